@@ -1,0 +1,359 @@
+/* lsmkv: an embedded, ordered, persistent key-value store. The one public header.
+ *
+ * Results.  Every call returns an int: zero is success, a positive status is an ordinary
+ * negative answer ("not there", "would have to wait"), a negative one is a failure. The text
+ * behind a failure is lsmkv_last_error(): per thread, valid until that thread's next failure.
+ *
+ * Ownership.  A slice is borrowed. What a `..._begin` call lends stays valid until the matching
+ * `..._end` and not a moment longer. What a `..._new` or `..._open` call returns is owned.
+ *
+ * Waiting.  A `lsmkv_try_...` call touches memory only. It returns LSMKV_WOULDBLOCK, before any
+ * side effect, whenever it would have to wait: for a lock, a file, a page that has not been
+ * verified, a full memtable, a sync. The call of the same name without `try_` then does it.
+ *
+ * Threads.  Every call may be made from any thread. A batch or an iterator serves one thread at
+ * a time. Nothing has thread affinity, and no call exits, prints or calls back unless it says so.
+ *
+ * Limits.  Keys of 0 to 65 535 bytes, values of 0 to 1 GiB, one atomic batch of up to 1.5 GiB. */
+#ifndef LSMKV_H
+#define LSMKV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define LSMKV_API __attribute__((visibility("default")))
+#define LSMKV_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define LSMKV_API
+#define LSMKV_MUST_CHECK
+#endif
+
+#define LSMKV_VERSION "0.1.0"
+#define LSMKV_KEY_MAX 65535u
+#define LSMKV_VALUE_MAX (1u << 30)
+#define LSMKV_BATCH_MAX (3u << 29)
+
+/* ---- statuses ------------------------------------------------------------------------- */
+
+#define LSMKV_STATUS_TABLE(X)                                                       \
+    X(WOULDBLOCK, 2, "the call would have to wait")                                 \
+    X(NOTFOUND, 1, "the key is absent")                                             \
+    X(OK, 0, "success")                                                             \
+    X(NOMEM, -1, "memory ran out")                                                  \
+    X(IO, -2, "the file system reported an error")                                  \
+    X(FULL, -3, "no space is left for the store")                                   \
+    X(CORRUPT, -4, "stored bytes fail verification")                                \
+    X(FORMAT, -5, "the files are not a store this build can read")                  \
+    X(LOCKED, -6, "another process writes to the store")                            \
+    X(READONLY, -7, "the store was opened for reading only")                        \
+    X(CLOSED, -8, "the store is closed")                                            \
+    X(FORKED, -9, "the store was opened in the parent of this process")             \
+    X(INVALID, -10, "an argument is out of bounds")                                 \
+    X(OPTIONS, -11, "an option is invalid or in conflict with an open handle")      \
+    X(ABSENT, -12, "there is no store at this path")                                \
+    X(EXISTS, -13, "the path is taken by something that is not a store")            \
+    X(BUSY, -14, "the object is in use by another thread")                          \
+    X(FAILED, -15, "an earlier sync failed: the handle takes no more writes")       \
+    X(CANCELLED, -16, "the operation was cancelled")
+
+enum lsmkv_status {
+#define X(name, number, words) LSMKV_##name = number,
+    LSMKV_STATUS_TABLE(X)
+#undef X
+};
+
+/* Name and words of a status; "UNKNOWN" for a number that is none. Static storage. */
+LSMKV_API const char *lsmkv_status_name(int status);
+LSMKV_API const char *lsmkv_status_words(int status);
+
+struct lsmkv_error {
+    int status;
+    int os_errno;       /* 0 when the system was not involved */
+    int pid;            /* LSMKV_LOCKED: the holder, when known */
+    int recoverable;    /* LSMKV_CORRUPT: other keys stay readable */
+    uint64_t offset;    /* LSMKV_CORRUPT: where in the file */
+    char file[64];      /* name inside the store's directory, or "" */
+    char text[512];     /* what happened, where, in what state things are, what to do next */
+};
+
+/* The calling thread's latest failure. Never NULL. */
+LSMKV_API const struct lsmkv_error *lsmkv_last_error(void);
+
+/* ---- values passed -------------------------------------------------------------------- */
+
+typedef struct lsmkv lsmkv;                   /* a handle on an open store */
+typedef struct lsmkv_snapshot lsmkv_snapshot; /* a frozen state */
+typedef struct lsmkv_iter lsmkv_iter;         /* a scan of a range at a snapshot */
+typedef struct lsmkv_batch lsmkv_batch;       /* writes that are applied whole or not at all */
+
+struct lsmkv_slice {
+    const void *data; /* borrowed */
+    size_t size;
+};
+
+struct lsmkv_pair {
+    struct lsmkv_slice key, value;
+};
+
+/* ---- options -------------------------------------------------------------------------- */
+
+enum lsmkv_durability {
+    LSMKV_SYNC_NONE = 0,     /* no log: flush() is the checkpoint */
+    LSMKV_SYNC_OS = 1,       /* survives a killed process, not a power cut */
+    LSMKV_SYNC_INTERVAL = 2, /* a power cut loses at most the interval and one sync (default) */
+    LSMKV_SYNC_ALWAYS = 3    /* acknowledged means on the disk */
+};
+
+enum lsmkv_open_flags {
+    LSMKV_OPEN_READONLY = 1, /* no lock, no file is written */
+    LSMKV_OPEN_CREATE = 2,   /* make the store when there is none */
+    LSMKV_OPEN_ANEW = 4      /* remove an existing store first; needs CREATE */
+};
+
+enum lsmkv_source { LSMKV_SOURCE_AUTO = 0, LSMKV_SOURCE_MAPPED = 1, LSMKV_SOURCE_READ = 2 };
+
+/* lsmkv_options_init fills in the defaults; a zero in a byte or count field means its default. */
+struct lsmkv_options {
+    size_t struct_bytes;       /* sizeof(struct lsmkv_options) of the caller's build */
+    uint32_t flags;            /* enum lsmkv_open_flags */
+    int durability;            /* enum lsmkv_durability */
+    uint32_t sync_interval_ms; /* INTERVAL: from the first unsynced write; default 1000 */
+    int threads;               /* background threads: 2 (keeper, compactor) or 0 (all work inline) */
+    uint64_t segment_bytes;    /* ceiling of a log segment; 4 KiB .. 1 GiB, default 32 MiB */
+    uint64_t table_bytes;      /* target of a table file; 512 B .. 64 MiB, default 64 MiB */
+    uint32_t page_bytes;       /* target of a page; 64 B .. 64 KiB, default 2 KiB */
+    uint32_t l0_segments;      /* sealed segments that trigger a flush; default 3 */
+    uint32_t run_count;        /* sorted runs that trigger a merge; default 4 */
+    uint64_t cache_bytes;      /* READ source: anonymous memory for table bytes; default 32 MiB */
+    int log_source;            /* enum lsmkv_source for the log; AUTO asks the file system */
+    int table_source;          /* enum lsmkv_source for tables */
+    uint32_t mode;             /* directory permissions at creation; default 0700 (files follow) */
+};
+
+LSMKV_API void lsmkv_options_init(struct lsmkv_options *options);
+
+/* ---- open, close ---------------------------------------------------------------------- */
+
+/* Open the store in directory `path`. The same process may open it again: both handles share one
+ * engine, found by device and inode. options may be NULL. *out is NULL on failure.
+ * Fails with ABSENT, EXISTS, LOCKED, FORMAT, CORRUPT, OPTIONS, IO, NOMEM.
+ * Cost: linear in the number of files and in the bytes of log that no table holds yet. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_open(const char *path, const struct lsmkv_options *options, lsmkv **out);
+
+/* Wait for calls in flight, make everything acknowledged durable, end the handle; the engine ends
+ * with its last handle. Idempotent; every later call answers CLOSED. The handle's memory stays
+ * until lsmkv_release, which closes first if need be and never reports. */
+LSMKV_API int lsmkv_close(lsmkv *db);
+LSMKV_API void lsmkv_release(lsmkv *db);
+LSMKV_API int lsmkv_is_closed(const lsmkv *db);
+
+/* The effective options of the engine behind the handle. */
+LSMKV_API void lsmkv_get_options(const lsmkv *db, struct lsmkv_options *out);
+
+/* Remove every file of the store at `path`, then the directory. EXISTS when a stranger's file lies
+ * in it (nothing is removed then), LOCKED when it is open anywhere. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_destroy(const char *path);
+
+/* ---- write ---------------------------------------------------------------------------- */
+
+/* sync: -1 as the store says, 0 not for this write, 1 for this write. lsn may be NULL.
+ * INVALID for a key or value out of bounds; READONLY, CLOSED, FORKED, FAILED, FULL, IO, NOMEM. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_try_put(lsmkv *db, const void *key, size_t key_bytes, const void *value,
+                                             size_t value_bytes, int sync, uint64_t *lsn);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_put(lsmkv *db, const void *key, size_t key_bytes, const void *value,
+                                         size_t value_bytes, int sync, uint64_t *lsn);
+/* Blind: writes a tombstone whether or not the key is there. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_try_delete(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_delete(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn);
+/* Deletes only what is there: NOTFOUND (and nothing written) when the key is absent. One
+ * conditional write: atomic against every other writer. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_try_remove(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_remove(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn);
+/* Delete start <= key < stop. stop NULL: to the end of the key space. One record, whatever it covers. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_delete_range(lsmkv *db, const struct lsmkv_slice *start,
+                                                  const struct lsmkv_slice *stop, int sync, uint64_t *lsn);
+
+/* A batch copies what it is given. add calls: 0, INVALID, NOMEM. write empties nothing: the caller
+ * may write a batch again or reset it. An empty batch writes nothing and succeeds. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_new(lsmkv_batch **out);
+LSMKV_API void lsmkv_batch_free(lsmkv_batch *batch);
+LSMKV_API void lsmkv_batch_reset(lsmkv_batch *batch); /* empties, keeps memory */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_put(lsmkv_batch *batch, const void *key, size_t key_bytes,
+                                               const void *value, size_t value_bytes);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_delete(lsmkv_batch *batch, const void *key, size_t key_bytes);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_delete_range(lsmkv_batch *batch, const struct lsmkv_slice *start,
+                                                        const struct lsmkv_slice *stop);
+LSMKV_API size_t lsmkv_batch_count(const lsmkv_batch *batch);
+LSMKV_API size_t lsmkv_batch_bytes(const lsmkv_batch *batch);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_try_write(lsmkv *db, const lsmkv_batch *batch, int sync, uint64_t *lsn);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_write(lsmkv *db, const lsmkv_batch *batch, int sync, uint64_t *lsn);
+
+/* Everything acknowledged so far is on the disk when this returns 0. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_sync(lsmkv *db);
+
+/* ---- read ----------------------------------------------------------------------------- */
+
+/* A value lent in place, or the key's existence when the caller ignores the value. */
+struct lsmkv_read {
+    struct lsmkv_slice value; /* borrowed until lsmkv_read_end */
+    void *hold;               /* the engine's */
+};
+
+/* Memory only. 0: read->value is lent and lsmkv_read_end must follow soon: between the two the
+ * caller neither blocks nor calls into the store. NOTFOUND, WOULDBLOCK and failures lend nothing.
+ * snapshot NULL: the present. Cost: two dependent cache misses, however many tables there are. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key,
+                                                size_t key_bytes, struct lsmkv_read *read);
+LSMKV_API void lsmkv_read_end(struct lsmkv_read *read);
+
+/* May wait for files. *value is owned by the caller and given back with lsmkv_free; NULL unless 0. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_get(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes,
+                                         void **value, size_t *value_bytes);
+/* 0 or NOTFOUND. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_exists(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key,
+                                            size_t key_bytes);
+LSMKV_API void lsmkv_free(void *owned);
+
+/* Up to LSMKV_READ_MANY keys with their cache misses in flight together. results[i] is 0, NOTFOUND,
+ * WOULDBLOCK (ask for that key with lsmkv_get) or a failure; values[i] is lent where it is 0. One
+ * lsmkv_read_end ends them all. The call itself fails only with CLOSED or FORKED, or answers WOULDBLOCK. */
+#define LSMKV_READ_MANY 16
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot,
+                                                     const struct lsmkv_slice *keys, size_t count,
+                                                     struct lsmkv_slice *values, int *results,
+                                                     struct lsmkv_read *read);
+
+/* A snapshot pins what it sees until it is closed. It may outlive the handle's close: reads then
+ * answer CLOSED. free: any time, any thread; also ends it. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_snapshot_new(lsmkv *db, lsmkv_snapshot **out);
+LSMKV_API void lsmkv_snapshot_free(lsmkv_snapshot *snapshot);
+LSMKV_API uint64_t lsmkv_snapshot_lsn(const lsmkv_snapshot *snapshot);
+LSMKV_API uint64_t lsmkv_snapshot_taken_ns(const lsmkv_snapshot *snapshot); /* monotonic clock */
+
+/* ---- scan ----------------------------------------------------------------------------- */
+
+struct lsmkv_range {
+    struct lsmkv_slice start, stop;
+    int has_start, has_stop;         /* 0: unbounded on that side */
+    int exclude_start, include_stop; /* both 0: start <= key < stop */
+    int reverse;
+};
+
+/* A scan of `range` (NULL: everything) at `snapshot` (NULL: the present, pinned now). Copies the
+ * bounds. Does no file access: the first fill does. May outlive the handle's close: fills then
+ * answer CLOSED. BUSY when two threads use it at once. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_iter_new(lsmkv *db, const lsmkv_snapshot *snapshot,
+                                              const struct lsmkv_range *range, lsmkv_iter **out);
+LSMKV_API void lsmkv_iter_free(lsmkv_iter *iter);
+
+/* The next pairs in order, at most `most` of them and not many more than `most_bytes` of payload
+ * (at least one pair). 0 with *count > 0: pairs[] is lent until lsmkv_iter_end. NOTFOUND: the scan
+ * is over. A failure is latched: every later fill repeats it. `try` answers WOULDBLOCK instead of
+ * reading files; the plain call copies into memory of the iterator and never answers WOULDBLOCK. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_try_iter_begin(lsmkv_iter *iter, size_t most, size_t most_bytes,
+                                                    struct lsmkv_pair *pairs, size_t *count);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_iter_begin(lsmkv_iter *iter, size_t most, size_t most_bytes,
+                                                struct lsmkv_pair *pairs, size_t *count);
+LSMKV_API void lsmkv_iter_end(lsmkv_iter *iter);
+
+/* ---- upkeep --------------------------------------------------------------------------- */
+
+/* Progress of a long call: bytes done of about total. Called without any lock of the engine and
+ * without anything lsmkv_close waits for; a non-zero answer cancels (LSMKV_CANCELLED) and leaves the
+ * store sound. It may close the store: the call then answers CLOSED. */
+typedef int (*lsmkv_progress)(void *context, uint64_t done, uint64_t total);
+
+/* Turn the memtable and all sealed segments into a table run. Returns once that is durable. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_flush(lsmkv *db);
+/* Flush, then merge every run that touches the range into the bottom. NULL, NULL: everything. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_compact(lsmkv *db, const struct lsmkv_slice *start,
+                                             const struct lsmkv_slice *stop, lsmkv_progress progress, void *context);
+
+/* What one unit of background work did. */
+struct lsmkv_step {
+    char what[32];   /* "seal sort", "flush step", "merge step", "scan view", "sync", "remove files" */
+    char why[160];   /* the planner's reason, with its numbers */
+    uint64_t bytes_in, bytes_out, records_in, records_out, nanoseconds;
+};
+
+/* Run one ready job in the caller's thread. NOTFOUND: there is none. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_step(lsmkv *db, struct lsmkv_step *did);
+/* Number of jobs ready to run. */
+LSMKV_API uint32_t lsmkv_pending(lsmkv *db);
+
+/* Read and verify every byte of every file of the open store's newest state; the first damage fails
+ * with CORRUPT. found, when given, is called once for each damaged place, and then verification goes
+ * on to the end. */
+typedef void (*lsmkv_found)(void *context, const struct lsmkv_error *damage);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_verify(lsmkv *db, lsmkv_found found, lsmkv_progress progress, void *context);
+
+/* ---- inspect -------------------------------------------------------------------------- */
+
+struct lsmkv_stats {
+    uint64_t lsn_visible, lsn_durable;           /* segment number << 32 | offset */
+    uint64_t puts, deletes, range_deletes, gets, gets_missed, scans; /* calls since open, this engine */
+    uint64_t memtable_bytes, memtable_keys;      /* active segment */
+    uint64_t sealed_segments, sealed_bytes;      /* L0 */
+    uint64_t runs, tables, table_bytes, table_records, table_tombstones;
+    uint64_t user_bytes;                         /* keys and values accepted */
+    uint64_t log_bytes, flush_bytes, merge_bytes, manifest_bytes, recovery_bytes; /* written, by cause */
+    uint64_t read_bytes;                         /* read from table files */
+    uint64_t syncs, stalls, stall_ns;
+    uint64_t stall_memtable, stall_pacing, stall_sync; /* stalls by cause */
+    uint64_t anonymous_bytes;                    /* lines, order, views, buffers, read source */
+    uint64_t live_snapshots, live_iterators, pinned_bytes;
+    uint64_t recovered_bytes, recovered_records; /* replayed at open */
+    int clean_open, failed;                      /* failed: a sync failed, no more writes */
+};
+
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_get_stats(lsmkv *db, struct lsmkv_stats *out);
+
+enum lsmkv_level_kind { LSMKV_LEVEL_MEMTABLE = 0, LSMKV_LEVEL_SEGMENT = 1, LSMKV_LEVEL_TABLE = 2 };
+
+/* One place where records live, newest first; `run` groups tables (1 newest), 0 for segments. */
+struct lsmkv_level {
+    int kind;
+    uint32_t run, number;         /* file number: 000012.log, 000014.tbl */
+    uint64_t bytes, records, tombstones, range_deletes;
+    uint64_t lsn_min, lsn_max;
+    struct lsmkv_slice key_min, key_max; /* owned by the listing */
+};
+
+/* A listing of the present version; lsmkv_levels_free gives it back. No file access. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_get_levels(lsmkv *db, struct lsmkv_level **out, size_t *count);
+LSMKV_API void lsmkv_levels_free(struct lsmkv_level *levels, size_t count);
+
+/* One thing the engine did. Kept in a bounded ring; old ones are overwritten. */
+struct lsmkv_event {
+    uint64_t number;       /* counts up for ever */
+    uint64_t at_ns;        /* wall clock */
+    char what[32], detail[224];
+};
+
+/* Copy up to `most` events with number >= from, oldest first. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_get_events(lsmkv *db, uint64_t from, struct lsmkv_event *out, size_t most,
+                                                size_t *count);
+
+/* How one get went: every place that was asked, newest first. */
+struct lsmkv_probe {
+    int kind;              /* enum lsmkv_level_kind */
+    uint32_t run, number;
+    int verdict;           /* 0 not in its range, 1 line says no, 2 tag matched another key, 3 value, 4 tombstone,
+                              5 covered by a range delete, 6 bytes not verified yet, 7 expired */
+    uint32_t lines, records; /* cache lines of the index read; records compared */
+};
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_explain(lsmkv *db, const void *key, size_t key_bytes, struct lsmkv_probe *out,
+                                             size_t most, size_t *count, int *found);
+
+/* "mapped", "read"; which checksum and compression libraries this build has. Static storage. */
+LSMKV_API const char *lsmkv_feature(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
