@@ -1,0 +1,140 @@
+/* table: an open immutable sorted file. Shared and counted; the file of a table that has been marked
+ * obsolete is removed when the last reference goes.
+ *
+ *      hash --first line--> tag matches? --position--> record (compare the key)
+ *            (second line only when the first is marked)
+ *      key --fences--> page --walk--> record                         for seeks
+ *
+ * Everything but the granule states and the count is constant after open. */
+#ifndef LK_STORE_TABLE_H
+#define LK_STORE_TABLE_H
+
+#include "format/edit.h"
+#include "format/footer.h"
+#include "format/line.h"
+#include "store/granules.h"
+#include "store/ranges.h"
+#include "util/hash.h"
+
+enum { LK_PAGE_MAX = 64 * 1024 }; /* a page with more bytes than this is one record */
+
+struct lk_table {
+    /* What a lookup looks at, on one cache line with the first three fields of granules. */
+    const struct lk_line *lines;/* into granules.base: look only where ready */
+    uint64_t head_min, head_max;/* lk_head of key_min and key_max; 1 and 0 without records */
+    uint64_t head_lo;           /* lk_head of meta.lo */
+    uint32_t line_count, pages_end;
+    struct lk_granules granules;
+
+    struct lk_env *env;
+    struct lk_dir *dir;         /* borrowed: outlives every table */
+    struct lk_file *file;       /* owned */
+    char name[24];
+    struct lk_table_meta meta;  /* slices owned */
+    struct lk_footer footer;
+    struct lk_fences fences;    /* into granules.base: look only where ready */
+    _Atomic int fences_ready;   /* 1: ready for good, the mapped source only */
+    struct lk_ranges ranges;    /* the table's range deletes, clipped to its interval */
+    struct lk_hash_seed seed;
+    _Atomic uint32_t references;
+    _Atomic int obsolete;       /* remove the file with the last reference */
+    _Atomic int damaged;        /* a merge met a place that cannot be read: its run is left alone until reopen */
+};
+
+/* Open table meta->number and check that it is the one the manifest means: identity, size, record
+ * counts, keys. Reads the footer, checks and properties; pages, fences and lines on first touch.
+ * *out has one reference. FORMAT for a version or codec this build lacks; CORRUPT with file and
+ * offset; IO (a missing file too). `seed` is the store's; a table of another seed is a FORMAT error. */
+LK_MUST_CHECK int lk_table_open(struct lk_env *env, struct lk_dir *dir, const struct lk_table_meta *meta,
+                                struct lk_hash_seed seed, struct lk_cache *cache, int mapped, struct lk_table **out);
+void lk_table_ref(struct lk_table *table);
+void lk_table_unref(struct lk_table *table);
+
+/* Where a lookup needs bytes that are not ready. */
+struct lk_missing {
+    struct lk_table *table; /* borrowed from the version */
+    uint64_t offset, bytes;     /* wanted */
+    uint64_t ahead;             /* bytes after these that will be wanted soon: filled as far as they can be */
+};
+
+/* Prefetch the first line that would answer for `hash`. No side effect, any time inside a slot. */
+static inline void lk_table_prefetch(const struct lk_table *table, uint64_t hash)
+{
+    __builtin_prefetch(&table->lines[lk_line_first(hash, table->line_count)]);
+}
+
+/* Is key between key_min and key_max, and so inside the table's interval? Never in a table without
+ * records. Whole keys are compared only where their heads do not decide. */
+static inline int lk_table_spans(const struct lk_table *table, struct lk_slice key)
+{
+    uint64_t head = lk_head(key, 0);
+    if (head <= table->head_min || head >= table->head_max) {
+        if (head < table->head_min || head > table->head_max)
+            return 0;
+        return lk_compare(table->meta.key_min, key) <= 0 && lk_compare(key, table->meta.key_max) <= 0;
+    }
+    return 1;
+}
+
+struct lk_probe_cost { uint32_t lines, records; }; /* may be NULL; filled for explain */
+
+/* The point record of `key`, in place. 0 found (*record borrowed, puts and deletes alike), NOTFOUND,
+ * WOULDBLOCK with *missing set, CORRUPT (bytes that verify but make no sense, e.g. a position outside
+ * the pages). Memory only. Two dependent cache misses. Range deletes are not looked at. */
+LK_MUST_CHECK int lk_table_find(struct lk_table *table, uint64_t hash, struct lk_slice key,
+                                struct lk_record *record, struct lk_missing *missing, struct lk_probe_cost *cost);
+/* Make ready what a lookup missed; may block. Called outside an epoch slot with the table pinned. A failure
+ * is about what was wanted, never about what lies ahead of it. */
+LK_MUST_CHECK int lk_table_fill(const struct lk_missing *missing);
+/* The same answer as lk_table_find, by private reads: for values larger than a cache should hold, and
+ * when a small budget keeps evicting. 0: *out is a put or delete whose slices lie in *bytes. May block. */
+LK_MUST_CHECK int lk_table_find_copy(struct lk_table *table, uint64_t hash, struct lk_slice key, struct lk_buf *bytes,
+                                     struct lk_record *out);
+
+/* Read and verify everything: granules, fences and lines sound, keys strictly ascending and inside the
+ * interval, every record found through its line, counts as the footer says. found is called for each
+ * damaged place (it may be NULL: stop at the first). progress(context, bytes) after each piece; a
+ * non-zero answer stops with CANCELLED. Private reads only. */
+LK_MUST_CHECK int lk_table_verify(struct lk_table *table, lsmkv_found found, int (*progress)(void *, uint64_t),
+                                  void *context);
+
+/* ---- between the table_....c files ---------------------------------------------------------- */
+
+/* The footer, and the checks and properties before it, as they stand in the file now: read, and verified by their
+ * checksums. *tail is owned by the caller, also on failure. 0, CORRUPT, FORMAT, IO, NOMEM. */
+LK_MUST_CHECK int lk_table_read_tail(struct lk_env *env, struct lk_file *file, const char *name, uint64_t bytes,
+                                     struct lk_footer *footer, struct lk_buf *tail);
+
+/* Sound bytes that make no sense. Always CORRUPT; other keys stay readable. */
+int lk_table_corrupt(const struct lk_table *table, uint64_t offset, const char *what);
+
+/* Pages hold puts and deletes, with or without expiry, and nothing else. */
+static inline int lk_table_flags_wrong(uint8_t flags)
+{
+    return (flags & ~(LK_RECORD_KIND | LK_RECORD_EXPIRY)) != 0 || (flags & LK_RECORD_KIND) == LK_RANGE_DELETE;
+}
+
+/* Decode one record of a page from [at, end): as lk_record_get, and NULL for what pages do not hold.
+ * Looks at no byte of the value. */
+static inline const uint8_t *lk_table_record_get(const uint8_t *at, const uint8_t *end, struct lk_record *out)
+{
+    if (at >= end || lk_table_flags_wrong(*at))
+        return NULL;
+    return lk_record_get(at, end, out);
+}
+
+/* A record by its head alone, before the rest of it may be looked at: its key begins at `key_at`. */
+struct lk_outline {
+    uint64_t key_at, total;
+    uint32_t key_bytes;
+};
+/* 0; -1 when no record of a page begins at `at`. */
+static inline int lk_outline_get(const uint8_t *at, const uint8_t *end, struct lk_outline *out)
+{
+    if (at >= end || lk_table_flags_wrong(*at))
+        return -1;
+    out->key_at = lk_record_peek(at, end, &out->total);
+    return out->key_at && lk_varint_get(at + 1, end, &out->key_bytes) ? 0 : -1;
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* table_build: a table under construction, as table_writer.c fills and table_finish.c ends it. Nobody
+ * else includes this.
+ *
+ * Of each page only what a fence needs is kept: its offset, how many bytes its first key shares with
+ * the table's first key, and the eight bytes after those. Keys ascend, so what a key shares with the
+ * first one can only shrink; the table's common prefix is therefore no longer than what any page's first
+ * key shares, and every fence head is found again in these two parts:
+ *
+ *   key_min  user:0001:name        page's key  user:0417:mail     shared 6, next eight "417:mail"
+ *   key_max  user:9999:name        prefix "user:" (5)             fence head "0417:mai" */
+#ifndef LK_STORE_TABLE_BUILD_H
+#define LK_STORE_TABLE_BUILD_H
+
+#include "store/table.h"
+#include "store/table_output.h"
+#include "store/table_writer.h"
+
+struct lk_page_start {
+    uint64_t next;             /* eight bytes of the first key after the shared ones, as lk_head has them */
+    uint32_t offset, shared;
+};
+
+struct lk_table_writer {
+    struct lk_table_plan plan;
+    char name[24];
+    struct lk_file *file;      /* owned */
+    struct lk_table_output output;
+    int status;                /* the failure that every call repeats */
+    struct lsmkv_error error;  /* its words */
+    struct lk_page_start *pages;  /* owned */
+    uint32_t page_count, page_cap;
+    struct lk_line_item *items; /* owned; one a record */
+    uint32_t item_count, item_cap;
+    struct lk_buf key_min, key_last;
+    uint64_t key_head;         /* of key_last */
+    uint64_t tombstones, payload;
+    uint8_t *piece;            /* owned; where far values pass through */
+};
+
+/* How many leading bytes are the same. */
+static inline uint32_t lk_shared_bytes(struct lk_slice a, struct lk_slice b)
+{
+    size_t both = a.len < b.len ? a.len : b.len, i = 0;
+    while (i + 8 <= both && lk_load64(a.at + i) == lk_load64(b.at + i))
+        i += 8;
+    while (i < both && a.at[i] == b.at[i])
+        i++;
+    return (uint32_t)i;
+}
+
+/* Latch the first failure. Returns rc. */
+static inline int lk_table_build_fail(struct lk_table_writer *writer, int rc)
+{
+    if (rc < 0 && writer->status == 0) {
+        writer->status = rc;
+        writer->error = *lk_error();
+    }
+    return rc;
+}
+
+/* The latched failure, words and all. */
+static inline int lk_table_build_repeat(const struct lk_table_writer *writer)
+{
+    lk_error_restore(&writer->error);
+    return writer->status;
+}
+
+void lk_table_build_release(struct lk_table_writer *writer); /* memory only */
+
+#endif

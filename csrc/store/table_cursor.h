@@ -1,0 +1,84 @@
+/* table_cursor, run_cursor: ordered walks over one table, and over the tables of a run, whose intervals
+ * tile the key space so that at most one table is walked at a time.
+ *
+ * In place: under an epoch slot, status WOULDBLOCK with `missing` set when bytes are not ready. After
+ * lk_table_fill(&missing) outside the slot, seek again (next and prev cannot be repeated).
+ * Streaming: private reads in pieces of 256 KiB (verified), values over 64 KiB are far (cursor.h). A
+ * damaged place ends the walk with CORRUPT or IO after all records before it; `missing` then tells the
+ * table and the page, lk_error() the granule.
+ *
+ * A cursor may be copied or moved while it lies still; what it owns then belongs to the copy. */
+#ifndef LK_STORE_TABLE_CURSOR_H
+#define LK_STORE_TABLE_CURSOR_H
+
+#include "store/cursor.h"
+#include "store/table.h"
+
+struct lk_table_cursor {
+    struct lk_cursor cursor;   /* first: a pointer to it is a pointer to the whole */
+    struct lk_table *table;    /* borrowed: pinned by the caller */
+    struct lk_missing missing; /* in place, when status is WOULDBLOCK; the page where a failure ended the walk */
+    int streaming;
+    /* the rest is the business of table_....c */
+    int single;                /* the page is one record larger than LK_PAGE_MAX */
+    const uint8_t *bytes;      /* the table's bytes from offset bytes_at on: the whole range, or the window */
+    uint64_t bytes_at;
+    uint64_t at, page_end, next_at; /* file offsets: current record, its page's end, the record after it */
+    struct lk_fences fences;   /* in the table, or in fence_bytes; offset NULL: not looked at yet */
+    uint32_t page;
+    struct lk_buf window;      /* streaming: owned */
+    struct lk_buf fence_bytes; /* streaming: owned private copy of the fences */
+    uint32_t *starts;          /* backwards: owned; offsets of the page's records */
+    uint32_t start_count, start_cap, start_index;
+};
+
+void lk_table_cursor_init(struct lk_table_cursor *cursor, struct lk_table *table, int streaming);
+
+struct lk_run_cursor {
+    struct lk_cursor cursor;
+    struct lk_table *const *tables; /* borrowed, ascending by interval, count of them */
+    uint32_t count, index;          /* index: the table walked; count before a seek and after the end */
+    struct lk_table_cursor inner;   /* inner.missing, as above */
+};
+
+void lk_run_cursor_init(struct lk_run_cursor *cursor, struct lk_table *const *tables, uint32_t count, int streaming);
+/* Prefetches what a seek for `key` will touch first. Optional; no side effect, inside a slot. */
+void lk_run_prefetch(struct lk_table *const *tables, uint32_t count, struct lk_slice key);
+/* Index of the table whose interval holds `key`; count when none does (a run under construction may
+ * not cover everything). */
+uint32_t lk_run_find(struct lk_table *const *tables, uint32_t count, struct lk_slice key);
+
+/* ---- between table_window.c, table_moves.c, table_cursor.c and run_cursor.c ---------------------- */
+
+enum lk_ahead { LK_AHEAD_NONE, LK_AHEAD_ON, LK_AHEAD_BACK }; /* what a move will want after this page */
+
+/* Make the fences readable / the page readable, next_at at its first record. 0, WOULDBLOCK with `missing`, or a
+ * failure. Of a page that is one large record only head and key are made readable in place, and what a value
+ * that is not far needs when streaming. */
+LK_MUST_CHECK int lk_window_fences(struct lk_table_cursor *cursor);
+LK_MUST_CHECK int lk_window_page(struct lk_table_cursor *cursor, uint32_t page, enum lk_ahead ahead);
+/* In place: the whole of the current record. 0 or WOULDBLOCK. */
+LK_MUST_CHECK int lk_window_whole(struct lk_table_cursor *cursor);
+
+static inline const uint8_t *lk_window_at(const struct lk_table_cursor *cursor, uint64_t offset)
+{
+    return cursor->bytes + (offset - cursor->bytes_at);
+}
+
+enum { LK_FAR_MIN = 64 * 1024 }; /* a streaming value longer than this is far */
+
+/* The four moves and value_piece on behalf of `face`, the cursor that the caller sees: its valid, status, head and
+ * record are set instead of the table cursor's own. */
+void lk_table_cursor_seek(struct lk_table_cursor *cursor, struct lk_cursor *face, const struct lk_slice *key,
+                          int after);
+void lk_table_cursor_seek_back(struct lk_table_cursor *cursor, struct lk_cursor *face, const struct lk_slice *key,
+                               int before);
+void lk_table_cursor_next(struct lk_table_cursor *cursor, struct lk_cursor *face);
+void lk_table_cursor_prev(struct lk_table_cursor *cursor, struct lk_cursor *face);
+LK_MUST_CHECK int lk_table_cursor_piece(struct lk_table_cursor *cursor, const struct lk_cursor *face, uint64_t offset,
+                                        void *to, size_t bytes);
+/* To another table, keeping the memory / give the memory back. */
+void lk_table_cursor_reuse(struct lk_table_cursor *cursor, struct lk_table *table);
+void lk_table_cursor_release(struct lk_table_cursor *cursor);
+
+#endif

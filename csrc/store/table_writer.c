@@ -1,0 +1,244 @@
+/* table_writer: records in, pages out. table_finish.c makes them a table. One thread.
+ *
+ * What the failing call left in lk_error is kept, so that every later call repeats it. */
+#include "store/table_build.h"
+
+#include "util/alloc.h"
+
+enum {
+    RECORDS_MAX = 1 << 20,
+    PAGE_MIN = 64,
+    PIECE = 64 * 1024,
+    ITEM_BYTES = 7,       /* of lines, per record, for the estimate of the file's size */
+    FENCE_BYTES = 12
+};
+
+/* ---- open, end ------------------------------------------------------------------------------ */
+
+void lk_table_build_release(struct lk_table_writer *writer)
+{
+    lk_table_output_deinit(&writer->output);
+    lk_buf_deinit(&writer->key_min);
+    lk_buf_deinit(&writer->key_last);
+    lk_free(writer->pages);
+    lk_free(writer->items);
+    lk_free(writer->piece);
+    lk_free(writer);
+}
+
+static int start(struct lk_table_writer *writer, struct lk_env *env)
+{
+    uint8_t head[LK_TABLE_HEAD];
+    uint64_t identity;
+    int rc = env->ops->random(env, &identity, sizeof identity);
+
+    if (rc < 0)
+        return lk_fail_os(-rc, "random number", writer->name);
+    rc = lk_table_output_init(&writer->output, env, writer->file, writer->name, identity);
+    if (rc < 0)
+        return rc;
+    lk_table_head_put(head, writer->plan.number, identity);
+    return lk_table_output_put(&writer->output, head, sizeof head);
+}
+
+int lk_table_writer_open(const struct lk_table_plan *plan, struct lk_table_writer **out)
+{
+    struct lk_table_writer *writer = lk_alloc_zero(sizeof *writer);
+
+    *out = NULL;
+    if (writer == NULL)
+        return lk_fail(LSMKV_NOMEM, "memory ran out: no writer for table %u", plan->number);
+    writer->plan = *plan;
+    if (writer->plan.page_bytes < PAGE_MIN)
+        writer->plan.page_bytes = PAGE_MIN;
+    if (writer->plan.page_bytes > LK_PAGE_MAX)
+        writer->plan.page_bytes = LK_PAGE_MAX;
+    lk_file_name(writer->name, LK_FILE_TABLE, plan->number);
+
+    int rc = lk_io_open(plan->env, plan->dir, writer->name, LK_OPEN_CREATE, plan->file_mode, &writer->file);
+    if (rc < 0) {
+        lk_table_build_release(writer);
+        return rc;
+    }
+    rc = start(writer, plan->env);
+    if (rc < 0) {
+        lk_table_writer_abandon(writer);
+        return rc;
+    }
+    *out = writer;
+    return 0;
+}
+
+void lk_table_writer_abandon(struct lk_table_writer *writer)
+{
+    if (writer == NULL)
+        return;
+    struct lsmkv_error saved = *lk_error(); /* why we are here matters more than what fails now */
+    struct lk_env *env = writer->plan.env;
+    if (writer->file)
+        (void)env->ops->close(writer->file);
+    (void)env->ops->remove(writer->plan.dir, writer->name);
+    lk_error_restore(&saved);
+    lk_table_build_release(writer);
+}
+
+/* ---- facts ---------------------------------------------------------------------------------- */
+
+uint64_t lk_table_writer_bytes(const struct lk_table_writer *writer)
+{
+    return lk_table_output_offset(&writer->output) + (uint64_t)writer->item_count * ITEM_BYTES +
+           (uint64_t)writer->page_count * FENCE_BYTES;
+}
+
+uint64_t lk_table_writer_records(const struct lk_table_writer *writer)
+{
+    return writer->item_count;
+}
+
+int lk_table_writer_full(const struct lk_table_writer *writer, uint64_t record_bytes)
+{
+    if (writer->item_count == 0)
+        return 0;
+    return writer->item_count >= RECORDS_MAX || lk_table_output_offset(&writer->output) > LK_LINE_POSITION_MAX ||
+           lk_table_writer_bytes(writer) + record_bytes + ITEM_BYTES > writer->plan.table_bytes;
+}
+
+/* ---- add ------------------------------------------------------------------------------------ */
+
+/* Room for one more element of `each` bytes in *at. 0 or NOMEM. */
+static int grow(void **at, uint32_t *cap, uint32_t count, size_t each)
+{
+    if (count < *cap)
+        return 0;
+    uint32_t wanted = *cap ? 2 * *cap : 64;
+    void *grown = lk_realloc(*at, wanted * each);
+    if (grown == NULL)
+        return lk_fail(LSMKV_NOMEM, "memory ran out: a table under construction cannot grow past %u entries", count);
+    *at = grown;
+    *cap = wanted;
+    return 0;
+}
+
+/* A record belongs into the present page while that stays within its size; a large one stands alone. */
+static int note_page(struct lk_table_writer *writer, struct lk_slice key, uint64_t offset, uint64_t bytes)
+{
+    if (writer->page_count) {
+        uint64_t filled = offset - writer->pages[writer->page_count - 1].offset;
+        if (filled + bytes <= writer->plan.page_bytes)
+            return 0;
+    }
+    void *pages = writer->pages;
+    int rc = grow(&pages, &writer->page_cap, writer->page_count, sizeof *writer->pages);
+    writer->pages = pages;
+    if (rc < 0)
+        return rc;
+    uint32_t shared = lk_shared_bytes(lk_buf_slice(&writer->key_min), key);
+    writer->pages[writer->page_count++] = (struct lk_page_start){lk_head(key, shared), (uint32_t)offset, shared};
+    return 0;
+}
+
+static int note_key(struct lk_table_writer *writer, struct lk_slice key, uint64_t offset)
+{
+    void *items = writer->items;
+    int rc = grow(&items, &writer->item_cap, writer->item_count, sizeof *writer->items);
+    writer->items = items;
+    if (rc < 0)
+        return rc;
+    uint64_t hash = lk_hash(writer->plan.seed, key.at, key.len);
+    writer->items[writer->item_count++] = (struct lk_line_item){hash, (uint32_t)offset};
+    return lk_buf_copy(&writer->key_last, key);
+}
+
+static int check_record(struct lk_table_writer *writer, const struct lk_record *record, uint64_t head)
+{
+    enum lk_kind kind = lk_record_kind(record);
+
+    if (record->key.len > LSMKV_KEY_MAX || record->value.len > LSMKV_VALUE_MAX)
+        return lk_fail(LSMKV_INVALID, "a table takes no key of %zu bytes with a value of %zu", record->key.len,
+                       record->value.len);
+    if (kind != LK_PUT && (kind != LK_DELETE || record->value.len))
+        return lk_fail(LSMKV_INVALID, "a table's pages take puts and deletes only");
+    if (writer->item_count >= RECORDS_MAX || lk_table_output_offset(&writer->output) > LK_LINE_POSITION_MAX)
+        return lk_fail(LSMKV_INVALID, "table %u takes no further record", writer->plan.number);
+    if (writer->item_count && head <= writer->key_head &&
+        lk_compare(record->key, lk_buf_slice(&writer->key_last)) <= 0)
+        return lk_fail_corrupt("", 0,
+                               "the records for table %u are not in key order: record %u; a source is damaged or "
+                               "was read wrongly, and the table was not made",
+                               writer->plan.number, writer->item_count);
+    return 0;
+}
+
+/* The record with all but its value; for records that do not fit the rest of the buffer. */
+static int put_head(struct lk_table_writer *writer, const struct lk_record *record)
+{
+    uint8_t head[LK_RECORD_HEAD_MAX], *to = head;
+    *to++ = record->flags;
+    to = lk_varint_put(to, (uint32_t)record->key.len);
+    to = lk_varint_put(to, (uint32_t)record->value.len);
+    if (record->flags & LK_RECORD_EXPIRY) {
+        lk_store64(to, record->expiry);
+        to += 8;
+    }
+    int rc = lk_table_output_put(&writer->output, head, (uint64_t)(to - head));
+    return rc < 0 ? rc : lk_table_output_put(&writer->output, record->key.at, record->key.len);
+}
+
+static int put_far(struct lk_table_writer *writer, struct lk_cursor *cursor, uint64_t bytes)
+{
+    int rc = 0;
+    if (writer->piece == NULL && (writer->piece = lk_alloc(PIECE)) == NULL)
+        return lk_fail(LSMKV_NOMEM, "memory ran out: no buffer for a large value");
+    for (uint64_t offset = 0; rc == 0 && offset < bytes;) {
+        size_t piece = bytes - offset < PIECE ? (size_t)(bytes - offset) : PIECE;
+        rc = cursor->ops->value_piece(cursor, offset, writer->piece, piece);
+        if (rc == 0)
+            rc = lk_table_output_put(&writer->output, writer->piece, piece);
+        offset += piece;
+    }
+    return rc;
+}
+
+static int put_record(struct lk_table_writer *writer, const struct lk_record *record, uint64_t bytes,
+                      struct lk_cursor *cursor)
+{
+    int far = record->value.at == NULL && record->value.len;
+    uint8_t *place = far ? NULL : lk_table_output_place(&writer->output, bytes);
+
+    if (place) {
+        lk_record_put(place, record);
+        return 0;
+    }
+    int rc = put_head(writer, record);
+    if (rc < 0)
+        return rc;
+    return far ? put_far(writer, cursor, record->value.len)
+               : lk_table_output_put(&writer->output, record->value.at, record->value.len);
+}
+
+int lk_table_writer_add(struct lk_table_writer *writer, struct lk_cursor *cursor)
+{
+    struct lk_record record = cursor->record;
+    uint64_t head = lk_head(record.key, 0), offset = lk_table_output_offset(&writer->output);
+
+    if (writer->status)
+        return lk_table_build_repeat(writer);
+    record.flags &= LK_RECORD_KIND | LK_RECORD_EXPIRY;
+    int rc = check_record(writer, &record, head);
+    if (rc < 0)
+        return lk_table_build_fail(writer, rc);
+
+    uint64_t bytes = lk_record_bytes(&record);
+    if (writer->item_count == 0)
+        rc = lk_buf_copy(&writer->key_min, record.key);
+    if (rc == 0)
+        rc = note_page(writer, record.key, offset, bytes);
+    if (rc == 0)
+        rc = note_key(writer, record.key, offset);
+    if (rc == 0)
+        rc = put_record(writer, &record, bytes, cursor);
+    writer->key_head = head;
+    writer->tombstones += lk_record_kind(&record) == LK_DELETE;
+    writer->payload += record.key.len + record.value.len;
+    return lk_table_build_fail(writer, rc);
+}
