@@ -1,0 +1,344 @@
+/* background: choosing and running jobs. */
+#include "engine/background.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/commit.h"
+#include "engine/compaction.h"
+#include "engine/events.h"
+#include "engine/rotate.h"
+#include "store/view.h"
+
+enum { PAUSE_NS = 100000, PAUSE_MAX_NS = 900000, RETRY_NS = 1000000000 };
+
+/* ---- the shape, and the pace that follows from it ---------------------------------------------- */
+
+static struct lk_version *pin(struct lk_db *db)
+{
+    lk_mutex_lock(&db->write_mutex);
+    struct lk_version *version = atomic_load(&db->version);
+    lk_version_ref(version);
+    lk_mutex_unlock(&db->write_mutex);
+    return version;
+}
+
+static int run_is_damaged(const struct lk_run *run)
+{
+    for (uint32_t i = 0; i < run->count; i++)
+        if (atomic_load(&run->tables[i]->damaged))
+            return 1;
+    return 0;
+}
+
+void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
+{
+    struct lk_version *version = pin(db);
+    memset(shape, 0, sizeof *shape);
+    shape->sealed = version->memtable_count - 1;
+    for (uint32_t i = 1; i < version->memtable_count; i++)
+        shape->sealed_bytes += atomic_load(&version->memtables[i]->segment->end);
+    shape->segment_bytes = db->options.segment_bytes;
+    shape->l0_segments = db->options.l0_segments;
+    shape->run_limit = db->options.run_count;
+    for (uint32_t i = 0; i < version->run_count && i < LK_SHAPE_RUNS; i++) {
+        const struct lk_run *run = version->runs[i];
+        struct lk_shape_run *out = &shape->runs[shape->run_count++];
+        *out = (struct lk_shape_run){.id = run->id, .into = run->into, .bytes = lk_run_bytes(run),
+                                     .damaged = run_is_damaged(run)};
+        for (uint32_t j = 0; j < run->count; j++) {
+            out->records += run->tables[j]->meta.records;
+            out->tombstones += run->tables[j]->meta.tombstones;
+        }
+    }
+    lk_version_unref(version);
+}
+
+/* Writers pause a little for every 64 KiB when L0 has more than its fill, and longer the fuller it is. */
+static void set_pace(struct lk_db *db)
+{
+    struct lk_version *version = pin(db);
+    uint32_t sealed = version->memtable_count - 1, calm = db->options.l0_segments + 1, pause = 0;
+    uint64_t bytes = 0;
+    for (uint32_t i = 1; i < version->memtable_count; i++)
+        bytes += atomic_load(&version->memtables[i]->segment->end);
+    if (sealed > calm && bytes > db->options.segment_bytes && db->options.threads > 0)
+        pause = PAUSE_NS << (sealed - calm < 4 ? sealed - calm - 1 : 3);
+    atomic_store(&db->pace_ns, pause > PAUSE_MAX_NS ? PAUSE_MAX_NS : pause);
+    lk_version_unref(version);
+}
+
+struct lk_job lk_background_next(struct lk_db *db)
+{
+    struct lk_shape shape;
+    lk_background_shape(db, &shape);
+    return lk_plan(&shape);
+}
+
+/* ---- the scan view ------------------------------------------------------------------------------ */
+
+/* Somebody scans while sealed segments lie about that no view covers. */
+static int view_wanted(struct lk_db *db)
+{
+    struct lk_version *version = pin(db);
+    uint32_t sealed = version->memtable_count - 1;
+    int wanted = sealed >= 2 && sealed <= LK_VIEW_MEMTABLES && atomic_load(&db->scans_since_seal) > 0 &&
+                 (!version->view || version->view_from > 1);
+    lk_version_unref(version);
+    return wanted;
+}
+
+static void release_version(void *version)
+{
+    lk_version_unref(version);
+}
+
+/* Put the view into the present version. Sealed segments leave only under work_mutex, which is held; new ones
+ * may have come in front. */
+static int install_view(struct lk_db *db, struct lk_view *view)
+{
+    lk_mutex_lock(&db->write_mutex);
+    struct lk_version *old = atomic_load(&db->version);
+    struct lk_version *made = lk_version_new(old->memtables, old->memtable_count, old->runs, old->run_count);
+    if (made) {
+        made->view = view;
+        made->view_from = old->memtable_count - view->memtable_count;
+        atomic_store_explicit(&db->version, made, memory_order_release);
+    }
+    lk_mutex_unlock(&db->write_mutex);
+    if (!made) {
+        lk_view_unref(view);
+        return lk_fail(LSMKV_NOMEM, "memory ran out while a scan view was installed");
+    }
+    lk_epoch_retire(&db->epochs, old, release_version);
+    return 0;
+}
+
+static int make_view(struct lk_db *db, struct lsmkv_step *did)
+{
+    struct lk_version *version = pin(db);
+    struct lk_view *view = NULL;
+    uint32_t sealed = version->memtable_count - 1;
+    int rc = lk_view_new(version->memtables + 1, sealed, &view);
+    if (rc == 0) {
+        did->records_in = did->records_out = view->count;
+        snprintf(did->what, sizeof did->what, "scan view");
+        snprintf(did->why, sizeof did->why, "scans go on over %u sealed segments", sealed);
+        rc = install_view(db, view);
+    }
+    lk_version_unref(version);
+    return rc;
+}
+
+/* ---- jobs --------------------------------------------------------------------------------------- */
+
+static void report(struct lk_db *db, const struct lsmkv_step *did)
+{
+    lk_event(db, did->what, "%s: %llu bytes in, %llu out, %llu records out, %.1f ms", did->why,
+             (unsigned long long)did->bytes_in, (unsigned long long)did->bytes_out,
+             (unsigned long long)did->records_out, (double)did->nanoseconds / 1e6);
+}
+
+static int run_job(struct lk_db *db, const struct lk_job *job, struct lsmkv_step *did)
+{
+    int rc = job->kind == LK_JOB_FLUSH ? lk_flush_l0(db, did) : lk_merge_step_run(db, job, did);
+    if (rc == 0 && job->kind == LK_JOB_FLUSH)
+        snprintf(did->why, sizeof did->why, "%s", job->why);
+    if (rc == 0)
+        report(db, did);
+    return rc;
+}
+
+int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
+{
+    struct lsmkv_step own;
+    did = did ? did : &own;
+    memset(did, 0, sizeof *did);
+    if (db->manifest.failed)
+        return lk_fail(db->manifest.failed, "the manifest could not be written: no more flushes and merges until the store is "
+                                            "opened again");
+    lk_mutex_lock(&db->work_mutex);
+    struct lk_job job = lk_background_next(db);
+    int rc = LSMKV_NOTFOUND;
+    if (job.kind != LK_JOB_NONE)
+        rc = run_job(db, &job, did);
+    if (rc == LSMKV_NOTFOUND && view_wanted(db))
+        rc = make_view(db, did);
+    lk_mutex_unlock(&db->work_mutex);
+    set_pace(db);
+    if (rc == 0)
+        lk_background_wake(db);
+    lk_epoch_reclaim(&db->epochs);
+    return rc;
+}
+
+int lk_background_flush_locked(struct lk_db *db)
+{
+    struct lsmkv_step did = {0};
+    int rc = lk_flush_l0(db, &did);
+    if (rc == 0)
+        report(db, &did);
+    if (rc == LSMKV_NOTFOUND)
+        rc = 0;
+    if (rc == 0 && atomic_load(&db->unsettled)) {
+        /* What was recovered stands in tables now, every one of them synced. */
+        uint64_t before = lk_lsn(db->active->segment->number, 0);
+        lk_mutex_lock(&db->sync_mutex);
+        if (before > atomic_load(&db->lsn_durable))
+            atomic_store(&db->lsn_durable, before);
+        atomic_store(&db->unsettled, 0);
+        lk_mutex_unlock(&db->sync_mutex);
+    }
+    return rc;
+}
+
+int lk_background_seal(struct lk_db *db)
+{
+    for (;;) {
+        int rc = 0;
+        lk_mutex_lock(&db->write_mutex);
+        uint64_t appended = db->lsn_appended;
+        if (atomic_load(&db->active->segment->end) > LK_FILE_HEAD)
+            rc = lk_rotate(db, 0, 1);
+        lk_mutex_unlock(&db->write_mutex);
+        if (rc == LSMKV_WOULDBLOCK)
+            rc = lk_commit_visible(db, appended);
+        else if (rc == LSMKV_NOTFOUND)
+            rc = lk_background_relieve(db);
+        else
+            return rc;
+        if (rc < 0)
+            return rc;
+    }
+}
+
+int lk_background_flush(struct lk_db *db)
+{
+    int rc = lk_background_seal(db);
+    if (rc < 0)
+        return rc;
+    lk_mutex_lock(&db->work_mutex);
+    rc = lk_background_flush_locked(db);
+    lk_mutex_unlock(&db->work_mutex);
+    set_pace(db);
+    lk_background_wake(db);
+    lk_epoch_reclaim(&db->epochs);
+    return rc;
+}
+
+int lk_background_relieve(struct lk_db *db)
+{
+    uint64_t began = db->env->ops->monotonic_ns(db->env);
+    int rc = 0;
+    lk_mutex_lock(&db->work_mutex);
+    struct lk_version *version = pin(db);
+    int full = version->memtable_count - 1 >= lk_rotate_l0_limit(db);
+    lk_version_unref(version);
+    if (full)
+        rc = lk_background_flush_locked(db);
+    lk_mutex_unlock(&db->work_mutex);
+    atomic_fetch_add(&db->counters.stalls, 1);
+    atomic_fetch_add(&db->counters.stall_memtable, 1);
+    atomic_fetch_add(&db->counters.stall_ns, db->env->ops->monotonic_ns(db->env) - began);
+    set_pace(db);
+    return rc;
+}
+
+int lk_background_sync_due(struct lk_db *db)
+{
+    uint64_t now = db->env->ops->monotonic_ns(db->env);
+    if (db->options.durability != LSMKV_SYNC_INTERVAL || atomic_load(&db->failed) ||
+        now - db->last_sync_ns < (uint64_t)db->options.sync_interval_ms * 1000000)
+        return LSMKV_NOTFOUND;
+    db->last_sync_ns = now;
+    uint64_t appended = lk_commit_appended(db);
+    if (appended <= atomic_load(&db->lsn_durable) || lk_lsn_offset(appended) == LK_FILE_HEAD)
+        return LSMKV_NOTFOUND;
+    int rc = lk_commit_settle(db);
+    return rc == 0 ? lk_commit_through(db, appended) : rc;
+}
+
+int lk_background_inline(struct lk_db *db)
+{
+    int rc = lk_background_sync_due(db);
+    lk_mutex_lock(&db->state_mutex);
+    int changed = db->work_generation != db->inline_seen;
+    db->inline_seen = db->work_generation;
+    lk_mutex_unlock(&db->state_mutex);
+    while (changed && (rc == 0 || rc == LSMKV_NOTFOUND))
+        if ((rc = lk_background_step(db, NULL)) != 0)
+            break;
+    /* The write itself stands; what failed behind it is kept as an event and shows at flush, sync or close. */
+    if (rc < 0)
+        lk_event(db, "failure", "%.200s", lk_error()->text);
+    return 0;
+}
+
+/* ---- threads ------------------------------------------------------------------------------------ */
+
+void lk_background_wake(struct lk_db *db)
+{
+    lk_mutex_lock(&db->state_mutex);
+    db->work_generation++;
+    lk_cond_wake_all(&db->state_changed);
+    lk_mutex_unlock(&db->state_mutex);
+}
+
+void lk_background_nudge(struct lk_db *db)
+{
+    if (!lk_mutex_try(&db->state_mutex))
+        return; /* whoever has it wakes them, or they look again within a second */
+    db->work_generation++;
+    lk_cond_wake_all(&db->state_changed);
+    lk_mutex_unlock(&db->state_mutex);
+}
+
+void lk_background_wait(struct lk_db *db, uint64_t ns)
+{
+    lk_mutex_lock(&db->state_mutex);
+    if (!atomic_load(&db->closing))
+        (void)lk_cond_wait_ns(&db->state_changed, &db->state_mutex, ns);
+    lk_mutex_unlock(&db->state_mutex);
+}
+
+static void compactor_run(void *arg)
+{
+    struct lk_db *db = arg;
+    int complained = 0;
+    while (!atomic_load(&db->closing)) {
+        int rc = lk_background_step(db, NULL);
+        if (rc < 0 && rc != LSMKV_CANCELLED && !complained)
+            lk_event(db, "failure", "%.200s", lk_error()->text);
+        complained = rc < 0;
+        if (rc != 0)
+            lk_background_wait(db, RETRY_NS);
+    }
+}
+
+int lk_background_start(struct lk_db *db)
+{
+    if (db->options.threads == 0)
+        return 0;
+    int rc = db->env->ops->thread_start(db->env, "lsmkv-keeper", lk_keeper_run, db, &db->keeper);
+    if (rc == 0)
+        rc = db->env->ops->thread_start(db->env, "lsmkv-compactor", compactor_run, db, &db->compactor);
+    return rc < 0 ? lk_fail_os(-rc, "start a thread for", "") : 0;
+}
+
+void lk_background_hurry(struct lk_db *db)
+{
+    lk_mutex_lock(&db->state_mutex);
+    atomic_store(&db->closing, 1);
+    lk_cond_wake_all(&db->state_changed);
+    lk_mutex_unlock(&db->state_mutex);
+}
+
+void lk_background_stop(struct lk_db *db)
+{
+    lk_background_hurry(db);
+    if (db->compactor)
+        db->env->ops->thread_join(db->compactor);
+    if (db->keeper)
+        db->env->ops->thread_join(db->keeper);
+    db->compactor = db->keeper = NULL;
+}

@@ -1,0 +1,110 @@
+/* compact: flush and merge to the end, a step at a time. */
+#include "engine/compact.h"
+
+#include <string.h>
+
+#include "engine/background.h"
+#include "engine/compaction.h"
+#include "engine/inspect.h"
+
+/* Let the caller know, holding nothing. 0, CANCELLED, CLOSED, FORKED. */
+static int tell(struct lsmkv *handle, lsmkv_progress progress, void *context, uint64_t done, uint64_t total)
+{
+    if (!progress)
+        return 0;
+    lk_handle_leave(handle);
+    int stop = progress(context, done, total < done ? done : total);
+    int rc = lk_handle_enter(handle);
+    if (rc != 0)
+        return rc;
+    return stop ? lk_fail(LSMKV_CANCELLED, "the operation was cancelled; the store is sound, and it can go on later") : 0;
+}
+
+static uint64_t bytes_to_merge(const struct lk_shape *shape)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < shape->run_count; i++)
+        bytes += shape->runs[i].bytes;
+    return bytes;
+}
+
+/* One step towards a single run. 0, NOTFOUND: there. */
+static int step(struct lk_db *db, struct lsmkv_step *did, uint64_t *left)
+{
+    struct lk_shape shape;
+    lk_mutex_lock(&db->work_mutex);
+    lk_background_shape(db, &shape);
+    shape.sealed = 0;
+    shape.sealed_bytes = 0;
+    shape.merge_wanted = 1;
+    *left = bytes_to_merge(&shape);
+    struct lk_job job = lk_plan(&shape);
+    int rc = job.kind == LK_JOB_MERGE ? lk_merge_step_run(db, &job, did) : LSMKV_NOTFOUND;
+    lk_mutex_unlock(&db->work_mutex);
+    lk_epoch_reclaim(&db->epochs);
+    return rc;
+}
+
+static int compact(struct lsmkv *handle, lsmkv_progress progress, void *context)
+{
+    struct lsmkv_step did = {0};
+    uint64_t done = 0, left = 0, total = 0;
+    int rc = lk_background_flush(handle->db);
+    while (rc == 0) {
+        rc = step(handle->db, &did, &left);
+        total = total ? total : left;
+        if (rc != 0)
+            break;
+        done += did.bytes_in;
+        rc = tell(handle, progress, context, done, total);
+        if (rc == LSMKV_CLOSED || rc == LSMKV_FORKED)
+            return rc; /* no longer entered */
+        memset(&did, 0, sizeof did);
+    }
+    lk_handle_leave(handle);
+    return rc == LSMKV_NOTFOUND ? 0 : rc;
+}
+
+int lk_compact(struct lsmkv *handle, lsmkv_progress progress, void *context)
+{
+    int rc = lk_handle_enter(handle);
+    return rc == 0 ? compact(handle, progress, context) : rc;
+}
+
+/* ---- verify ----------------------------------------------------------------------------------- */
+
+struct report {
+    struct lsmkv *handle;
+    lsmkv_found found;
+    lsmkv_progress progress;
+    void *context;
+    int refused; /* the store was closed under the walk */
+};
+
+static void found_one(void *arg, const struct lsmkv_error *damage)
+{
+    struct report *report = arg;
+    report->found(report->context, damage);
+}
+
+static int went_on(void *arg, uint64_t done, uint64_t total)
+{
+    struct report *report = arg;
+    int rc = tell(report->handle, report->progress, report->context, done, total);
+    if (rc == LSMKV_CLOSED || rc == LSMKV_FORKED)
+        report->refused = rc;
+    return rc != 0;
+}
+
+int lk_verify_handle(struct lsmkv *handle, lsmkv_found found, lsmkv_progress progress, void *context)
+{
+    struct report report = {handle, found, progress, context, 0};
+    int rc = lk_handle_enter(handle);
+    if (rc != 0)
+        return rc;
+    rc = lk_verify(handle->db, found ? found_one : NULL, went_on, &report);
+    if (report.refused)
+        return lk_handle_refuse(handle, report.refused);
+    lk_handle_leave(handle);
+    return rc;
+}

@@ -1,0 +1,409 @@
+/* compaction: one step of merging neighbouring runs. The picture is in engine/compaction.h.
+ *
+ *   group    the input runs: neighbours, either none of them merged before (a new group) or all of them
+ *            moved into the same run up to the same bound, and that run follows them (a merge under way)
+ *   step     [bound, t) of all inputs -> one table, the last of the output run; then `bound` is t
+ *   end      the inputs are exhausted: they leave, and the output takes their place
+ *
+ * Damage. An input that cannot be read at one place would stop the merge there again and again. So its table
+ * is marked, the step is done once more, up to the last record that was met before the damage, and installed;
+ * from then on the group is left alone: its keys below the bound in the output, the rest in the inputs. The mark
+ * lives in memory only, so the next open tries once more. Keys around the damage stay readable, those in it
+ * stay an error.
+ *
+ * work_mutex held; the inputs are read through private buffers, so the budget of cached granules is not touched. */
+#include "engine/compaction.h"
+
+#include <stdio.h>
+
+#include "engine/events.h"
+#include "engine/install.h"
+#include "engine/rewrite.h"
+#include "store/table_cursor.h"
+#include "util/alloc.h"
+
+enum { TRIES = 3 }; /* of one step, each ending before the damage the one before met */
+
+struct merge {
+    struct lk_db *db;              /* borrowed */
+    struct lk_version *version;    /* owned reference */
+    uint32_t first, last;          /* the inputs, indices into version->runs */
+    const struct lk_run *output;   /* borrowed; NULL: this is the first step */
+    uint32_t output_id;
+    struct lk_slice bound;         /* borrowed from an input; "" in the first step */
+    struct lk_run_cursor *cursors; /* owned, one for each input */
+    uint32_t open_count;           /* cursors to deinit */
+    struct lk_buf next;            /* owned: where the step ends */
+    int ended;                     /* the inputs are exhausted */
+    struct lk_rewrite rewrite;
+};
+
+/* ---- which runs ------------------------------------------------------------------------------- */
+
+static int is_damaged(const struct lk_run *run)
+{
+    for (uint32_t i = 0; i < run->count; i++)
+        if (atomic_load_explicit(&run->tables[i]->damaged, memory_order_relaxed))
+            return 1;
+    return 0;
+}
+
+/* The group under way among the runs first..last, whole; otherwise those runs. */
+static void find_group(struct merge *merge)
+{
+    struct lk_run *const *runs = merge->version->runs;
+    uint32_t at = merge->first;
+
+    while (at < merge->last && runs[at]->into == 0)
+        at++;
+    if (runs[at]->into == 0)
+        return;
+    merge->output_id = runs[at]->into;
+    merge->bound = runs[at]->bound;
+    merge->first = at;
+    while (merge->first > 0 && runs[merge->first - 1]->into == merge->output_id)
+        merge->first--;
+    merge->last = at;
+    while (merge->last + 1 < merge->version->run_count && runs[merge->last + 1]->into == merge->output_id)
+        merge->last++;
+}
+
+/* Nothing may be done to a run that belongs to another merge, or past damage. */
+static int group_is_free(const struct merge *merge)
+{
+    const struct lk_version *version = merge->version;
+
+    for (uint32_t i = merge->first; i <= merge->last; i++) {
+        if (is_damaged(version->runs[i]) || version->runs[i]->into != merge->output_id)
+            return 0;
+        for (uint32_t j = 0; j < version->run_count; j++)
+            if (version->runs[j]->into == version->runs[i]->id)
+                return 0;
+    }
+    return 1;
+}
+
+/* 0; NOTFOUND: there is nothing to merge. */
+static int choose(struct merge *merge, const struct lk_job *job)
+{
+    const struct lk_version *version = merge->version;
+
+    if (job->first > job->last || job->last >= version->run_count)
+        return LSMKV_NOTFOUND;
+    merge->first = job->first;
+    merge->last = job->last;
+    find_group(merge);
+    if (!group_is_free(merge))
+        return LSMKV_NOTFOUND;
+    if (merge->output_id == 0) {
+        merge->output_id = merge->db->run_id_next;
+        return 0;
+    }
+    if (merge->last + 1 == version->run_count || version->runs[merge->last + 1]->id != merge->output_id)
+        return lk_fail(LSMKV_CORRUPT, "run %u is being merged into run %u, which does not follow it",
+                       version->runs[merge->last]->id, merge->output_id);
+    merge->output = version->runs[merge->last + 1];
+    return 0;
+}
+
+/* ---- one try of a step ------------------------------------------------------------------------ */
+
+/* The log positions that the inputs' tables speak for. */
+static void note_lsns(struct lk_rewrite *rewrite, const struct lk_run *run)
+{
+    for (uint32_t i = 0; i < run->count; i++) {
+        const struct lk_table_meta *meta = &run->tables[i]->meta;
+        if (rewrite->lsn_min == 0 || meta->lsn_min < rewrite->lsn_min)
+            rewrite->lsn_min = meta->lsn_min;
+        if (meta->lsn_max > rewrite->lsn_max)
+            rewrite->lsn_max = meta->lsn_max;
+    }
+}
+
+static int prepare(struct merge *merge, uint64_t most)
+{
+    struct lk_rewrite *rewrite = &merge->rewrite;
+    uint32_t count = merge->last - merge->first + 1, older = merge->last + 1 + (merge->output != NULL);
+    int rc = lk_rewrite_begin(rewrite, merge->db, count);
+
+    if (rc == 0)
+        merge->cursors = lk_alloc_zero(count * sizeof *merge->cursors);
+    if (rc == 0 && !merge->cursors)
+        rc = lk_fail(LSMKV_NOMEM, "memory ran out before %u runs could be merged", count);
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        const struct lk_run *run = merge->version->runs[merge->first + i];
+        lk_run_cursor_init(&merge->cursors[i], run->tables, run->count, 1);
+        merge->open_count++;
+        rewrite->sources[i] = (struct lk_merge_source){.cursor = &merge->cursors[i].cursor, .ranges = &run->ranges};
+        note_lsns(rewrite, run);
+    }
+    rewrite->older = merge->version->runs + older;
+    rewrite->older_count = merge->version->run_count - older;
+    rewrite->run = merge->output_id;
+    rewrite->most = most;
+    return rc;
+}
+
+static void undo(struct merge *merge, int installed)
+{
+    lk_rewrite_end(&merge->rewrite, installed);
+    for (; merge->open_count; merge->open_count--) {
+        struct lk_cursor *cursor = &merge->cursors[merge->open_count - 1].cursor;
+        cursor->ops->deinit(cursor);
+    }
+    lk_free(merge->cursors);
+    merge->cursors = NULL;
+}
+
+static int write_table(struct merge *merge, uint64_t most)
+{
+    int rc = prepare(merge, most);
+
+    if (rc == 0) {
+        lk_rewrite_seek(&merge->rewrite, merge->bound);
+        rc = lk_rewrite_table(&merge->rewrite, merge->bound, merge->output != NULL, &merge->next, &merge->ended);
+    }
+    return rc;
+}
+
+/* ---- damage ----------------------------------------------------------------------------------- */
+
+/* The input table that the latest failure names; NULL: the failure is of another kind. */
+static struct lk_table *damaged_input(const struct merge *merge, int rc)
+{
+    if (rc != LSMKV_CORRUPT && rc != LSMKV_IO)
+        return NULL;
+    for (uint32_t i = merge->first; i <= merge->last; i++) {
+        const struct lk_run *run = merge->version->runs[i];
+        for (uint32_t j = 0; j < run->count; j++)
+            if (strcmp(lk_error()->file, run->tables[j]->name) == 0)
+                return run->tables[j];
+    }
+    return NULL;
+}
+
+static void quarantine(struct merge *merge, struct lk_table *table)
+{
+    if (atomic_exchange_explicit(&table->damaged, 1, memory_order_relaxed))
+        return;
+    lk_event(merge->db, "merge stopped", "run %u is left alone: %.160s", table->meta.run, lk_error()->text);
+}
+
+/* Write the step's table, ending before damage if there is any. 0 with rewrite.meta_count 0 and not ended:
+ * the damage lies before the first record. */
+static int write_sound(struct merge *merge)
+{
+    uint64_t most = UINT64_MAX;
+    int rc = 0;
+
+    for (int tries = 0; tries < TRIES; tries++) {
+        rc = write_table(merge, most);
+        struct lk_table *damaged = damaged_input(merge, rc);
+        if (!damaged)
+            return rc;
+        quarantine(merge, damaged);
+        /* The record looked at last may be the damaged one: it is the first that is left out. */
+        most = merge->rewrite.seen ? merge->rewrite.seen - 1 : 0;
+        undo(merge, 0);
+        if (most == 0)
+            return lk_rewrite_begin(&merge->rewrite, merge->db, 0); /* nothing was done, and that is the account */
+    }
+    return rc;
+}
+
+/* ---- the account ------------------------------------------------------------------------------ */
+
+/* Did the step take all of a table, none of it, or some? */
+static int taken_whole(const struct merge *merge, const struct lk_table_meta *meta)
+{
+    return lk_compare(meta->lo, merge->bound) >= 0 &&
+           (merge->ended || (!meta->hi_open && lk_compare(meta->hi, lk_buf_slice(&merge->next)) <= 0));
+}
+
+static int taken_not(const struct merge *merge, const struct lk_table_meta *meta)
+{
+    return !merge->ended && lk_compare(meta->lo, lk_buf_slice(&merge->next)) >= 0;
+}
+
+/* Input `index` gave the records of all tables taken whole, and no more than those of the others it touched. */
+static int check_input(const struct merge *merge, uint32_t index)
+{
+    const struct lk_run *run = merge->version->runs[merge->first + index];
+    uint64_t least = 0, most = 0;
+
+    for (uint32_t i = 0; i < run->count; i++) {
+        const struct lk_table_meta *meta = &run->tables[i]->meta;
+        least += taken_whole(merge, meta) ? meta->records : 0;
+        most += taken_not(merge, meta) ? 0 : meta->records;
+    }
+    return lk_rewrite_check_source(&merge->rewrite, index, least, most);
+}
+
+static int check(const struct merge *merge)
+{
+    int rc = lk_rewrite_check(&merge->rewrite);
+
+    for (uint32_t i = 0; rc == 0 && i <= merge->last - merge->first; i++)
+        rc = check_input(merge, i);
+    return rc;
+}
+
+/* ---- the new version -------------------------------------------------------------------------- */
+
+struct next_version {
+    struct lk_run **runs;      /* owned array; [fresh_from, fresh_to) are owned references */
+    uint32_t count, fresh_from, fresh_to;
+    struct lk_table **dropped; /* owned array of borrowed */
+    uint32_t dropped_count;
+};
+
+static int is_behind(const struct merge *merge, const struct lk_table *table)
+{
+    return merge->ended ||
+           (!table->meta.hi_open && lk_compare(table->meta.hi, lk_buf_slice(&merge->next)) <= 0);
+}
+
+/* What is left of an input. Its tables that lie wholly behind the bound are dropped. */
+static int shrink_input(const struct merge *merge, const struct lk_run *run, struct next_version *made)
+{
+    uint32_t behind = 0;
+
+    while (behind < run->count && is_behind(merge, run->tables[behind]))
+        made->dropped[made->dropped_count++] = run->tables[behind++];
+    if (merge->ended)
+        return 0;
+    struct lk_run *left = lk_run_new(run->id, run->tables + behind, run->count - behind, merge->output_id,
+                                     lk_buf_slice(&merge->next));
+    if (!left)
+        return LSMKV_NOMEM;
+    made->runs[made->count++] = left;
+    return 0;
+}
+
+/* The output with its new table at the end. A merge of which nothing survived has none. */
+static int grow_output(const struct merge *merge, struct next_version *made)
+{
+    uint32_t before = merge->output ? merge->output->count : 0, added = merge->rewrite.table_count;
+
+    if (before + added == 0)
+        return 0;
+    struct lk_table **tables = lk_alloc((before + added) * sizeof *tables);
+    if (!tables)
+        return LSMKV_NOMEM;
+    for (uint32_t i = 0; i < before; i++)
+        tables[i] = merge->output->tables[i];
+    for (uint32_t i = 0; i < added; i++)
+        tables[before + i] = merge->rewrite.tables[i];
+    struct lk_run *run = lk_run_new(merge->output_id, tables, before + added, 0, lk_slice("", 0));
+    lk_free(tables);
+    if (!run)
+        return LSMKV_NOMEM;
+    made->runs[made->count++] = run;
+    return 0;
+}
+
+static int make_version(const struct merge *merge, struct next_version *made)
+{
+    struct lk_run *const *runs = merge->version->runs;
+    uint32_t after = merge->last + 1 + (merge->output != NULL), tables = 0;
+    int rc = 0;
+
+    for (uint32_t i = merge->first; i <= merge->last; i++)
+        tables += runs[i]->count;
+    made->runs = lk_alloc((merge->version->run_count + 1) * sizeof *made->runs);
+    made->dropped = lk_alloc((tables + 1) * sizeof *made->dropped);
+    if (!made->runs || !made->dropped)
+        return LSMKV_NOMEM;
+    while (made->count < merge->first) {
+        made->runs[made->count] = runs[made->count];
+        made->count++;
+    }
+    made->fresh_from = made->fresh_to = made->count;
+    for (uint32_t i = merge->first; rc == 0 && i <= merge->last; i++)
+        rc = shrink_input(merge, runs[i], made);
+    if (rc == 0)
+        rc = grow_output(merge, made);
+    made->fresh_to = made->count;
+    for (uint32_t i = after; rc == 0 && i < merge->version->run_count; i++)
+        made->runs[made->count++] = runs[i];
+    return rc;
+}
+
+static int install(const struct merge *merge)
+{
+    struct next_version made = {0};
+    int rc = make_version(merge, &made);
+
+    if (rc < 0) {
+        lk_fail(rc, "memory ran out before a merge could be installed");
+    } else {
+        if (!merge->output)
+            merge->db->run_id_next++;
+        rc = lk_install(merge->db, &(struct lk_change){.runs = made.runs,
+                                                       .run_count = made.count,
+                                                       .added = merge->rewrite.tables,
+                                                       .added_count = merge->rewrite.table_count,
+                                                       .dropped = made.dropped,
+                                                       .dropped_count = made.dropped_count});
+    }
+    for (uint32_t i = made.fresh_from; i < made.fresh_to; i++)
+        lk_run_unref(made.runs[i]);
+    lk_free(made.runs);
+    lk_free(made.dropped);
+    return rc;
+}
+
+/* ---- the step --------------------------------------------------------------------------------- */
+
+/* Bytes of the inputs that the step took, by their share of records. */
+static uint64_t bytes_taken(const struct merge *merge)
+{
+    uint64_t taken = 0;
+
+    for (uint32_t i = 0; i < merge->rewrite.source_count; i++) {
+        const struct lk_run *run = merge->version->runs[merge->first + i];
+        uint64_t records = 0;
+        for (uint32_t j = 0; j < run->count; j++)
+            records += run->tables[j]->meta.records;
+        double share = records ? (double)lk_rewrite_given(&merge->rewrite, i) / (double)records : 1;
+        taken += (uint64_t)((double)lk_run_bytes(run) * share);
+    }
+    return taken;
+}
+
+static void report(const struct merge *merge, const struct lk_job *job, struct lsmkv_step *did)
+{
+    snprintf(did->what, sizeof did->what, "merge step");
+    snprintf(did->why, sizeof did->why, "%s", job->why);
+    did->bytes_in = bytes_taken(merge);
+    lk_rewrite_report(&merge->rewrite, did);
+    atomic_fetch_add_explicit(&merge->db->counters.merge_bytes, merge->rewrite.bytes_out, memory_order_relaxed);
+}
+
+static int step(struct merge *merge)
+{
+    int rc = write_sound(merge);
+
+    if (rc < 0 || (!merge->ended && merge->rewrite.meta_count == 0))
+        return rc; /* failed, or damaged at its very beginning: nothing to install */
+    rc = check(merge);
+    if (rc == 0)
+        rc = lk_rewrite_seal(&merge->rewrite);
+    return rc == 0 ? install(merge) : rc;
+}
+
+int lk_merge_step_run(struct lk_db *db, const struct lk_job *job, struct lsmkv_step *did)
+{
+    struct merge merge = {.db = db, .version = lk_rewrite_version(db), .bound = lk_slice("", 0)};
+    int rc = choose(&merge, job);
+
+    if (rc == 0)
+        rc = step(&merge);
+    if (rc == 0)
+        report(&merge, job, did);
+    /* When the manifest has failed, nobody knows what it names: nothing is removed then. */
+    undo(&merge, rc == 0 || db->manifest.failed);
+    lk_buf_deinit(&merge.next);
+    lk_version_unref(merge.version);
+    return rc;
+}

@@ -1,0 +1,98 @@
+/* db: what an open engine is. Only the struct; every verb has a file of its own:
+ *
+ *   open.c registry.c recovery.c   from a path to a running engine and back
+ *   write.c commit.c rotate.c      frame, index, publish; group commit; the next segment
+ *   read.c scan.c snapshot.c       one key; a range; a frozen state
+ *   flush.c compaction.c planner.c L0 into a run; runs into one; which, and why
+ *   background.c keeper.c          who does it, and when
+ *   install.c                      manifest edit, then the new version
+ *   inspect.c events.c             what can be seen from outside
+ *
+ * Locks, in the order in which they may be taken: work_mutex > write_mutex > sync_mutex > state_mutex.
+ * None is waited for by a thread that holds the interpreter lock, and none but work_mutex is held across
+ * file access other than the log's own. */
+#ifndef LK_ENGINE_DB_H
+#define LK_ENGINE_DB_H
+
+#include "engine/manifest.h"
+#include "engine/version.h"
+#include "os/thread.h"
+#include "store/epoch.h"
+
+enum { LK_EVENTS = 256 };
+
+struct lk_counters { /* relaxed; any thread */
+    _Atomic uint64_t puts, deletes, range_deletes; /* gets and scans are counted in the epoch slots */
+    _Atomic uint64_t user_bytes, log_bytes, flush_bytes, merge_bytes, recovery_bytes;
+    _Atomic uint64_t syncs, stalls, stall_ns, stall_memtable, stall_pacing, stall_sync;
+    _Atomic uint64_t live_snapshots, live_iterators, recovered_bytes, recovered_records;
+};
+
+struct lk_db {
+    /* Constant after open: any thread, no lock. */
+    struct lk_env *env;
+    struct lk_dir *dir;             /* owned */
+    struct lk_file *lock;           /* owned; NULL when read-only */
+    struct lsmkv_options options;
+    struct lk_hash_seed seed;
+    uint64_t store;                 /* identity */
+    uint64_t id[2];                 /* device, inode: the registry's key */
+    char *path;                     /* owned, for messages */
+    uint32_t fork_generation;
+    enum lk_segment_kind segment_kind;
+    int map_tables, readonly, clean_open;
+
+    /* Published with release, read with acquire inside an epoch slot. */
+    struct lk_epochs epochs;
+    _Atomic(struct lk_version *) version; /* shared: replaced by install.c, retired through the epochs */
+    _Atomic uint64_t lsn_visible;
+
+    /* The writer's: only under write_mutex. */
+    struct lk_mutex write_mutex;
+    struct lk_memtable *active;     /* borrowed from the version */
+    uint64_t lsn_appended;          /* end of the newest frame */
+    uint64_t lsn_sync_wanted;       /* end of the newest frame that must be synced before it is visible */
+    uint64_t lsn_marked;            /* newest LSN a sync mark in the log names */
+    uint64_t segment_bytes_next;    /* capacity of the next ordinary segment */
+    uint32_t record_bytes_average;  /* sizes the lines of the next segment */
+    uint64_t pace_credit;           /* bytes until the next pause */
+    uint32_t batch_keys_factor;     /* more lines for the next segment, after a batch did not fit */
+    _Atomic uint32_t pace_ns;       /* length of a pause; 0: none. Set by background.c */
+
+    /* Group commit: under sync_mutex; the leader syncs with it released. */
+    struct lk_mutex sync_mutex;
+    struct lk_cond sync_done;
+    int syncing;
+    _Atomic uint64_t lsn_durable;
+    _Atomic int failed;             /* sticky status of a failed sync */
+    struct lsmkv_error failure;     /* its text */
+    uint64_t last_sync_ns;          /* when the newest sync began (threads=0: asked on each write) */
+    _Atomic int unsettled;          /* recovered segments not yet rewritten: before any claim of durability */
+
+    /* Background work: one job at a time, under work_mutex (held across file access). */
+    struct lk_mutex work_mutex;
+    struct lk_manifest manifest;
+    struct lk_cache cache;
+    uint32_t run_id_next;
+
+    /* Small things many touch: under state_mutex, held for a few loads and stores. */
+    struct lk_mutex state_mutex;
+    struct lk_cond state_changed;   /* work appeared, a job ended, the engine closes */
+    _Atomic uint32_t number_next;   /* next file number */
+    struct lk_segment *spare;       /* owned; prepared by the keeper, its name durable */
+    uint64_t work_generation;       /* rises with every wake */
+    uint64_t inline_seen;           /* threads=0: the generation that was looked at last */
+    _Atomic int closing;            /* background work stops within 100 ms */
+    struct lk_thread *keeper, *compactor;
+    _Atomic uint32_t scans_since_seal;
+    uint32_t handles;               /* open handles; registry.c's, under the registry mutex */
+    _Atomic uint32_t references;    /* handles not released, snapshots, scans: the struct's memory */
+    struct lk_db *registry_next;
+
+    struct lk_counters counters;
+    struct lk_mutex event_mutex;
+    struct lsmkv_event events[LK_EVENTS];
+    uint64_t event_count;
+};
+
+#endif

@@ -1,0 +1,63 @@
+/* handle: what a caller of lsmkv.h holds. Several handles may share one engine.
+ *
+ *   lsmkv_open --> open --lsmkv_close--> closing --> closed --lsmkv_release--> gone
+ *
+ * Two kinds of calls come in. A `try` call claims an epoch slot of the engine, looks whether the handle is
+ * still open, and leaves within the call. A call that may wait is counted in `calls` instead. Closing sets the
+ * flag, then waits until the slots of that moment are left and the count is zero. The engine's struct stays in
+ * memory until the last handle is released, so a late `try` call finds slots to claim and then sees the flag. */
+#ifndef LK_ENGINE_HANDLE_H
+#define LK_ENGINE_HANDLE_H
+
+#include "engine/db.h"
+
+struct lsmkv {
+    struct lk_db *db;            /* shared: counted in db->references */
+    _Atomic int state;           /* enum lk_handle_state */
+    _Atomic uint32_t calls;      /* waiting calls in flight */
+    _Atomic uint32_t references; /* the caller's, and one for each snapshot, iterator */
+    int readonly;
+    struct lsmkv *next;          /* registry: all handles of this process, for the child of a fork */
+};
+
+enum lk_handle_state { LK_HANDLE_OPEN, LK_HANDLE_CLOSING, LK_HANDLE_CLOSED };
+
+/* 0, CLOSED or FORKED. */
+static inline int lk_handle_check(const struct lsmkv *handle)
+{
+    if (handle->db->fork_generation != lk_fork_generation)
+        return LSMKV_FORKED;
+    return atomic_load(&handle->state) == LK_HANDLE_OPEN ? 0 : LSMKV_CLOSED;
+}
+
+/* The words for CLOSED and FORKED; returns the status. */
+int lk_handle_refuse(const struct lsmkv *handle, int status);
+
+/* A waiting call begins / ends. enter: 0, or refused with words. */
+LK_MUST_CHECK int lk_handle_enter(struct lsmkv *handle);
+void lk_handle_leave(struct lsmkv *handle);
+
+/* A try call begins: the slot, or a status: WOULDBLOCK (no slot free), CLOSED, FORKED. */
+static inline int lk_handle_slot(struct lsmkv *handle, int *status)
+{
+    if (handle->db->fork_generation != lk_fork_generation) {
+        *status = lk_handle_refuse(handle, LSMKV_FORKED);
+        return -1;
+    }
+    int slot = lk_epoch_enter(&handle->db->epochs);
+    if (slot < 0) {
+        *status = LSMKV_WOULDBLOCK;
+        return -1;
+    }
+    if (atomic_load_explicit(&handle->state, memory_order_relaxed) != LK_HANDLE_OPEN) {
+        lk_epoch_leave(&handle->db->epochs, slot);
+        *status = lk_handle_refuse(handle, LSMKV_CLOSED);
+        return -1;
+    }
+    return slot;
+}
+
+void lk_handle_ref(struct lsmkv *handle);
+void lk_handle_unref(struct lsmkv *handle);
+
+#endif

@@ -1,0 +1,154 @@
+/* install: edit, then version. */
+#include "engine/install.h"
+
+#include "engine/commit.h"
+#include "store/view.h"
+#include "util/alloc.h"
+
+/* ---- edits ------------------------------------------------------------------------------- */
+
+static int put_runs(struct lk_buf *edit, struct lk_run *const *runs, uint32_t count)
+{
+    struct lk_run_meta *metas = lk_alloc((count + 1) * sizeof *metas);
+    if (!metas)
+        return lk_fail(LSMKV_NOMEM, "memory ran out while a manifest edit was made");
+    for (uint32_t i = 0; i < count; i++)
+        metas[i] = (struct lk_run_meta){runs[i]->id, runs[i]->into, runs[i]->into ? runs[i]->bound : lk_slice("", 0)};
+    int rc = lk_edit_runs(edit, metas, count);
+    lk_free(metas);
+    return rc;
+}
+
+/* The lowest segment that is still needed when those through `through` have left. */
+static uint32_t log_first(const struct lk_db *db, const struct lk_version *version, uint32_t through)
+{
+    uint32_t first = atomic_load(&db->number_next);
+    for (uint32_t i = 0; i < version->memtable_count; i++) {
+        uint32_t number = version->memtables[i]->segment->number;
+        if (version->memtables[i]->segment->kind != LK_SEGMENT_NONE && number > through && number < first)
+            first = number;
+    }
+    return first;
+}
+
+static int put_state(struct lk_db *db, struct lk_buf *edit, uint32_t through)
+{
+    lk_mutex_lock(&db->write_mutex); /* so that no rotation comes between the version and the number */
+    uint32_t first = log_first(db, atomic_load(&db->version), through);
+    uint32_t next = atomic_load(&db->number_next);
+    lk_mutex_unlock(&db->write_mutex);
+    int rc = lk_edit_next(edit, next);
+    if (rc == 0)
+        rc = lk_edit_log(edit, first, 0, 0, lk_slice("", 0));
+    if (rc == 0)
+        rc = lk_edit_durable(edit, db->unsettled || db->segment_kind == LK_SEGMENT_NONE ? 0 : atomic_load(&db->lsn_durable));
+    return rc;
+}
+
+static int edit_of(struct lk_db *db, const struct lk_change *change, struct lk_buf *edit)
+{
+    int rc = put_state(db, edit, change->memtables_through);
+    for (uint32_t i = 0; rc == 0 && i < change->added_count; i++) {
+        rc = lk_edit_table(edit, &change->added[i]->meta);
+        lk_env_note(db->env, LK_NOTE_EDIT_NAMES, change->added[i]->meta.number, change->lsn_named);
+    }
+    for (uint32_t i = 0; rc == 0 && i < change->dropped_count; i++)
+        rc = lk_edit_drop(edit, change->dropped[i]->meta.number);
+    return rc == 0 ? put_runs(edit, change->runs, change->run_count) : rc;
+}
+
+int lk_install_complete(struct lk_db *db, struct lk_buf *out, int closed)
+{
+    struct lk_version *version = atomic_load(&db->version);
+    int rc = lk_edit_store(out, db->store, db->seed.a, db->seed.b, 0, lk_slice("bytes", 5), lk_slice("bytes", 5));
+    if (rc == 0)
+        rc = put_state(db, out, 0);
+    for (uint32_t i = 0; i < version->run_count; i++)
+        for (uint32_t j = 0; rc == 0 && j < version->runs[i]->count; j++)
+            rc = lk_edit_table(out, &version->runs[i]->tables[j]->meta);
+    if (rc == 0)
+        rc = put_runs(out, version->runs, version->run_count);
+    if (rc == 0 && closed)
+        rc = lk_edit_closed(out, db->lsn_appended);
+    return rc;
+}
+
+/* ---- versions ---------------------------------------------------------------------------- */
+
+static void release_version(void *version)
+{
+    lk_version_unref(version);
+}
+
+/* Build the version that the change makes of `old` and swap it in. write_mutex held. */
+static int swap(struct lk_db *db, const struct lk_change *change, struct lk_version **out)
+{
+    struct lk_version *old = atomic_load(&db->version);
+    uint32_t keep = old->memtable_count;
+    while (keep > 1 && old->memtables[keep - 1]->segment->number <= change->memtables_through)
+        keep--;
+    struct lk_version *made = lk_version_new(old->memtables, keep, change->runs, change->run_count);
+    if (!made)
+        return lk_fail(LSMKV_NOMEM, "memory ran out while a version was made");
+    if (old->view && keep == old->memtable_count) {
+        lk_view_ref(old->view);
+        made->view = old->view;
+        made->view_from = old->view_from;
+    }
+    for (uint32_t i = keep; i < old->memtable_count; i++)
+        atomic_store(&old->memtables[i]->segment->obsolete, 1);
+    atomic_store_explicit(&db->version, made, memory_order_release);
+    *out = old;
+    return 0;
+}
+
+static int publish(struct lk_db *db, const struct lk_change *change)
+{
+    struct lk_version *old = NULL;
+    for (uint32_t i = 0; i < change->dropped_count; i++)
+        atomic_store(&change->dropped[i]->obsolete, 1);
+    lk_mutex_lock(&db->write_mutex);
+    int rc = swap(db, change, &old);
+    lk_mutex_unlock(&db->write_mutex);
+    if (rc < 0) {
+        /* The edit is durable, memory is behind it: reading goes on, nothing further is installed. */
+        for (uint32_t i = 0; i < change->dropped_count; i++)
+            atomic_store(&change->dropped[i]->obsolete, 0);
+        db->manifest.failed = rc;
+        return rc;
+    }
+    lk_epoch_retire(&db->epochs, old, release_version);
+    lk_epoch_reclaim(&db->epochs);
+    return 0;
+}
+
+/* A manifest that has grown large begins anew. A failure costs nothing: the old one goes on. */
+static void rewrite_manifest(struct lk_db *db)
+{
+    struct lk_buf complete = {0};
+    uint32_t old = db->manifest.number, number = atomic_fetch_add(&db->number_next, 1);
+    char name[24];
+    if (lk_install_complete(db, &complete, 0) == 0 &&
+        lk_manifest_create(&db->manifest, number, db->store, &complete) == 0) {
+        lk_file_name(name, LK_FILE_MANIFEST, old);
+        lk_env_note(db->env, LK_NOTE_REMOVE, old, 0);
+        (void)db->env->ops->remove(db->dir, name);
+    }
+    lk_buf_deinit(&complete);
+}
+
+int lk_install(struct lk_db *db, const struct lk_change *change)
+{
+    struct lk_buf edit = {0};
+    int rc = change->lsn_named ? lk_commit_through(db, change->lsn_named) : 0;
+    if (rc == 0)
+        rc = edit_of(db, change, &edit);
+    if (rc == 0)
+        rc = lk_manifest_append(&db->manifest, &edit);
+    lk_buf_deinit(&edit);
+    if (rc == 0)
+        rc = publish(db, change);
+    if (rc == 0 && lk_manifest_wants_rewrite(&db->manifest))
+        rewrite_manifest(db);
+    return rc;
+}

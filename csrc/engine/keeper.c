@@ -1,0 +1,28 @@
+/* keeper: keeps things ready. The next segment reserved, named and prefaulted before it is needed; the log
+ * synced when the interval is over; what readers have left behind released. One thread. */
+#include "engine/background.h"
+#include "engine/events.h"
+#include "engine/rotate.h"
+
+enum { NAP_MAX_NS = 500000000 };
+
+static uint64_t nap(const struct lk_db *db)
+{
+    uint64_t interval = (uint64_t)db->options.sync_interval_ms * 500000; /* half of it */
+    return db->options.durability == LSMKV_SYNC_INTERVAL && interval < NAP_MAX_NS ? interval : NAP_MAX_NS;
+}
+
+void lk_keeper_run(void *arg)
+{
+    struct lk_db *db = arg;
+    int complained = 0;
+    while (!atomic_load(&db->closing)) {
+        int rc = lk_background_sync_due(db);
+        int prepared = lk_rotate_prepare(db); /* on a full disk the writer finds out itself */
+        lk_epoch_reclaim(&db->epochs);
+        if ((rc < 0 || prepared < 0) && !complained)
+            lk_event(db, "failure", "%.200s", lk_error()->text);
+        complained = rc < 0 || prepared < 0;
+        lk_background_wait(db, nap(db));
+    }
+}

@@ -1,0 +1,156 @@
+/* read: looking one key up. */
+#include "engine/read.h"
+
+#include "store/visible.h"
+#include "util/alloc.h"
+
+enum { FILLS_BEFORE_COPY = 8 };
+
+int lk_read_enter(struct lk_db *db)
+{
+    int slot;
+    while ((slot = lk_epoch_enter(&db->epochs)) < 0)
+        db->env->ops->sleep_ns(db->env, 20000);
+    return slot;
+}
+
+void lk_read_prefetch(const struct lk_present *present, struct lk_slice key, uint64_t hash)
+{
+    const struct lk_version *version = present->version;
+    for (uint32_t i = 0; i < version->memtable_count; i++)
+        lk_memtable_prefetch(version->memtables[i], hash);
+    for (uint32_t i = 0; i < version->run_count; i++) {
+        struct lk_table *table = lk_run_table(version->runs[i], key);
+        if (table)
+            lk_table_prefetch(table, hash);
+    }
+}
+
+/* The newest record of any kind, wherever it is. A key under a newer range delete comes back as a delete. */
+static int find_newest(const struct lk_present *present, struct lk_slice key, uint64_t hash, struct lk_record *record,
+                       struct lk_missing *missing)
+{
+    const struct lk_version *version = present->version;
+    for (uint32_t i = 0; i < version->memtable_count; i++) {
+        uint64_t limit = i == 0 ? present->limit : UINT64_MAX;
+        if (lk_memtable_find(version->memtables[i], hash, key, limit, record, NULL, NULL) == 0)
+            return 0;
+    }
+    for (uint32_t i = 0; i < version->run_count; i++) {
+        struct lk_table *table = lk_run_table(version->runs[i], key);
+        if (!table)
+            continue;
+        int rc = lk_table_spans(table, key) ? lk_table_find(table, hash, key, record, missing, NULL) : LSMKV_NOTFOUND;
+        if (rc != LSMKV_NOTFOUND)
+            return rc;
+        if (table->ranges.count && lk_ranges_find(&table->ranges, key))
+            return LSMKV_NOTFOUND;
+    }
+    return LSMKV_NOTFOUND;
+}
+
+static int alive(struct lk_db *db, const struct lk_present *present, const struct lk_record *record)
+{
+    uint64_t now = present->wall_ns;
+    if (record->expiry && !now)
+        now = db->env->ops->wall_ns(db->env);
+    return lk_record_visible(record, now);
+}
+
+int lk_read_find(struct lk_db *db, const struct lk_present *present, struct lk_slice key, uint64_t hash,
+                 struct lk_record *record, struct lk_missing *missing)
+{
+    int rc = find_newest(present, key, hash, record, missing);
+    return rc == 0 && !alive(db, present, record) ? LSMKV_NOTFOUND : rc;
+}
+
+/* ---- waiting ------------------------------------------------------------------------------ */
+
+static struct lk_present present_of(const struct lk_snapshot *snapshot)
+{
+    return (struct lk_present){snapshot->version, snapshot->lsn, snapshot->limit, snapshot->wall_ns};
+}
+
+/* By private reads: the sources in memory have said no, the runs are asked without the cache. */
+static int find_private(struct lk_db *db, const struct lk_snapshot *snapshot, struct lk_slice key, uint64_t hash,
+                        struct lk_buf *bytes, struct lk_record *record)
+{
+    struct lk_present present = present_of(snapshot);
+    for (uint32_t i = 0; i < snapshot->version->run_count; i++) {
+        struct lk_table *table = lk_run_table(snapshot->version->runs[i], key);
+        if (!table)
+            continue;
+        int rc = lk_table_spans(table, key) ? lk_table_find_copy(table, hash, key, bytes, record) : LSMKV_NOTFOUND;
+        if (rc == 0)
+            return alive(db, &present, record) ? 0 : LSMKV_NOTFOUND;
+        if (rc != LSMKV_NOTFOUND)
+            return rc;
+        if (table->ranges.count && lk_ranges_find(&table->ranges, key))
+            return LSMKV_NOTFOUND;
+    }
+    return LSMKV_NOTFOUND;
+}
+
+/* Look up in a pinned state, filling in what is missing. out NULL: only whether it is there. */
+static int find_pinned(struct lk_db *db, const struct lk_snapshot *snapshot, struct lk_slice key, struct lk_buf *out)
+{
+    uint64_t hash = lk_hash(db->seed, key.at, key.len);
+    struct lk_present present = present_of(snapshot);
+    struct lk_missing missing = {0};
+    struct lk_record record;
+    int rc = LSMKV_WOULDBLOCK;
+    for (int tries = 0; tries < FILLS_BEFORE_COPY && rc == LSMKV_WOULDBLOCK; tries++) {
+        int slot = lk_read_enter(db);
+        rc = lk_read_find(db, &present, key, hash, &record, &missing);
+        if (rc == 0 && out)
+            rc = lk_buf_copy(out, record.value);
+        lk_epoch_leave(&db->epochs, slot);
+        if (rc != LSMKV_WOULDBLOCK || missing.bytes > db->options.cache_bytes / 8)
+            break;
+        int filled = lk_table_fill(&missing);
+        if (filled < 0)
+            return filled;
+    }
+    if (rc != LSMKV_WOULDBLOCK)
+        return rc;
+    struct lk_buf bytes = {0};
+    rc = find_private(db, snapshot, key, hash, &bytes, &record);
+    if (rc == 0 && out)
+        rc = lk_buf_copy(out, record.value);
+    lk_buf_deinit(&bytes);
+    return rc;
+}
+
+int lk_read_copy(struct lk_db *db, const struct lk_snapshot *snapshot, struct lk_slice key, struct lk_buf *out)
+{
+    struct lk_snapshot now;
+    if (snapshot)
+        return find_pinned(db, snapshot, key, out);
+    int rc = lk_snapshot_take(db, &now);
+    if (rc < 0)
+        return rc;
+    rc = find_pinned(db, &now, key, out);
+    lk_snapshot_drop(&now);
+    return rc;
+}
+
+int lk_read_exists_try(struct lk_db *db, struct lk_slice key, uint64_t *seen)
+{
+    struct lk_present present = lk_read_present(db);
+    struct lk_missing missing;
+    struct lk_record record;
+    *seen = present.lsn;
+    return lk_read_find(db, &present, key, lk_hash(db->seed, key.at, key.len), &record, &missing);
+}
+
+int lk_read_exists_wait(struct lk_db *db, struct lk_slice key, uint64_t *seen)
+{
+    struct lk_snapshot now;
+    int rc = lk_snapshot_take(db, &now);
+    if (rc < 0)
+        return rc;
+    *seen = now.lsn;
+    rc = find_pinned(db, &now, key, NULL);
+    lk_snapshot_drop(&now);
+    return rc;
+}

@@ -1,0 +1,232 @@
+/* recovery: replay. */
+#include "engine/recovery.h"
+
+#include <string.h>
+
+#include "util/alloc.h"
+
+/* ---- one segment ---------------------------------------------------------------------------- */
+
+/* The records of one frame, checked for shape. 0, or CORRUPT: the frame verifies but holds nonsense. */
+static int count_records(const struct lk_segment *segment, const struct lk_frame *frame, uint64_t *records)
+{
+    const uint8_t *at = frame->body.at, *end = at + frame->body.len;
+    while (at < end) {
+        struct lk_record record;
+        if (*at == 0) {
+            at++;
+            continue;
+        }
+        const uint8_t *next = lk_record_get(at, end, &record);
+        if (!next)
+            return lk_fail_corrupt(segment->name, (uint64_t)(at - segment->base), "%s holds bytes that are no record",
+                                   segment->name);
+        at = next;
+        ++*records;
+    }
+    return 0;
+}
+
+static void note_mark(const struct lk_frame *frame, uint64_t *proven)
+{
+    uint64_t lsn = frame->body.len == 8 ? lk_load64(frame->body.at) : 0;
+    if (lsn > *proven)
+        *proven = lsn;
+}
+
+/* Walk the good frames from the head on. *arrived is where they end. */
+static int survey(const struct lk_segment *segment, uint64_t *arrived, uint64_t *records, uint64_t *proven)
+{
+    struct lk_frame frame;
+    uint64_t at = LK_FILE_HEAD;
+    int rc = 0;
+    while (rc == 0 && lk_frame_get(segment->base, segment->capacity, at, segment->identity, &frame) == LK_FRAME_GOOD) {
+        if (frame.kind == LK_FRAME_RECORDS)
+            rc = count_records(segment, &frame, records);
+        else if (frame.kind == LK_FRAME_SYNC_MARK)
+            note_mark(&frame, proven);
+        else
+            break;
+        at += frame.total;
+    }
+    *arrived = at;
+    return rc;
+}
+
+/* Marks behind a place where replay stopped. */
+static void search_marks(const struct lk_segment *segment, uint64_t from, uint64_t *proven)
+{
+    struct lk_frame frame;
+    for (uint64_t at = lk_frame_resync(segment->base, segment->capacity, from, segment->identity);
+         at < segment->capacity; at = lk_frame_resync(segment->base, segment->capacity, at + 8, segment->identity))
+        if (lk_frame_get(segment->base, segment->capacity, at, segment->identity, &frame) == LK_FRAME_GOOD &&
+            frame.kind == LK_FRAME_SYNC_MARK)
+            note_mark(&frame, proven);
+}
+
+static int index_frame(struct lk_memtable *memtable, const struct lk_frame *frame)
+{
+    const uint8_t *at = frame->body.at, *end = at + frame->body.len;
+    while (at < end) {
+        struct lk_record record;
+        if (*at == 0) {
+            at++;
+            continue;
+        }
+        const uint8_t *next = lk_record_get(at, end, &record);
+        int rc = lk_memtable_index(memtable, at, &record, lk_hash(memtable->seed, record.key.at, record.key.len));
+        if (rc != 0)
+            return rc;
+        at = next;
+    }
+    return 0;
+}
+
+/* 0, WOULDBLOCK (more lines are needed), or a failure. */
+static int index_all(struct lk_memtable *memtable, uint64_t end)
+{
+    struct lk_segment *segment = memtable->segment;
+    struct lk_frame frame;
+    int rc = 0;
+    for (uint64_t at = LK_FILE_HEAD; rc == 0 && at < end; at += frame.total) {
+        if (lk_frame_get(segment->base, segment->capacity, at, segment->identity, &frame) != LK_FRAME_GOOD)
+            return lk_fail_corrupt(segment->name, at, "%s changed while it was read", segment->name);
+        if (frame.kind == LK_FRAME_RECORDS)
+            rc = index_frame(memtable, &frame);
+    }
+    return rc;
+}
+
+/* Takes the segment over. */
+static int make_memtable(struct lk_db *db, struct lk_segment *segment, uint64_t arrived, uint64_t records,
+                         struct lk_memtable **out)
+{
+    uint64_t keys = records < 16 ? 16 : records > UINT32_MAX / 8 ? UINT32_MAX / 8 : records;
+    atomic_store(&segment->end, arrived);
+    int rc = lk_memtable_new(segment, db->seed, (uint32_t)keys, &db->epochs, out);
+    if (rc < 0)
+        return rc;
+    for (int doubling = 0; (rc = index_all(*out, arrived)) == LSMKV_WOULDBLOCK; doubling++) {
+        if (doubling == 8)
+            return lk_fail_corrupt(segment->name, 0, "the keys of %s collide beyond what its index can hold", segment->name);
+        keys *= 2;
+        rc = lk_memtable_restart(*out, (uint32_t)keys);
+        if (rc < 0)
+            return rc;
+    }
+    atomic_store(&(*out)->sealed, 1);
+    return rc;
+}
+
+/* ---- the chain ------------------------------------------------------------------------------- */
+
+struct chain {
+    struct lk_db *db;
+    struct lk_recovered *out;
+    uint32_t log_first;
+    char stop_name[24];
+};
+
+static int follows(const struct chain *chain, const struct lk_segment *segment)
+{
+    if (chain->out->last_number == 0)
+        return segment->number == chain->log_first || segment->prev < chain->log_first;
+    return segment->prev == chain->out->last_number && segment->prev_end == chain->out->last_end;
+}
+
+static int keep(struct chain *chain, struct lk_memtable *memtable)
+{
+    struct lk_recovered *out = chain->out;
+    void *more = lk_realloc(out->memtables, (out->count + 1) * sizeof *out->memtables);
+    if (!more) {
+        lk_memtable_unref(memtable);
+        return lk_fail(LSMKV_NOMEM, "memory ran out while the log was replayed");
+    }
+    out->memtables = more;
+    out->memtables[out->count++] = memtable;
+    return 0;
+}
+
+/* Takes the segment over. */
+static int replay(struct chain *chain, struct lk_segment *segment)
+{
+    struct lk_recovered *out = chain->out;
+    struct lk_memtable *memtable = NULL;
+    uint64_t arrived = 0, records = 0;
+    int rc = survey(segment, &arrived, &records, &out->proven);
+    if (rc < 0) {
+        struct lsmkv_error saved = *lk_error();
+        lk_segment_free(segment);
+        lk_error_restore(&saved);
+        return rc;
+    }
+    search_marks(segment, arrived, &out->proven);
+    out->last_number = segment->number;
+    out->last_end = (uint32_t)arrived;
+    if (arrived > LK_FILE_HEAD)
+        out->data_end = lk_lsn(segment->number, arrived);
+    out->bytes += arrived - LK_FILE_HEAD;
+    out->records += records;
+    memcpy(chain->stop_name, segment->name, sizeof chain->stop_name);
+    rc = make_memtable(chain->db, segment, arrived, records, &memtable);
+    if (rc < 0) {
+        struct lsmkv_error saved = *lk_error();
+        if (memtable)
+            lk_memtable_unref(memtable);
+        lk_error_restore(&saved);
+        return rc;
+    }
+    return keep(chain, memtable);
+}
+
+static int visit(struct chain *chain, uint32_t number)
+{
+    struct lk_segment *segment = NULL;
+    int mapped = !chain->db->readonly && chain->db->segment_kind == LK_SEGMENT_MAPPED;
+    int rc = lk_segment_load(chain->db->env, chain->db->dir, number, chain->db->store, mapped, &segment);
+    if (rc == LSMKV_NOTFOUND)
+        return lk_numbers_add(&chain->out->unused, number);
+    if (rc < 0)
+        return rc;
+    if (follows(chain, segment))
+        return replay(chain, segment);
+    search_marks(segment, LK_FILE_HEAD, &chain->out->proven);
+    lk_segment_free(segment);
+    return lk_numbers_add(&chain->out->stale, number);
+}
+
+int lk_recover(struct lk_db *db, const struct lk_manifest_state *state, const struct lk_listing *listing,
+               struct lk_recovered *out)
+{
+    struct chain chain = {.db = db, .out = out, .log_first = state->log_first};
+    memset(out, 0, sizeof *out);
+    out->data_end = LK_FILE_HEAD;
+    out->proven = state->durable_lsn > state->closed_lsn ? state->durable_lsn : state->closed_lsn;
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < listing->logs.count; i++)
+        if (listing->logs.at[i] >= state->log_first)
+            rc = visit(&chain, listing->logs.at[i]);
+    uint64_t arrived = out->last_number ? lk_lsn(out->last_number, out->last_end) : lk_lsn(state->log_first, 0);
+    if (rc == 0 && out->proven > arrived && lk_lsn_number(out->proven) >= state->log_first)
+        rc = lk_fail_corrupt(chain.stop_name, out->last_end,
+                             "the log is damaged at byte %u of %s: it was on the disk through %u:%u once; nothing was "
+                             "changed; restore a backup, or move the store away and rescue what reads",
+                             out->last_end, chain.stop_name[0] ? chain.stop_name : "its first segment (missing)",
+                             lk_lsn_number(out->proven), lk_lsn_offset(out->proven));
+    if (rc < 0) {
+        struct lsmkv_error saved = *lk_error();
+        lk_recovered_deinit(out);
+        lk_error_restore(&saved);
+    }
+    return rc;
+}
+
+void lk_recovered_deinit(struct lk_recovered *recovered)
+{
+    for (uint32_t i = 0; i < recovered->count; i++)
+        lk_memtable_unref(recovered->memtables[i]);
+    lk_free(recovered->memtables);
+    lk_free(recovered->stale.at);
+    lk_free(recovered->unused.at);
+    memset(recovered, 0, sizeof *recovered);
+}

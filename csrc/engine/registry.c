@@ -1,0 +1,216 @@
+/* registry: the engines of this process, found by device and inode; handles on them; fork.
+ *
+ * One mutex, held while an engine is opened or closed, so that two openers of one directory meet. In the child of
+ * a fork everything here is forgotten: the lock descriptors are closed, so that the parent's lock ends with the
+ * parent; memory, threads and files of the parent's engines are left alone. */
+#include <string.h>
+
+#include "engine/background.h"
+#include "engine/engine.h"
+#include "engine/handle.h"
+#include "engine/open.h"
+#include "util/alloc.h"
+
+static struct lk_mutex registry_mutex = {PTHREAD_MUTEX_INITIALIZER};
+static struct lk_db *registry; /* borrowed: engines that run */
+
+static void on_child(void)
+{
+    for (struct lk_db *db = registry; db; db = db->registry_next)
+        if (db->lock)
+            (void)db->env->ops->close(db->lock);
+    registry = NULL;
+    lk_mutex_init(&registry_mutex);
+}
+
+/* ---- finding and starting --------------------------------------------------------------------- */
+
+static struct lk_db *find(const struct lk_env *env, const uint64_t id[2])
+{
+    for (struct lk_db *db = registry; db; db = db->registry_next)
+        if (db->env == env && db->id[0] == id[0] && db->id[1] == id[1] && !db->readonly)
+            return db;
+    return NULL;
+}
+
+static int differs(uint64_t have, uint64_t wanted, uint64_t standard)
+{
+    return wanted != standard && wanted != have; /* only what the caller named is compared */
+}
+
+static int same_options(const struct lk_db *db, const struct lsmkv_options *wanted)
+{
+    struct lsmkv_options standard;
+    const struct lsmkv_options *have = &db->options;
+    const char *which = NULL;
+    lsmkv_options_init(&standard);
+    if (differs((uint64_t)have->durability, (uint64_t)wanted->durability, (uint64_t)standard.durability))
+        which = "durability";
+    else if (differs(have->sync_interval_ms, wanted->sync_interval_ms, standard.sync_interval_ms))
+        which = "sync_interval_ms";
+    else if (differs((uint64_t)have->threads, (uint64_t)wanted->threads, (uint64_t)standard.threads))
+        which = "threads";
+    else if (differs(have->segment_bytes, wanted->segment_bytes, standard.segment_bytes))
+        which = "segment_bytes";
+    else if (differs(have->table_bytes, wanted->table_bytes, standard.table_bytes))
+        which = "table_bytes";
+    else if (differs(have->page_bytes, wanted->page_bytes, standard.page_bytes))
+        which = "page_bytes";
+    else if (differs(have->l0_segments, wanted->l0_segments, standard.l0_segments))
+        which = "l0_segments";
+    else if (differs(have->run_count, wanted->run_count, standard.run_count))
+        which = "run_count";
+    else if (differs(have->cache_bytes, wanted->cache_bytes, standard.cache_bytes))
+        which = "cache_bytes";
+    else if (differs((uint64_t)have->table_source, (uint64_t)wanted->table_source, (uint64_t)standard.table_source))
+        which = "table_source";
+    else if (differs((uint64_t)have->log_source, (uint64_t)wanted->log_source, (uint64_t)standard.log_source))
+        which = "log_source";
+    if (!which)
+        return 0;
+    return lk_fail(LSMKV_OPTIONS, "%s is open in this process with another value of %s: close it first, or leave that "
+                                  "option out to share the open engine",
+                   db->path, which);
+}
+
+static int find_or_start(struct lk_env *env, const char *path, const struct lsmkv_options *options, struct lk_db **out)
+{
+    struct lk_dir *dir = NULL;
+    uint64_t id[2];
+    int rc = lk_engine_directory(env, path, options, &dir, id);
+    if (rc < 0)
+        return rc;
+    struct lk_db *db = find(env, id);
+    if (!db) {
+        rc = lk_engine_start(env, path, dir, id, options, out); /* takes dir over */
+        if (rc == 0 && !(*out)->readonly) {
+            (*out)->registry_next = registry;
+            registry = *out;
+        }
+        return rc;
+    }
+    env->ops->dir_close(dir);
+    if (options->flags & LSMKV_OPEN_ANEW)
+        return lk_fail(LSMKV_LOCKED, "%s is open in this process: close it before it is made anew", path);
+    rc = same_options(db, options);
+    if (rc == 0)
+        *out = db;
+    return rc;
+}
+
+static void forget(struct lk_db *db)
+{
+    for (struct lk_db **link = &registry; *link; link = &(*link)->registry_next)
+        if (*link == db) {
+            *link = db->registry_next;
+            return;
+        }
+}
+
+int lk_open_in(struct lk_env *env, const char *path, const struct lsmkv_options *options, lsmkv **out)
+{
+    struct lsmkv_options full;
+    *out = NULL;
+    int rc = lk_engine_options(options, &full);
+    if (rc < 0)
+        return rc;
+    if (lk_fork_watch(on_child) < 0)
+        return lk_fail(LSMKV_NOMEM, "the process cannot be told about forks");
+    struct lsmkv *handle = lk_alloc_zero(sizeof *handle);
+    if (!handle)
+        return lk_fail(LSMKV_NOMEM, "memory ran out while %s was opened", path);
+    lk_mutex_lock(&registry_mutex);
+    rc = find_or_start(env, path, &full, &handle->db);
+    if (rc == 0) {
+        handle->db->handles++;
+        atomic_fetch_add(&handle->db->references, 1);
+    }
+    lk_mutex_unlock(&registry_mutex);
+    if (rc < 0) {
+        lk_free(handle);
+        return rc;
+    }
+    atomic_store(&handle->references, 1);
+    handle->readonly = handle->db->readonly || (full.flags & LSMKV_OPEN_READONLY);
+    *out = handle;
+    return 0;
+}
+
+int lk_registry_open_here(const struct lk_env *env, const uint64_t id[2])
+{
+    lk_mutex_lock(&registry_mutex);
+    int here = find(env, id) != NULL;
+    lk_mutex_unlock(&registry_mutex);
+    return here;
+}
+
+/* ---- handles ----------------------------------------------------------------------------------- */
+
+int lk_handle_refuse(const struct lsmkv *handle, int status)
+{
+    if (status == LSMKV_FORKED)
+        return lk_fail(status, "%s was opened in the parent of this process: open it again here", handle->db->path);
+    return lk_fail(status, "the store is closed: open it again");
+}
+
+int lk_handle_enter(struct lsmkv *handle)
+{
+    int status = lk_handle_check(handle);
+    if (status < 0)
+        return lk_handle_refuse(handle, status);
+    atomic_fetch_add(&handle->calls, 1);
+    status = lk_handle_check(handle);
+    if (status == 0)
+        return 0;
+    atomic_fetch_sub(&handle->calls, 1);
+    return lk_handle_refuse(handle, status);
+}
+
+void lk_handle_leave(struct lsmkv *handle)
+{
+    atomic_fetch_sub(&handle->calls, 1);
+}
+
+void lk_handle_ref(struct lsmkv *handle)
+{
+    atomic_fetch_add(&handle->references, 1);
+}
+
+void lk_handle_unref(struct lsmkv *handle)
+{
+    if (atomic_fetch_sub(&handle->references, 1) != 1)
+        return;
+    struct lk_db *db = handle->db;
+    int forked = db->fork_generation != lk_fork_generation;
+    lk_free(handle);
+    if (!forked && atomic_fetch_sub(&db->references, 1) == 1)
+        lk_engine_free(db);
+}
+
+int lsmkv_close(lsmkv *handle)
+{
+    int open = LK_HANDLE_OPEN, rc = 0;
+    if (handle->db->fork_generation != lk_fork_generation)
+        return lk_handle_refuse(handle, LSMKV_FORKED);
+    struct lk_db *db = handle->db;
+    if (!atomic_compare_exchange_strong(&handle->state, &open, LK_HANDLE_CLOSING)) {
+        while (atomic_load(&handle->state) != LK_HANDLE_CLOSED)
+            db->env->ops->sleep_ns(db->env, 100000); /* another thread is closing it */
+        return 0;
+    }
+    if (db->handles == 1)
+        lk_background_hurry(db);
+    lk_epoch_wait(&db->epochs, lk_epoch_stamp(&db->epochs));
+    while (atomic_load(&handle->calls))
+        db->env->ops->sleep_ns(db->env, 50000);
+    lk_mutex_lock(&registry_mutex);
+    if (--db->handles == 0) {
+        forget(db);
+        rc = lk_engine_stop(db);
+    } else if (!handle->readonly) {
+        rc = lk_engine_settle(db);
+    }
+    lk_mutex_unlock(&registry_mutex);
+    atomic_store(&handle->state, LK_HANDLE_CLOSED);
+    return rc;
+}

@@ -1,0 +1,435 @@
+/* scan: cursors, chunks, bounds. */
+#include "engine/scan.h"
+
+#include <string.h>
+
+#include "store/order.h"
+#include "store/table_cursor.h"
+#include "store/view.h"
+#include "store/visible.h"
+#include "util/alloc.h"
+
+enum { PATIENCE_KEYS = 4096, PATIENCE_STEPS = 16384, FILLS_BEFORE_STREAM = 8 };
+
+/* A run as a source. While its smaller keys have moved to another run, it is seen through `clipped`, which
+ * begins at the bound. */
+struct run_source {
+    struct lk_run_cursor run;
+    struct lk_cursor clipped;
+    struct lk_slice bound;
+};
+
+struct lk_scan {
+    struct lk_db *db;
+    struct lk_snapshot at;            /* own reference to the version */
+    struct lk_buf start, stop, last;  /* owned */
+    int has_start, has_stop, exclude_start, include_stop, reverse;
+    int started, ordered, over, status, slot;
+    struct lsmkv_error error;         /* with status */
+    struct lk_memtable_cursor *memtables; /* owned */
+    struct lk_view_cursor view;
+    struct run_source *runs;          /* owned */
+    struct lk_merge_source *sources;  /* owned */
+    struct lk_ranges *ranges;         /* owned: one for each memtable cursor */
+    struct lk_merge merge;
+    uint32_t memtable_count, run_count, source_count;
+    struct lk_buf copy;               /* owned: pairs of a waiting chunk */
+};
+
+/* ---- a run from its bound on --------------------------------------------------------------- */
+
+static struct run_source *source_of(struct lk_cursor *clipped)
+{
+    return (struct run_source *)((char *)clipped - offsetof(struct run_source, clipped));
+}
+
+static void reflect(struct run_source *source)
+{
+    const struct lk_cursor *inner = &source->run.cursor;
+    source->clipped.valid = inner->valid && lk_compare(inner->record.key, source->bound) >= 0;
+    source->clipped.status = inner->status;
+    source->clipped.head = inner->head;
+    source->clipped.record = inner->record;
+}
+
+static void clipped_seek(struct lk_cursor *cursor, const struct lk_slice *key, int after)
+{
+    struct run_source *source = source_of(cursor);
+    int below = !key || lk_compare(*key, source->bound) < 0;
+    source->run.cursor.ops->seek(&source->run.cursor, below ? &source->bound : key, below ? 0 : after);
+    reflect(source);
+}
+
+static void clipped_seek_back(struct lk_cursor *cursor, const struct lk_slice *key, int before)
+{
+    struct run_source *source = source_of(cursor);
+    source->run.cursor.ops->seek_back(&source->run.cursor, key, before);
+    reflect(source);
+}
+
+static void clipped_next(struct lk_cursor *cursor)
+{
+    struct run_source *source = source_of(cursor);
+    source->run.cursor.ops->next(&source->run.cursor);
+    reflect(source);
+}
+
+static void clipped_prev(struct lk_cursor *cursor)
+{
+    struct run_source *source = source_of(cursor);
+    source->run.cursor.ops->prev(&source->run.cursor);
+    reflect(source);
+}
+
+static int clipped_piece(struct lk_cursor *cursor, uint64_t offset, void *to, size_t bytes)
+{
+    struct run_source *source = source_of(cursor);
+    return source->run.cursor.ops->value_piece(&source->run.cursor, offset, to, bytes);
+}
+
+static void clipped_deinit(struct lk_cursor *cursor)
+{
+    struct run_source *source = source_of(cursor);
+    source->run.cursor.ops->deinit(&source->run.cursor);
+}
+
+static const struct lk_cursor_ops clipped_ops = {.seek = clipped_seek, .seek_back = clipped_seek_back,
+                                                 .next = clipped_next, .prev = clipped_prev,
+                                                 .value_piece = clipped_piece, .deinit = clipped_deinit};
+
+static struct lk_cursor *open_run(struct run_source *source, const struct lk_run *run, int streaming)
+{
+    lk_run_cursor_init(&source->run, run->tables, run->count, streaming);
+    if (!run->into)
+        return &source->run.cursor;
+    source->bound = run->bound;
+    source->clipped = (struct lk_cursor){.ops = &clipped_ops};
+    return &source->clipped;
+}
+
+/* ---- sources ------------------------------------------------------------------------------- */
+
+static int allocate(struct lk_scan *scan)
+{
+    const struct lk_version *version = scan->at.version;
+    uint32_t memtables = version->view ? version->view_from : version->memtable_count;
+    scan->memtables = lk_alloc_zero((memtables + 1) * sizeof *scan->memtables);
+    scan->ranges = lk_alloc_zero((memtables + 1) * sizeof *scan->ranges);
+    scan->runs = lk_alloc_zero((version->run_count + 1) * sizeof *scan->runs);
+    scan->sources = lk_alloc_zero((memtables + version->run_count + 2) * sizeof *scan->sources);
+    if (!scan->memtables || !scan->ranges || !scan->runs || !scan->sources)
+        return lk_fail(LSMKV_NOMEM, "memory ran out while a scan was opened");
+    scan->memtable_count = memtables;
+    return 0;
+}
+
+static void add_source(struct lk_scan *scan, struct lk_cursor *cursor, const struct lk_ranges *ranges)
+{
+    scan->sources[scan->source_count++] = (struct lk_merge_source){
+        .cursor = cursor, .ranges = ranges && ranges->count ? ranges : NULL};
+}
+
+static int open_sources(struct lk_scan *scan)
+{
+    const struct lk_version *version = scan->at.version;
+    int rc = allocate(scan);
+    for (uint32_t i = 0; rc == 0 && i < scan->memtable_count; i++) {
+        uint64_t limit = i == 0 ? scan->at.limit : UINT64_MAX;
+        struct lk_memtable *memtable = version->memtables[i];
+        if (atomic_load_explicit(&memtable->key_count, memory_order_relaxed) == 0 &&
+            !atomic_load_explicit(&memtable->ranges, memory_order_relaxed))
+            continue;
+        rc = lk_memtable_ranges(memtable, limit, &scan->ranges[i]);
+        lk_memtable_cursor_init(&scan->memtables[i], memtable, limit);
+        add_source(scan, &scan->memtables[i].cursor, &scan->ranges[i]);
+    }
+    if (rc == 0 && version->view) {
+        lk_view_cursor_init(&scan->view, version->view);
+        add_source(scan, &scan->view.cursor, &version->view->ranges);
+    }
+    for (uint32_t i = 0; rc == 0 && i < version->run_count; i++, scan->run_count++)
+        add_source(scan, open_run(&scan->runs[i], version->runs[i], 0), &version->runs[i]->ranges);
+    lk_merge_init(&scan->merge, scan->sources, scan->source_count);
+    return rc;
+}
+
+static int copy_bounds(struct lk_scan *scan, const struct lsmkv_range *range)
+{
+    if (!range)
+        return 0;
+    scan->has_start = range->has_start;
+    scan->has_stop = range->has_stop;
+    scan->exclude_start = range->exclude_start;
+    scan->include_stop = range->include_stop;
+    scan->reverse = range->reverse;
+    int rc = range->has_start ? lk_buf_copy(&scan->start, lk_slice(range->start.data, range->start.size)) : 0;
+    if (rc == 0 && range->has_stop)
+        rc = lk_buf_copy(&scan->stop, lk_slice(range->stop.data, range->stop.size));
+    return rc;
+}
+
+int lk_scan_new(struct lk_db *db, const struct lk_snapshot *snapshot, const struct lsmkv_range *range,
+                struct lk_scan **out)
+{
+    *out = NULL;
+    struct lk_scan *scan = lk_alloc_zero(sizeof *scan);
+    if (!scan)
+        return lk_fail(LSMKV_NOMEM, "memory ran out while a scan was opened");
+    scan->db = db;
+    scan->slot = -1;
+    int rc = 0;
+    if (snapshot) {
+        scan->at = *snapshot;
+        lk_version_ref(scan->at.version);
+    } else {
+        rc = lk_snapshot_take(db, &scan->at);
+    }
+    if (rc == 0)
+        rc = copy_bounds(scan, range);
+    if (rc == 0)
+        rc = open_sources(scan);
+    if (rc < 0) {
+        lk_scan_free(scan);
+        return rc;
+    }
+    *out = scan;
+    return 0;
+}
+
+void lk_scan_free(struct lk_scan *scan)
+{
+    if (!scan)
+        return;
+    lk_scan_end(scan);
+    for (uint32_t i = 0; i < scan->run_count; i++)
+        scan->runs[i].run.cursor.ops->deinit(&scan->runs[i].run.cursor);
+    for (uint32_t i = 0; scan->ranges && i < scan->memtable_count; i++)
+        lk_ranges_deinit(&scan->ranges[i]);
+    lk_free(scan->memtables);
+    lk_free(scan->ranges);
+    lk_free(scan->runs);
+    lk_free(scan->sources);
+    lk_buf_deinit(&scan->start);
+    lk_buf_deinit(&scan->stop);
+    lk_buf_deinit(&scan->last);
+    lk_buf_deinit(&scan->copy);
+    if (scan->at.version)
+        lk_snapshot_drop(&scan->at);
+    lk_free(scan);
+}
+
+uint64_t lk_scan_lsn(const struct lk_scan *scan)
+{
+    return scan->at.lsn;
+}
+
+/* ---- a chunk ------------------------------------------------------------------------------- */
+
+/* Bring the orders of all memtables of the scan up to its snapshot. Not inside a slot. */
+static int order(struct lk_scan *scan, int wait)
+{
+    for (uint32_t i = 0; !scan->ordered && i < scan->memtable_count; i++) {
+        int rc = lk_order_update(scan->at.version->memtables[i], wait ? UINT32_MAX : PATIENCE_KEYS, wait);
+        if (rc != 0)
+            return rc;
+    }
+    scan->ordered = 1;
+    return 0;
+}
+
+static void seek(struct lk_scan *scan, struct lk_merge *merge)
+{
+    struct lk_slice last = lk_buf_slice(&scan->last), start = lk_buf_slice(&scan->start), stop = lk_buf_slice(&scan->stop);
+    if (!scan->reverse)
+        lk_merge_seek(merge, scan->started ? &last : scan->has_start ? &start : NULL,
+                      scan->started || scan->exclude_start);
+    else
+        lk_merge_seek_back(merge, scan->started ? &last : scan->has_stop ? &stop : NULL,
+                           scan->started || !scan->include_stop);
+}
+
+/* Is the key past the far end of the range? */
+static int beyond(const struct lk_scan *scan, struct lk_slice key)
+{
+    if (!scan->reverse) {
+        int order = scan->has_stop ? lk_compare(key, lk_buf_slice(&scan->stop)) : -1;
+        return order > 0 || (order == 0 && !scan->include_stop);
+    }
+    int order = scan->has_start ? lk_compare(key, lk_buf_slice(&scan->start)) : 1;
+    return order < 0 || (order == 0 && scan->exclude_start);
+}
+
+/* Walk on from where the last chunk ended. 0: *count pairs, perhaps none when patience ran out; NOTFOUND: over;
+ * WOULDBLOCK: nothing found and a source needs bytes; a failure. Inside a slot. */
+static int collect(struct lk_scan *scan, struct lk_merge *merge, size_t most, size_t most_bytes, size_t patience,
+                   struct lsmkv_pair *pairs, size_t *count)
+{
+    size_t found = 0, bytes = 0, steps = 0;
+    struct lk_slice last = {0};
+    int any = 0;
+    seek(scan, merge);
+    for (; merge->valid && found < most && bytes < most_bytes && steps < patience; steps++) {
+        const struct lk_record *record = &lk_merge_current(merge)->record;
+        if (beyond(scan, record->key)) {
+            scan->over = 1;
+            break;
+        }
+        last = record->key;
+        any = 1;
+        if (lk_record_visible(record, scan->at.wall_ns)) {
+            pairs[found].key = (struct lsmkv_slice){record->key.at, record->key.len};
+            pairs[found++].value = (struct lsmkv_slice){record->value.at, record->value.len};
+            bytes += record->key.len + record->value.len;
+        }
+        if (found < most && bytes < most_bytes)
+            lk_merge_step(merge);
+    }
+    if (!merge->valid && merge->status == 0)
+        scan->over = 1;
+    int rc = any ? lk_buf_copy(&scan->last, last) : 0;
+    scan->started |= any;
+    *count = found;
+    if (rc == 0 && !merge->valid && merge->status != 0 && found == 0)
+        rc = merge->status;
+    return rc == 0 && found == 0 && scan->over ? LSMKV_NOTFOUND : rc;
+}
+
+static int latch(struct lk_scan *scan, int rc)
+{
+    if (rc < 0) {
+        scan->status = rc;
+        scan->error = *lk_error();
+    }
+    return rc;
+}
+
+static int begin_try(struct lk_scan *scan, size_t most, size_t most_bytes, struct lsmkv_pair *pairs, size_t *count)
+{
+    int rc = order(scan, 0);
+    if (rc != 0)
+        return rc;
+    scan->slot = lk_epoch_enter(&scan->db->epochs);
+    if (scan->slot < 0)
+        return LSMKV_WOULDBLOCK;
+    rc = collect(scan, &scan->merge, most, most_bytes, PATIENCE_STEPS, pairs, count);
+    if (rc == 0 && *count > 0)
+        return 0;
+    lk_scan_end(scan);
+    return rc == 0 ? LSMKV_WOULDBLOCK : rc; /* a long stretch of deleted keys goes on without the caller's locks */
+}
+
+/* Copy lent pairs into the scan's own memory. */
+static int keep(struct lk_scan *scan, struct lsmkv_pair *pairs, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += pairs[i].key.size + pairs[i].value.size;
+    lk_buf_reset(&scan->copy);
+    int rc = lk_buf_reserve(&scan->copy, bytes + 1);
+    for (size_t i = 0; rc == 0 && i < count * 2; i++) {
+        struct lsmkv_slice *part = i & 1 ? &pairs[i / 2].value : &pairs[i / 2].key;
+        if (part->size)
+            memcpy(scan->copy.at + scan->copy.len, part->data, part->size);
+        part->data = scan->copy.at + scan->copy.len;
+        scan->copy.len += part->size;
+    }
+    return rc;
+}
+
+/* The bytes that stopped the merge: of its failed source, which is a run. */
+static const struct lk_missing *missing_of(const struct lk_scan *scan)
+{
+    uint32_t first_run = scan->source_count - scan->run_count;
+    return &scan->runs[scan->merge.failed - first_run].run.inner.missing;
+}
+
+/* One pair through private reads, when the cache cannot hold what the scan needs. The slot is held over those
+ * reads, because the active memtable's order is looked at meanwhile: reclaiming waits for it, nothing else does. */
+static int collect_private(struct lk_scan *scan, struct lsmkv_pair *pairs, size_t *count)
+{
+    const struct lk_version *version = scan->at.version;
+    struct run_source *runs = lk_alloc_zero((scan->run_count + 1) * sizeof *runs);
+    struct lk_merge_source *sources = lk_alloc_zero((scan->source_count + 1) * sizeof *sources);
+    struct lk_merge merge;
+    uint32_t first_run = scan->source_count - scan->run_count, opened = 0;
+    int rc = runs && sources ? 0 : lk_fail(LSMKV_NOMEM, "memory ran out while a scan went on");
+    for (uint32_t i = 0; rc == 0 && i < scan->source_count; i++) {
+        sources[i] = scan->sources[i];
+        if (i >= first_run)
+            sources[i].cursor = open_run(&runs[opened], version->runs[opened], 1), opened++;
+    }
+    if (rc == 0) {
+        lk_merge_init(&merge, sources, scan->source_count);
+        rc = collect(scan, &merge, 1, 1, PATIENCE_STEPS, pairs, count);
+    }
+    if (rc == 0 && *count && pairs->value.size && !pairs->value.data) {
+        struct lk_cursor *cursor = lk_merge_current(&merge);
+        lk_buf_reset(&scan->copy);
+        rc = lk_buf_reserve(&scan->copy, pairs->key.size + pairs->value.size);
+        if (rc == 0)
+            rc = cursor->ops->value_piece(cursor, 0, scan->copy.at + pairs->key.size, pairs->value.size);
+        if (rc == 0 && pairs->key.size)
+            memcpy(scan->copy.at, pairs->key.data, pairs->key.size);
+        if (rc == 0)
+            *pairs = (struct lsmkv_pair){{scan->copy.at, pairs->key.size},
+                                         {scan->copy.at + pairs->key.size, pairs->value.size}};
+    } else if (rc == 0) {
+        rc = keep(scan, pairs, *count);
+    }
+    for (uint32_t i = 0; i < opened; i++)
+        runs[i].run.cursor.ops->deinit(&runs[i].run.cursor);
+    lk_free(runs);
+    lk_free(sources);
+    return rc;
+}
+
+static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, struct lsmkv_pair *pairs, size_t *count)
+{
+    int rc = order(scan, 1), fills = 0;
+    if (rc != 0)
+        return rc;
+    for (;;) {
+        int slot = lk_read_enter(scan->db);
+        rc = collect(scan, &scan->merge, most, most_bytes, PATIENCE_STEPS, pairs, count);
+        struct lk_missing missing = rc == LSMKV_WOULDBLOCK ? *missing_of(scan) : (struct lk_missing){0};
+        if (rc == 0 && *count)
+            rc = keep(scan, pairs, *count);
+        lk_epoch_leave(&scan->db->epochs, slot);
+        if (rc == 0 && *count == 0)
+            continue; /* deleted keys only: go on */
+        if (rc != LSMKV_WOULDBLOCK)
+            return rc;
+        if (++fills > FILLS_BEFORE_STREAM || missing.bytes > scan->db->options.cache_bytes / 8) {
+            slot = lk_read_enter(scan->db);
+            rc = collect_private(scan, pairs, count);
+            lk_epoch_leave(&scan->db->epochs, slot);
+            if (rc != 0 || *count)
+                return rc;
+            fills = 0;
+            continue;
+        }
+        rc = lk_table_fill(&missing);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+int lk_scan_begin(struct lk_scan *scan, int wait, size_t most, size_t most_bytes, struct lsmkv_pair *pairs, size_t *count)
+{
+    *count = 0;
+    if (scan->status < 0) {
+        lk_error_restore(&scan->error);
+        return scan->status;
+    }
+    if (scan->over)
+        return LSMKV_NOTFOUND;
+    return latch(scan, wait ? begin_wait(scan, most, most_bytes, pairs, count)
+                            : begin_try(scan, most, most_bytes, pairs, count));
+}
+
+void lk_scan_end(struct lk_scan *scan)
+{
+    if (scan->slot >= 0)
+        lk_epoch_leave(&scan->db->epochs, scan->slot);
+    scan->slot = -1;
+}

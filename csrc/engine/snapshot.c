@@ -1,0 +1,20 @@
+/* snapshot: pinning a version with its LSN. */
+#include "engine/read.h"
+
+int lk_snapshot_take(struct lk_db *db, struct lk_snapshot *out)
+{
+    int slot = lk_read_enter(db);
+    struct lk_present present = lk_read_present(db);
+    lk_version_ref(present.version); /* it is still the engine's: its own reference goes only after this slot */
+    lk_epoch_leave(&db->epochs, slot);
+    *out = (struct lk_snapshot){.db = db, .version = present.version, .lsn = present.lsn, .limit = present.limit,
+                                .wall_ns = db->env->ops->wall_ns(db->env),
+                                .taken_ns = db->env->ops->monotonic_ns(db->env)};
+    return 0;
+}
+
+void lk_snapshot_drop(struct lk_snapshot *snapshot)
+{
+    lk_version_unref(snapshot->version);
+    snapshot->version = NULL;
+}

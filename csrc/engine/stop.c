@@ -1,0 +1,181 @@
+/* stop: the end of an engine, and the options and directory it begins with. */
+#include <errno.h>
+#include <string.h>
+
+#include "engine/background.h"
+#include "engine/commit.h"
+#include "engine/engine.h"
+#include "engine/install.h"
+#include "util/alloc.h"
+
+/* ---- settling and stopping ---------------------------------------------------------------------- */
+
+int lk_engine_settle(struct lk_db *db)
+{
+    if (atomic_load(&db->failed))
+        return lk_commit_failed(db);
+    if (db->segment_kind == LK_SEGMENT_NONE)
+        return lk_background_flush(db);
+    int rc = lk_commit_settle(db);
+    uint64_t appended = lk_commit_appended(db);
+    if (rc == 0 && (lk_lsn_offset(appended) > LK_FILE_HEAD || atomic_load(&db->version)->memtable_count > 1))
+        rc = lk_commit_through(db, appended);
+    return rc;
+}
+
+/* State that the log ends here. Give back what it does not need, and an active segment without frames. */
+static int state_closed(struct lk_db *db)
+{
+    struct lk_version *version = atomic_load(&db->version);
+    struct lk_buf edit = {0};
+    uint64_t end = LK_FILE_HEAD;
+    int rc = 0;
+    for (uint32_t i = version->memtable_count; i-- > 0;) {
+        struct lk_segment *segment = version->memtables[i]->segment;
+        if (atomic_load(&segment->end) > LK_FILE_HEAD && segment->kind != LK_SEGMENT_NONE)
+            end = lk_lsn(segment->number, atomic_load(&segment->end));
+        lk_segment_shrink(segment);
+    }
+    rc = lk_edit_next(&edit, atomic_load(&db->number_next));
+    if (rc == 0)
+        rc = lk_edit_durable(&edit, end);
+    if (rc == 0)
+        rc = lk_edit_closed(&edit, end);
+    if (rc == 0)
+        rc = lk_manifest_append(&db->manifest, &edit);
+    lk_buf_deinit(&edit);
+    struct lk_segment *active = db->active->segment;
+    if (rc == 0 && atomic_load(&active->end) == LK_FILE_HEAD && active->file)
+        atomic_store(&active->obsolete, 1);
+    return rc;
+}
+
+int lk_engine_stop(struct lk_db *db)
+{
+    int rc = 0;
+    lk_background_stop(db);
+    if (!db->readonly) {
+        atomic_store(&db->closing, 0); /* the last flush is not to be cancelled */
+        rc = lk_engine_settle(db);
+        if (rc == 0 && !db->manifest.failed)
+            rc = state_closed(db);
+        if (db->spare)
+            atomic_store(&db->spare->obsolete, 1);
+        lk_segment_free(db->spare);
+        db->spare = NULL;
+    }
+    lk_epoch_reclaim(&db->epochs);
+    struct lk_version *version = atomic_exchange(&db->version, NULL);
+    lk_version_unref(version);
+    lk_manifest_close(&db->manifest);
+    if (db->lock) {
+        int closed = db->env->ops->close(db->lock);
+        if (rc == 0 && closed < 0)
+            rc = lk_fail_os(-closed, "unlock", "LOCK");
+    }
+    db->lock = NULL;
+    return rc;
+}
+
+void lk_engine_free(struct lk_db *db)
+{
+    if (db->spare)
+        atomic_store(&db->spare->obsolete, 1);
+    lk_segment_free(db->spare);
+    lk_version_unref(atomic_exchange(&db->version, NULL));
+    lk_epochs_deinit(&db->epochs);
+    lk_manifest_close(&db->manifest);
+    if (db->lock)
+        (void)db->env->ops->close(db->lock);
+    if (db->cache.env)
+        lk_cache_deinit(&db->cache);
+    if (db->dir)
+        db->env->ops->dir_close(db->dir);
+    lk_mutex_deinit(&db->write_mutex);
+    lk_mutex_deinit(&db->sync_mutex);
+    lk_cond_deinit(&db->sync_done);
+    lk_mutex_deinit(&db->work_mutex);
+    lk_mutex_deinit(&db->state_mutex);
+    lk_cond_deinit(&db->state_changed);
+    lk_mutex_deinit(&db->event_mutex);
+    lk_free(db->path);
+    lk_free(db);
+}
+
+/* ---- directory and options ---------------------------------------------------------------------- */
+
+int lk_engine_directory(struct lk_env *env, const char *path, const struct lsmkv_options *options, struct lk_dir **dir,
+                        uint64_t id[2])
+{
+    int create = (options->flags & LSMKV_OPEN_CREATE) && !(options->flags & LSMKV_OPEN_READONLY);
+    int rc = env->ops->dir_open(env, path, create ? options->mode : 0, dir);
+    if (rc == 0) {
+        rc = env->ops->dir_id(*dir, id);
+        if (rc < 0)
+            env->ops->dir_close(*dir);
+    }
+    if (rc == 0)
+        return 0;
+    *dir = NULL;
+    int status;
+    if (rc == -ENOENT)
+        status = lk_fail(LSMKV_ABSENT, "there is no directory %s: open it with flag=\"c\" to make a store", path);
+    else if (rc == -ENOTDIR)
+        status = lk_fail(LSMKV_EXISTS, "%s is not a directory: a store is a directory; name another path", path);
+    else
+        status = lk_fail_os(-rc, "open the directory", path);
+    lk_error()->os_errno = -rc;
+    return status;
+}
+
+static int outside(uint64_t value, uint64_t least, uint64_t most)
+{
+    return value < least || value > most;
+}
+
+static void fill_in(struct lsmkv_options *options)
+{
+    struct lsmkv_options standard;
+    lsmkv_options_init(&standard);
+    options->sync_interval_ms = options->sync_interval_ms ? options->sync_interval_ms : standard.sync_interval_ms;
+    options->segment_bytes = options->segment_bytes ? options->segment_bytes : standard.segment_bytes;
+    options->table_bytes = options->table_bytes ? options->table_bytes : standard.table_bytes;
+    options->page_bytes = options->page_bytes ? options->page_bytes : standard.page_bytes;
+    options->l0_segments = options->l0_segments ? options->l0_segments : standard.l0_segments;
+    options->run_count = options->run_count ? options->run_count : standard.run_count;
+    options->cache_bytes = options->cache_bytes ? options->cache_bytes : standard.cache_bytes;
+    options->mode = options->mode ? options->mode : standard.mode;
+}
+
+int lk_engine_options(const struct lsmkv_options *given, struct lsmkv_options *out)
+{
+    lsmkv_options_init(out);
+    if (given && given->struct_bytes != sizeof *given)
+        return lk_fail(LSMKV_OPTIONS, "the options are %zu bytes, this build's are %zu: lsmkv_options_init was not called, or "
+                                      "header and library differ", given->struct_bytes, sizeof *given);
+    if (given)
+        *out = *given;
+    fill_in(out);
+    const char *what = NULL;
+    if (out->durability < LSMKV_SYNC_NONE || out->durability > LSMKV_SYNC_ALWAYS)
+        what = "durability is none of the four levels";
+    else if (out->threads < 0 || out->threads > 2)
+        what = "threads is 0 (all work inline) or 1 or 2 (keeper and compactor)";
+    else if (outside(out->segment_bytes, 4096, 1u << 30))
+        what = "segment_bytes lies between 4 KiB and 1 GiB";
+    else if (outside(out->table_bytes, 512, 64u << 20))
+        what = "table_bytes lies between 512 B and 64 MiB";
+    else if (outside(out->page_bytes, 64, 64u << 10))
+        what = "page_bytes lies between 64 B and 64 KiB";
+    else if (outside(out->l0_segments, 1, 8))
+        what = "l0_segments lies between 1 and 8";
+    else if (outside(out->run_count, 1, 32))
+        what = "run_count lies between 1 and 32";
+    else if (out->cache_bytes < 64u << 10)
+        what = "cache_bytes is at least 64 KiB";
+    else if (outside((uint64_t)out->log_source, 0, 2) || outside((uint64_t)out->table_source, 0, 2))
+        what = "a source is auto, mapped or read";
+    else if ((out->flags & LSMKV_OPEN_ANEW) && !(out->flags & LSMKV_OPEN_CREATE))
+        what = "to make a store anew needs leave to create it";
+    return what ? lk_fail(LSMKV_OPTIONS, "%s", what) : 0;
+}

@@ -1,0 +1,163 @@
+/* version: making and sharing versions and runs. */
+#include "engine/version.h"
+
+#include <string.h>
+
+#include "store/view.h"
+#include "util/alloc.h"
+
+/* ---- runs -------------------------------------------------------------------------------- */
+
+static int collect_ranges(struct lk_run *run)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < run->count; i++)
+        if (run->tables[i]->ranges.count)
+            rc = lk_ranges_clip(&run->tables[i]->ranges, run->into ? run->bound : lk_slice(NULL, 0), NULL, &run->ranges);
+    return rc;
+}
+
+struct lk_run *lk_run_new(uint32_t id, struct lk_table *const *tables, uint32_t count, uint32_t into,
+                          struct lk_slice bound)
+{
+    struct lk_run *run = lk_alloc_zero(sizeof *run);
+    if (!run)
+        return NULL;
+    atomic_store(&run->references, 1);
+    run->id = id;
+    run->into = into;
+    run->tables = lk_alloc((count + 1) * sizeof *run->tables);
+    uint8_t *copy = lk_alloc(bound.len + 1);
+    run->bound = lk_slice(copy, bound.len);
+    if (run->tables && copy) {
+        if (bound.len)
+            memcpy(copy, bound.at, bound.len);
+        for (; run->count < count; run->count++) {
+            run->tables[run->count] = tables[run->count];
+            lk_table_ref(tables[run->count]);
+        }
+        if (collect_ranges(run) == 0)
+            return run;
+    }
+    lk_run_unref(run);
+    return NULL;
+}
+
+void lk_run_ref(struct lk_run *run)
+{
+    atomic_fetch_add_explicit(&run->references, 1, memory_order_relaxed);
+}
+
+void lk_run_unref(struct lk_run *run)
+{
+    if (!run || atomic_fetch_sub_explicit(&run->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (uint32_t i = 0; i < run->count; i++)
+        lk_table_unref(run->tables[i]);
+    lk_ranges_deinit(&run->ranges);
+    lk_free(run->tables);
+    lk_free((void *)run->bound.at);
+    lk_free(run);
+}
+
+uint64_t lk_run_bytes(const struct lk_run *run)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < run->count; i++)
+        bytes += run->tables[i]->meta.bytes;
+    return bytes;
+}
+
+/* ---- versions ---------------------------------------------------------------------------- */
+
+struct lk_version *lk_version_new(struct lk_memtable *const *memtables, uint32_t memtable_count,
+                                  struct lk_run *const *runs, uint32_t run_count)
+{
+    struct lk_version *version = lk_alloc_zero(sizeof *version);
+    if (!version)
+        return NULL;
+    atomic_store(&version->references, 1);
+    version->memtables = lk_alloc((memtable_count + 1) * sizeof *version->memtables);
+    version->runs = lk_alloc((run_count + 1) * sizeof *version->runs);
+    if (!version->memtables || !version->runs) {
+        lk_version_unref(version);
+        return NULL;
+    }
+    for (; version->memtable_count < memtable_count; version->memtable_count++) {
+        lk_memtable_ref(memtables[version->memtable_count]);
+        version->memtables[version->memtable_count] = memtables[version->memtable_count];
+    }
+    for (; version->run_count < run_count; version->run_count++) {
+        lk_run_ref(runs[version->run_count]);
+        version->runs[version->run_count] = runs[version->run_count];
+    }
+    return version;
+}
+
+void lk_version_ref(struct lk_version *version)
+{
+    atomic_fetch_add_explicit(&version->references, 1, memory_order_relaxed);
+}
+
+void lk_version_unref(struct lk_version *version)
+{
+    if (!version || atomic_fetch_sub_explicit(&version->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (uint32_t i = 0; i < version->memtable_count; i++)
+        lk_memtable_unref(version->memtables[i]);
+    for (uint32_t i = 0; i < version->run_count; i++)
+        lk_run_unref(version->runs[i]);
+    lk_view_unref(version->view);
+    lk_free(version->memtables);
+    lk_free(version->runs);
+    lk_free(version);
+}
+
+/* ---- self-examination -------------------------------------------------------------------- */
+
+static int check_run(const struct lk_run *run)
+{
+    for (uint32_t i = 0; i < run->count; i++) {
+        const struct lk_table_meta *meta = &run->tables[i]->meta, *next = i + 1 < run->count ? &run->tables[i + 1]->meta : NULL;
+        if (!meta->hi_open && lk_compare(meta->lo, meta->hi) >= 0)
+            return lk_fail(LSMKV_CORRUPT, "table %u of run %u has an empty interval", meta->number, run->id);
+        if (next && (meta->hi_open || !lk_equal(meta->hi, next->lo)))
+            return lk_fail(LSMKV_CORRUPT, "tables %u and %u of run %u do not tile", meta->number, next->number, run->id);
+    }
+    return 0;
+}
+
+static const struct lk_run *run_by_id(const struct lk_version *version, uint32_t id)
+{
+    for (uint32_t i = 0; i < version->run_count; i++)
+        if (version->runs[i]->id == id)
+            return version->runs[i];
+    return NULL;
+}
+
+/* The run that took over an input's smaller keys must end exactly at the bound. */
+static int check_move(const struct lk_version *version, const struct lk_run *run)
+{
+    const struct lk_run *into = run_by_id(version, run->into);
+    if (!into)
+        return lk_fail(LSMKV_CORRUPT, "run %u has moved into run %u, which is not there", run->id, run->into);
+    const struct lk_table_meta *last = into->count ? &into->tables[into->count - 1]->meta : NULL;
+    if (!last || last->hi_open || !lk_equal(last->hi, run->bound))
+        return lk_fail(LSMKV_CORRUPT, "run %u does not end where run %u goes on", run->into, run->id);
+    return 0;
+}
+
+int lk_version_check(const struct lk_version *version)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < version->run_count; i++) {
+        const struct lk_run *run = version->runs[i];
+        for (uint32_t j = 0; j < i; j++)
+            if (version->runs[j]->id == run->id)
+                return lk_fail(LSMKV_CORRUPT, "two runs have the number %u", run->id);
+        rc = check_run(run);
+        if (rc == 0 && run->into)
+            rc = check_move(version, run);
+    }
+    return rc;
+}

@@ -1,0 +1,404 @@
+/* write: appending frames. */
+#include "engine/write.h"
+
+#include <string.h>
+
+#include "engine/background.h"
+#include "engine/commit.h"
+#include "engine/read.h"
+#include "engine/rotate.h"
+
+enum { MARK_BYTES = 24, PREFAULT_AHEAD = 1 << 20, PACE_BYTES = 64 * 1024, TOO_MANY_TRIES = 10 };
+
+/* What is to be appended: one record or a batch. */
+struct op {
+    struct lk_record *record;
+    const struct lk_batch *batch;
+    uint32_t keys;
+    uint64_t payload;
+};
+
+/* Statistics that only the holder of write_mutex adds to. */
+static void count(_Atomic uint64_t *counter, uint64_t more)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
+}
+
+/* Most body bytes the op takes in `memtable`. */
+static uint64_t room_for(const struct lk_memtable *memtable, const struct op *op)
+{
+    if (op->record)
+        return lk_memtable_room(memtable, op->record);
+    uint64_t each = LK_RECORD_LINK_BYTES + ((uint64_t)1 << memtable->segment->shift) - 1;
+    return op->batch->bytes.len + op->batch->count * each;
+}
+
+static int fits(const struct lk_memtable *memtable, const struct op *op)
+{
+    const struct lk_segment *segment = memtable->segment;
+    uint64_t left = segment->capacity - atomic_load_explicit(&segment->end, memory_order_relaxed);
+    return lk_frame_bytes(room_for(memtable, op)) + MARK_BYTES <= left && !lk_memtable_full(memtable, op->keys);
+}
+
+/* ---- under the mutex --------------------------------------------------------------------- */
+
+static void advance(struct lk_db *db, struct lk_segment *segment, uint32_t body_bytes)
+{
+    lk_segment_advance(segment, body_bytes);
+    count(&db->counters.log_bytes, lk_frame_bytes(body_bytes));
+    db->lsn_appended = lk_lsn(segment->number, atomic_load_explicit(&segment->end, memory_order_relaxed));
+}
+
+/* A sync that succeeded is stated in the log before the next frame, so that recovery has the proof. */
+static int append_mark(struct lk_db *db)
+{
+    struct lk_segment *segment = db->active->segment;
+    uint64_t durable = atomic_load_explicit(&db->lsn_durable, memory_order_acquire);
+    if (durable <= db->lsn_marked || segment->kind == LK_SEGMENT_NONE)
+        return 0;
+    lk_store64(lk_segment_body(segment), durable);
+    int rc = lk_segment_commit(segment, LK_FRAME_SYNC_MARK, 8);
+    if (rc < 0) {
+        lk_segment_erase(segment, 8);
+        return rc;
+    }
+    advance(db, segment, 8);
+    db->lsn_marked = durable;
+    return 0;
+}
+
+/* Copy and index the batch's records, with the lines of the next ones on their way. The byte after them, or
+ * NULL. */
+static uint8_t *add_batch(struct lk_memtable *memtable, const struct lk_batch *batch, uint8_t *to)
+{
+    enum { FLIGHT = 16 };
+    const uint8_t *ahead = batch->bytes.at, *end = ahead + batch->bytes.len;
+    struct lk_record records[FLIGHT];
+    uint64_t hashes[FLIGHT];
+    while (ahead < end) {
+        uint32_t some = 0;
+        for (; some < FLIGHT && ahead < end; some++) {
+            ahead = lk_record_get(ahead, end, &records[some]);
+            hashes[some] = lk_hash(memtable->seed, records[some].key.at, records[some].key.len);
+            lk_memtable_prefetch(memtable, hashes[some]);
+        }
+        for (uint32_t i = 0; i < some; i++) {
+            to = lk_memtable_add(memtable, to, &records[i], hashes[i]);
+            if (!to)
+                return NULL;
+        }
+    }
+    return to;
+}
+
+/* Take an uncompleted frame back. The status to return: `rc`, or what is worse. After WOULDBLOCK (lines full) the
+ * segment takes no more frames: its sixteen zero bytes at `end` stand before whatever was added behind them, so
+ * nothing needs erasing and no reader needs waiting for. */
+static int take_back(struct lk_db *db, uint64_t from, uint64_t to, int rc)
+{
+    struct lk_memtable *memtable = db->active;
+    struct lsmkv_error saved = *lk_error();
+    int full = rc == LSMKV_WOULDBLOCK;
+    memtable->crowded |= full;
+    int undone = lk_memtable_undo(memtable, from, to, !full);
+    if (undone < 0) {
+        db->failure = *lk_error();
+        atomic_store(&db->failed, undone);
+        return undone;
+    }
+    if (!full)
+        lk_segment_erase(memtable->segment, (uint32_t)(to - from));
+    lk_error_restore(&saved);
+    return rc;
+}
+
+static void count_op(struct lk_db *db, const struct op *op)
+{
+    struct lk_counters *counters = &db->counters;
+    if (op->record && lk_record_kind(op->record) == LK_DELETE)
+        count(&counters->deletes, 1);
+    else
+        count(&counters->puts, op->record ? 1 : op->batch->count - op->batch->ranges);
+    if (op->batch && op->batch->ranges)
+        count(&counters->range_deletes, op->batch->ranges);
+    count(&counters->user_bytes, op->payload);
+}
+
+/* Append the op as one frame. WOULDBLOCK: its lines are full, nothing was changed, seal first. */
+static int append(struct lk_db *db, const struct op *op, uint64_t hash, int sync)
+{
+    struct lk_memtable *memtable = db->active;
+    struct lk_segment *segment = memtable->segment;
+    int rc = append_mark(db);
+    if (rc < 0)
+        return rc;
+    uint8_t *body = lk_segment_body(segment);
+    uint64_t from = (uint64_t)(body - segment->base), room = room_for(memtable, op);
+    uint8_t *end = op->record ? lk_memtable_add(memtable, body, op->record, hash) : add_batch(memtable, op->batch, body);
+    if (!end)
+        return take_back(db, from, from + room, lk_error()->status);
+    uint32_t body_bytes = (uint32_t)(end - body);
+    rc = lk_segment_commit(segment, LK_FRAME_RECORDS, body_bytes);
+    if (rc < 0)
+        return take_back(db, from, from + body_bytes, rc);
+    advance(db, segment, body_bytes);
+    count_op(db, op);
+    if (sync)
+        db->lsn_sync_wanted = db->lsn_appended;
+    lk_commit_publish(db);
+    return 0;
+}
+
+/* ---- without waiting ---------------------------------------------------------------------- */
+
+/* May the op be appended right now, by memory stores alone? write_mutex held. */
+static int calm(const struct lk_db *db, const struct op *op)
+{
+    const struct lk_segment *segment = db->active->segment;
+    uint64_t end = atomic_load_explicit(&segment->end, memory_order_relaxed);
+    uint64_t ready = atomic_load_explicit(&segment->ready, memory_order_acquire);
+    return segment->kind != LK_SEGMENT_WRITTEN && fits(db->active, op) &&
+           end + lk_frame_bytes(room_for(db->active, op)) + MARK_BYTES <= ready &&
+           db->lsn_sync_wanted <= atomic_load_explicit(&db->lsn_visible, memory_order_relaxed) &&
+           atomic_load_explicit(&db->failed, memory_order_relaxed) == 0 &&
+           (atomic_load_explicit(&db->pace_ns, memory_order_relaxed) == 0 || db->pace_credit >= op->payload);
+}
+
+static void spend(struct lk_db *db, uint64_t bytes)
+{
+    db->pace_credit -= db->pace_credit < bytes ? db->pace_credit : bytes;
+}
+
+static int try_op(struct lk_db *db, const struct op *op, uint64_t hash, uint64_t *lsn)
+{
+    if (db->options.threads == 0 || !lk_mutex_try(&db->write_mutex))
+        return LSMKV_WOULDBLOCK; /* without threads, every write asks what is due */
+    int rc = LSMKV_WOULDBLOCK;
+    if (calm(db, op)) {
+        spend(db, op->payload);
+        rc = append(db, op, hash, 0);
+        if (rc == 0 && lsn)
+            *lsn = db->lsn_appended;
+    }
+    lk_mutex_unlock(&db->write_mutex);
+    return rc;
+}
+
+int lk_write_try(struct lk_db *db, struct lk_record *record, uint64_t *lsn)
+{
+    struct op op = {.record = record, .keys = 1, .payload = record->key.len + record->value.len};
+    uint64_t hash = lk_hash(db->seed, record->key.at, record->key.len);
+    return try_op(db, &op, hash, lsn);
+}
+
+int lk_write_batch_try(struct lk_db *db, const struct lk_batch *batch, uint64_t *lsn)
+{
+    struct op op = {.batch = batch, .keys = batch->count, .payload = batch->payload};
+    return batch->ranges ? LSMKV_WOULDBLOCK : try_op(db, &op, 0, lsn);
+}
+
+/* ---- waiting ------------------------------------------------------------------------------ */
+
+/* 1 when a pause is due; the mutex was released for it. */
+static int pause_if_due(struct lk_db *db, const struct op *op)
+{
+    uint32_t pause = atomic_load_explicit(&db->pace_ns, memory_order_relaxed);
+    if (pause == 0 || db->pace_credit >= op->payload) {
+        spend(db, op->payload);
+        return 0;
+    }
+    db->pace_credit = PACE_BYTES + op->payload;
+    lk_mutex_unlock(&db->write_mutex);
+    atomic_fetch_add(&db->counters.stalls, 1);
+    atomic_fetch_add(&db->counters.stall_pacing, 1);
+    atomic_fetch_add(&db->counters.stall_ns, pause);
+    db->env->ops->sleep_ns(db->env, pause);
+    return 1;
+}
+
+/* Make room by sealing; the mutex is released when it has to wait. 0: try again; a failure: released. */
+static int make_room(struct lk_db *db, const struct op *op, int *held)
+{
+    int rc = lk_rotate(db, room_for(db->active, op), op->keys);
+    uint64_t appended = db->lsn_appended;
+    if (rc == 0)
+        return 0;
+    lk_mutex_unlock(&db->write_mutex);
+    *held = 0;
+    if (rc == LSMKV_WOULDBLOCK)
+        return lk_commit_visible(db, appended);
+    return rc == LSMKV_NOTFOUND ? lk_background_relieve(db) : rc;
+}
+
+static int prefault(struct lk_db *db, const struct op *op)
+{
+    struct lk_segment *segment = db->active->segment;
+    uint64_t wanted = atomic_load_explicit(&segment->end, memory_order_relaxed) +
+                      lk_frame_bytes(room_for(db->active, op)) + MARK_BYTES;
+    if (wanted <= atomic_load_explicit(&segment->ready, memory_order_relaxed))
+        return 0;
+    return lk_segment_prefault(segment, wanted + PREFAULT_AHEAD);
+}
+
+/* Append, whatever it takes. */
+static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, uint64_t *lsn)
+{
+    int rc = 0, held = 1, tries = 0;
+    lk_mutex_lock(&db->write_mutex);
+    for (;; held ? (void)0 : lk_mutex_lock(&db->write_mutex), held = 1) {
+        if (atomic_load(&db->failed)) {
+            lk_mutex_unlock(&db->write_mutex);
+            return lk_commit_failed(db);
+        }
+        if (pause_if_due(db, op)) {
+            held = 0;
+            continue;
+        }
+        if (fits(db->active, op)) {
+            rc = prefault(db, op);
+            if (rc == 0)
+                rc = append(db, op, hash, sync);
+            if (rc != LSMKV_WOULDBLOCK)
+                break;
+            db->batch_keys_factor = db->batch_keys_factor ? db->batch_keys_factor * 2 : 2;
+            if (++tries == TOO_MANY_TRIES) {
+                rc = lk_fail(LSMKV_INVALID, "the keys of one batch collide in the index beyond what it can hold");
+                break;
+            }
+        }
+        rc = make_room(db, op, &held);
+        if (rc < 0) {
+            if (!held)
+                return rc;
+            break;
+        }
+    }
+    db->batch_keys_factor = 0;
+    *lsn = db->lsn_appended;
+    lk_mutex_unlock(&db->write_mutex);
+    return rc;
+}
+
+static int write_op(struct lk_db *db, const struct op *op, uint64_t hash, int sync, uint64_t *lsn)
+{
+    uint64_t end = 0;
+    int rc = sync ? lk_commit_settle(db) : 0;
+    if (rc == 0)
+        rc = push(db, op, hash, sync, &end);
+    if (rc == 0)
+        rc = sync ? lk_commit_through(db, end) : lk_commit_visible(db, end);
+    if (rc == 0 && lsn)
+        *lsn = end;
+    if (rc == 0 && db->options.threads == 0)
+        rc = lk_background_inline(db);
+    return rc;
+}
+
+int lk_write(struct lk_db *db, struct lk_record *record, int sync, uint64_t *lsn)
+{
+    struct op op = {.record = record, .keys = 1, .payload = record->key.len + record->value.len};
+    return write_op(db, &op, lk_hash(db->seed, record->key.at, record->key.len), sync, lsn);
+}
+
+int lk_write_batch(struct lk_db *db, const struct lk_batch *batch, int sync, uint64_t *lsn)
+{
+    struct op op = {.batch = batch, .keys = batch->count, .payload = batch->payload};
+    return write_op(db, &op, 0, sync, lsn);
+}
+
+/* ---- delete what is there ------------------------------------------------------------------ */
+
+/* Has the key been written since a reader saw the store at `seen`? write_mutex held; nothing else writes.
+ * Writes since then can only lie in the active segment, as long as that is still the reader's. */
+static int changed_since(struct lk_db *db, uint64_t seen, struct lk_slice key, uint64_t hash)
+{
+    struct lk_record then = {0}, now = {0};
+    uint64_t after = lk_lsn_offset(seen);
+    if (lk_lsn_number(seen) != db->active->segment->number || lk_memtable_covered(db->active, key, after, UINT64_MAX))
+        return 1;
+    int was = lk_memtable_find(db->active, hash, key, after, &then, NULL, NULL);
+    int is = lk_memtable_find(db->active, hash, key, UINT64_MAX, &now, NULL, NULL);
+    return was != is || then.key.at != now.key.at;
+}
+
+static int remove_once(struct lk_db *db, struct lk_slice key, int wait, int sync, uint64_t *lsn)
+{
+    uint64_t hash = lk_hash(db->seed, key.at, key.len);
+    uint64_t seen = 0;
+    int rc = wait ? lk_read_exists_wait(db, key, &seen) : lk_read_exists_try(db, key, &seen);
+    if (rc != 0)
+        return rc;
+    struct lk_record record = {.flags = LK_DELETE, .key = key};
+    struct op op = {.record = &record, .keys = 1, .payload = key.len};
+    if (wait)
+        lk_mutex_lock(&db->write_mutex);
+    else if (!lk_mutex_try(&db->write_mutex))
+        return LSMKV_WOULDBLOCK;
+    rc = LSMKV_WOULDBLOCK;
+    if (calm(db, &op) && !changed_since(db, seen, key, hash)) {
+        spend(db, op.payload);
+        rc = append(db, &op, hash, sync);
+        if (rc == 0)
+            *lsn = db->lsn_appended;
+    } else if (wait && db->lsn_sync_wanted <= atomic_load(&db->lsn_visible)) {
+        rc = fits(db->active, &op) ? prefault(db, &op) : 0;
+        if (rc == 0 && fits(db->active, &op) && !changed_since(db, seen, key, hash)) {
+            rc = append(db, &op, hash, sync);
+            *lsn = db->lsn_appended;
+        } else if (rc == 0) {
+            rc = LSMKV_WOULDBLOCK;
+        }
+    }
+    lk_mutex_unlock(&db->write_mutex);
+    return rc;
+}
+
+int lk_write_remove_try(struct lk_db *db, struct lk_slice key, uint64_t *lsn)
+{
+    uint64_t end;
+    if (db->options.threads == 0)
+        return LSMKV_WOULDBLOCK;
+    int rc = remove_once(db, key, 0, 0, &end);
+    if (rc == 0 && lsn)
+        *lsn = end;
+    return rc;
+}
+
+/* Whatever kept remove_once from appending is waited for here. */
+static int clear_the_way(struct lk_db *db, struct lk_slice key)
+{
+    struct lk_record record = {.flags = LK_DELETE, .key = key};
+    struct op op = {.record = &record, .keys = 1, .payload = key.len};
+    int rc = 0, held = 1;
+    uint64_t appended;
+    lk_mutex_lock(&db->write_mutex);
+    appended = db->lsn_appended;
+    if (atomic_load(&db->failed)) {
+        lk_mutex_unlock(&db->write_mutex);
+        return lk_commit_failed(db);
+    }
+    if (!fits(db->active, &op))
+        rc = make_room(db, &op, &held);
+    if (held)
+        lk_mutex_unlock(&db->write_mutex);
+    return rc == 0 ? lk_commit_visible(db, appended) : rc;
+}
+
+int lk_write_remove(struct lk_db *db, struct lk_slice key, int sync, uint64_t *lsn)
+{
+    uint64_t end = 0;
+    int rc = sync ? lk_commit_settle(db) : 0;
+    while (rc == 0) {
+        rc = remove_once(db, key, 1, sync, &end);
+        if (rc != LSMKV_WOULDBLOCK)
+            break;
+        rc = clear_the_way(db, key);
+    }
+    if (rc == 0)
+        rc = sync ? lk_commit_through(db, end) : lk_commit_visible(db, end);
+    if (rc == 0 && lsn)
+        *lsn = end;
+    if (rc == 0 && db->options.threads == 0)
+        rc = lk_background_inline(db);
+    return rc;
+}
