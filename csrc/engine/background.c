@@ -182,10 +182,9 @@ int lk_background_flush_locked(struct lk_db *db)
         rc = 0;
     if (rc == 0 && atomic_load(&db->unsettled)) {
         /* What was recovered stands in tables now, every one of them synced. */
-        uint64_t before = lk_lsn(db->active->segment->number, 0);
         lk_mutex_lock(&db->sync_mutex);
-        if (before > atomic_load(&db->lsn_durable))
-            atomic_store(&db->lsn_durable, before);
+        if (db->lsn_settled > atomic_load(&db->lsn_durable))
+            atomic_store(&db->lsn_durable, db->lsn_settled);
         atomic_store(&db->unsettled, 0);
         lk_mutex_unlock(&db->sync_mutex);
     }

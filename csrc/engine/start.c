@@ -252,7 +252,9 @@ static void set_positions(struct start *start)
     db->clean_open = start->state.closed_lsn != 0 && recovered->data_end <= start->state.closed_lsn;
     atomic_store(&db->unsettled, !db->clean_open && recovered->records > 0);
     atomic_store(&db->lsn_visible, db->lsn_appended);
-    atomic_store(&db->lsn_durable, atomic_load(&db->unsettled) ? recovered->proven : lk_lsn(db->active->segment->number, 0));
+    db->lsn_recovered = recovered->proven;
+    db->lsn_settled = lk_lsn(db->active->segment->number, 0);
+    atomic_store(&db->lsn_durable, atomic_load(&db->unsettled) ? db->lsn_recovered : db->lsn_settled);
     db->lsn_marked = atomic_load(&db->lsn_durable);
     db->lsn_sync_wanted = 0;
     db->last_sync_ns = db->env->ops->monotonic_ns(db->env);

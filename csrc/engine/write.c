@@ -279,6 +279,14 @@ static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, 
     return rc;
 }
 
+/* What the caller was promised: durable, or visible. Without a log only a flush makes durable. */
+static int confirm(struct lk_db *db, uint64_t end, int sync)
+{
+    if (!sync)
+        return lk_commit_visible(db, end);
+    return db->segment_kind == LK_SEGMENT_NONE ? lk_background_flush(db) : lk_commit_through(db, end);
+}
+
 static int write_op(struct lk_db *db, const struct op *op, uint64_t hash, int sync, uint64_t *lsn)
 {
     uint64_t end = 0;
@@ -286,7 +294,7 @@ static int write_op(struct lk_db *db, const struct op *op, uint64_t hash, int sy
     if (rc == 0)
         rc = push(db, op, hash, sync, &end);
     if (rc == 0)
-        rc = sync ? lk_commit_through(db, end) : lk_commit_visible(db, end);
+        rc = confirm(db, end, sync);
     if (rc == 0 && lsn)
         *lsn = end;
     if (rc == 0 && db->options.threads == 0)
@@ -395,7 +403,7 @@ int lk_write_remove(struct lk_db *db, struct lk_slice key, int sync, uint64_t *l
         rc = clear_the_way(db, key);
     }
     if (rc == 0)
-        rc = sync ? lk_commit_through(db, end) : lk_commit_visible(db, end);
+        rc = confirm(db, end, sync);
     if (rc == 0 && lsn)
         *lsn = end;
     if (rc == 0 && db->options.threads == 0)

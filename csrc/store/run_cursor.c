@@ -34,7 +34,7 @@ uint32_t lk_run_find(struct lk_table *const *tables, uint32_t count, struct lk_s
     return meta->hi_open || lk_compare(key, meta->hi) < 0 ? through - 1 : count;
 }
 
-static void prefetch_fences(const struct lk_table *table)
+static inline __attribute__((always_inline)) void prefetch_fences(const struct lk_table *table)
 {
     const struct lk_fences *fences = &table->fences;
     __builtin_prefetch(fences->head + fences->count / 2);
@@ -117,7 +117,7 @@ static void seek_back(struct lk_cursor *cursor, const struct lk_slice *key, int 
 }
 
 /* Near the end of a table the beginning of the next is fetched: its fences and its first page. */
-static void fetch_next_table(const struct lk_run_cursor *run)
+static inline __attribute__((always_inline)) void fetch_next_table(const struct lk_run_cursor *run)
 {
     if (run->inner.streaming || run->index + 1 >= run->count)
         return;

@@ -159,6 +159,16 @@ void lk_segment_shrink(struct lk_segment *segment)
 
 /* ---- loading ---------------------------------------------------------------------------- */
 
+/* A head that is stored into a mapping may reach the disk half: each aligned word of it new, or still zero. In a
+ * whole head the first four words (magic, number, identity, store) and the last (check) are never zero. */
+static int is_torn(const uint8_t raw[LK_FILE_HEAD])
+{
+    for (int at = 0; at < LK_FILE_HEAD; at += 8)
+        if (lk_load64(raw + at) == 0 && (at < 32 || at == LK_FILE_HEAD - 8))
+            return 1;
+    return 0;
+}
+
 static int read_head(struct lk_segment *segment, uint64_t bytes, uint64_t store)
 {
     uint8_t raw[LK_FILE_HEAD] = {0};
@@ -177,6 +187,8 @@ static int read_head(struct lk_segment *segment, uint64_t bytes, uint64_t store)
     case 1:
         break;
     default:
+        if (is_torn(raw))
+            return LSMKV_NOTFOUND; /* nothing behind it was ever durable, or a later proof says otherwise */
         return lk_fail_corrupt(segment->name, 0, "the head of log segment %s fails verification", segment->name);
     }
     if (head.number != segment->number || head.store != store)

@@ -58,7 +58,7 @@ struct lk_missing {
 };
 
 /* Prefetch the first line that would answer for `hash`. No side effect, any time inside a slot. */
-static inline void lk_table_prefetch(const struct lk_table *table, uint64_t hash)
+static inline __attribute__((always_inline)) void lk_table_prefetch(const struct lk_table *table, uint64_t hash)
 {
     __builtin_prefetch(&table->lines[lk_line_first(hash, table->line_count)]);
 }
