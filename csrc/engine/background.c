@@ -199,7 +199,7 @@ int lk_background_seal(struct lk_db *db)
         uint64_t appended = db->lsn_appended;
         if (atomic_load(&db->active->segment->end) > LK_FILE_HEAD)
             rc = lk_rotate(db, 0, 1);
-        lk_mutex_unlock(&db->write_mutex);
+        lk_rotate_unlock(db);
         if (rc == LSMKV_WOULDBLOCK)
             rc = lk_commit_visible(db, appended);
         else if (rc == LSMKV_NOTFOUND)
@@ -231,7 +231,7 @@ int lk_background_relieve(struct lk_db *db)
     int rc = 0;
     lk_mutex_lock(&db->work_mutex);
     struct lk_version *version = pin(db);
-    int full = version->memtable_count - 1 >= lk_rotate_l0_limit(db);
+    int full = lk_rotate_l0_is_full(db, version);
     lk_version_unref(version);
     if (full)
         rc = lk_background_flush_locked(db);
@@ -279,8 +279,8 @@ void lk_background_wake(struct lk_db *db)
 {
     lk_mutex_lock(&db->state_mutex);
     db->work_generation++;
-    lk_cond_wake_all(&db->state_changed);
     lk_mutex_unlock(&db->state_mutex);
+    lk_cond_wake_all(&db->state_changed);
 }
 
 void lk_background_nudge(struct lk_db *db)

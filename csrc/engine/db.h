@@ -56,6 +56,7 @@ struct lk_db {
     uint64_t segment_bytes_next;    /* capacity of the next ordinary segment */
     uint32_t record_bytes_average;  /* sizes the lines of the next segment */
     uint64_t pace_credit;           /* bytes until the next pause */
+    int rotated;                    /* the background is to be told, after the mutex is given back */
     uint32_t batch_keys_factor;     /* more lines for the next segment, after a batch did not fit */
     _Atomic uint32_t pace_ns;       /* length of a pause; 0: none. Set by background.c */
 

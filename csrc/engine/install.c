@@ -146,6 +146,8 @@ int lk_install(struct lk_db *db, const struct lk_change *change)
     if (rc == 0)
         rc = lk_manifest_append(&db->manifest, &edit);
     lk_buf_deinit(&edit);
+    if (rc == 0 && change->memtables_through)
+        lk_env_note(db->env, LK_NOTE_LOG_BEGINS, change->memtables_through + 1, 0);
     if (rc == 0)
         rc = publish(db, change);
     if (rc == 0 && lk_manifest_wants_rewrite(&db->manifest))

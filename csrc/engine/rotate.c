@@ -5,11 +5,14 @@
 #include "store/view.h"
 #include "util/alloc.h"
 
-enum { FIRST_SEGMENT = 256 * 1024, RECORD_LEAST = 32, RECORD_GUESS = 96 };
+enum { FIRST_SEGMENT = 1024 * 1024, GROWTH = 4, RECORD_LEAST = 32, RECORD_GUESS = 96, SEALED_MAX = 14, SEALED_SPARE = 3 };
 
-uint32_t lk_rotate_l0_limit(const struct lk_db *db)
+int lk_rotate_l0_is_full(const struct lk_db *db, const struct lk_version *version)
 {
-    return db->options.l0_segments + 5;
+    uint64_t bytes = 0, most = (db->options.l0_segments + SEALED_SPARE) * db->options.segment_bytes;
+    for (uint32_t i = 1; i < version->memtable_count; i++)
+        bytes += atomic_load_explicit(&version->memtables[i]->segment->end, memory_order_relaxed);
+    return version->memtable_count > SEALED_MAX || bytes >= most;
 }
 
 static uint64_t ordinary_bytes(const struct lk_db *db)
@@ -108,7 +111,7 @@ static int start(struct lk_db *db, uint64_t body_bytes, uint32_t keys, uint32_t 
     struct lk_segment *segment = NULL;
     int rc = take_segment(db, body_bytes, keys, &segment);
     if (rc == 0 && segment->kind == LK_SEGMENT_MAPPED && atomic_load(&segment->ready) < LK_FILE_HEAD)
-        rc = lk_segment_prefault(segment, LK_FILE_HEAD);
+        rc = lk_segment_prefault(segment, LK_PREFAULT_AHEAD);
     if (rc == 0)
         rc = lk_segment_start(segment, db->store, prev, prev_end);
     if (rc < 0) {
@@ -132,7 +135,7 @@ static void learn(struct lk_db *db, const struct lk_memtable *sealed)
     uint64_t end = atomic_load_explicit(&sealed->segment->end, memory_order_relaxed);
     if (records > 16)
         db->record_bytes_average = (uint32_t)((end - LK_FILE_HEAD) / records);
-    uint64_t next = ordinary_bytes(db) * 2;
+    uint64_t next = ordinary_bytes(db) * GROWTH;
     db->segment_bytes_next = next < db->options.segment_bytes ? next : db->options.segment_bytes;
 }
 
@@ -176,13 +179,14 @@ int lk_rotate(struct lk_db *db, uint64_t body_bytes, uint32_t keys)
     uint32_t end = (uint32_t)atomic_load_explicit(&old->end, memory_order_relaxed);
     if (atomic_load_explicit(&db->lsn_visible, memory_order_relaxed) != db->lsn_appended)
         return LSMKV_WOULDBLOCK;
-    if (atomic_load(&db->version)->memtable_count - 1 >= lk_rotate_l0_limit(db))
+    if (lk_rotate_l0_is_full(db, atomic_load(&db->version)))
         return LSMKV_NOTFOUND;
     int rc = start(db, body_bytes, keys, old->number, end, &fresh);
     if (rc < 0)
         return rc;
     struct lk_memtable *sealed = db->active;
-    lk_env_note(db->env, LK_NOTE_SEGMENT_NEW, fresh->segment->number, old->number);
+    if (db->segment_kind != LK_SEGMENT_NONE)
+        lk_env_note(db->env, LK_NOTE_SEGMENT_NEW, fresh->segment->number, old->number);
     rc = swap(db, fresh);
     if (rc < 0)
         atomic_store(&fresh->segment->obsolete, 1);
@@ -190,6 +194,15 @@ int lk_rotate(struct lk_db *db, uint64_t body_bytes, uint32_t keys)
         learn(db, sealed);
     atomic_store_explicit(&db->scans_since_seal, 0, memory_order_relaxed);
     lk_memtable_unref(fresh); /* the version holds it now */
-    lk_background_wake(db);
+    db->rotated = 1;
     return rc;
+}
+
+void lk_rotate_unlock(struct lk_db *db)
+{
+    int rotated = db->rotated;
+    db->rotated = 0;
+    lk_mutex_unlock(&db->write_mutex);
+    if (rotated)
+        lk_background_wake(db);
 }

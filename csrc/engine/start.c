@@ -250,7 +250,9 @@ static void set_positions(struct start *start)
     struct lk_db *db = start->db;
     const struct lk_recovered *recovered = &start->recovered;
     db->clean_open = start->state.closed_lsn != 0 && recovered->data_end <= start->state.closed_lsn;
-    atomic_store(&db->unsettled, !db->clean_open && recovered->records > 0);
+    /* Also a segment without a record: later ones are found through its head, which may not be on the disk yet. */
+    uint64_t arrived = recovered->count ? lk_lsn(recovered->last_number, recovered->last_end) : 0;
+    atomic_store(&db->unsettled, arrived > start->state.closed_lsn);
     atomic_store(&db->lsn_visible, db->lsn_appended);
     db->lsn_recovered = recovered->proven;
     db->lsn_settled = lk_lsn(db->active->segment->number, 0);

@@ -8,7 +8,7 @@
 #include "engine/read.h"
 #include "engine/rotate.h"
 
-enum { MARK_BYTES = 24, PREFAULT_AHEAD = 1 << 20, PACE_BYTES = 64 * 1024, TOO_MANY_TRIES = 10 };
+enum { MARK_BYTES = 24, PACE_BYTES = 64 * 1024, TOO_MANY_TRIES = 10 };
 
 /* What is to be appended: one record or a batch. */
 struct op {
@@ -180,7 +180,7 @@ static int try_op(struct lk_db *db, const struct op *op, uint64_t hash, uint64_t
         if (rc == 0 && lsn)
             *lsn = db->lsn_appended;
     }
-    lk_mutex_unlock(&db->write_mutex);
+    lk_rotate_unlock(db);
     return rc;
 }
 
@@ -208,7 +208,7 @@ static int pause_if_due(struct lk_db *db, const struct op *op)
         return 0;
     }
     db->pace_credit = PACE_BYTES + op->payload;
-    lk_mutex_unlock(&db->write_mutex);
+    lk_rotate_unlock(db);
     atomic_fetch_add(&db->counters.stalls, 1);
     atomic_fetch_add(&db->counters.stall_pacing, 1);
     atomic_fetch_add(&db->counters.stall_ns, pause);
@@ -223,7 +223,7 @@ static int make_room(struct lk_db *db, const struct op *op, int *held)
     uint64_t appended = db->lsn_appended;
     if (rc == 0)
         return 0;
-    lk_mutex_unlock(&db->write_mutex);
+    lk_rotate_unlock(db);
     *held = 0;
     if (rc == LSMKV_WOULDBLOCK)
         return lk_commit_visible(db, appended);
@@ -237,7 +237,7 @@ static int prefault(struct lk_db *db, const struct op *op)
                       lk_frame_bytes(room_for(db->active, op)) + MARK_BYTES;
     if (wanted <= atomic_load_explicit(&segment->ready, memory_order_relaxed))
         return 0;
-    return lk_segment_prefault(segment, wanted + PREFAULT_AHEAD);
+    return lk_segment_prefault(segment, wanted + LK_PREFAULT_AHEAD);
 }
 
 /* Append, whatever it takes. */
@@ -247,7 +247,7 @@ static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, 
     lk_mutex_lock(&db->write_mutex);
     for (;; held ? (void)0 : lk_mutex_lock(&db->write_mutex), held = 1) {
         if (atomic_load(&db->failed)) {
-            lk_mutex_unlock(&db->write_mutex);
+            lk_rotate_unlock(db);
             return lk_commit_failed(db);
         }
         if (pause_if_due(db, op)) {
@@ -275,7 +275,7 @@ static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, 
     }
     db->batch_keys_factor = 0;
     *lsn = db->lsn_appended;
-    lk_mutex_unlock(&db->write_mutex);
+    lk_rotate_unlock(db);
     return rc;
 }
 
@@ -357,7 +357,7 @@ static int remove_once(struct lk_db *db, struct lk_slice key, int wait, int sync
             rc = LSMKV_WOULDBLOCK;
         }
     }
-    lk_mutex_unlock(&db->write_mutex);
+    lk_rotate_unlock(db);
     return rc;
 }
 
@@ -382,13 +382,13 @@ static int clear_the_way(struct lk_db *db, struct lk_slice key)
     lk_mutex_lock(&db->write_mutex);
     appended = db->lsn_appended;
     if (atomic_load(&db->failed)) {
-        lk_mutex_unlock(&db->write_mutex);
+        lk_rotate_unlock(db);
         return lk_commit_failed(db);
     }
     if (!fits(db->active, &op))
         rc = make_room(db, &op, &held);
     if (held)
-        lk_mutex_unlock(&db->write_mutex);
+        lk_rotate_unlock(db);
     return rc == 0 ? lk_commit_visible(db, appended) : rc;
 }
 

@@ -100,7 +100,8 @@ enum lk_note {
     LK_NOTE_SEGMENT_NEW = 2, /* a = segment number now active, b = its predecessor */
     LK_NOTE_EDIT_NAMES = 3,  /* an edit about to be synced names table a, log data up to LSN b */
     LK_NOTE_EDIT_DURABLE = 4,/* the manifest edit is durable; a = edit count */
-    LK_NOTE_REMOVE = 5       /* file number a is about to be unlinked */
+    LK_NOTE_REMOVE = 5,      /* file number a is about to be unlinked */
+    LK_NOTE_LOG_BEGINS = 6   /* the durable manifest needs no segment below number a */
 };
 
 /* The real environment. One per process, never freed. */

@@ -10,6 +10,12 @@ enum { LOAD_PERCENT = 60, LINES_MIN = 8 };
 
 /* ---- life ------------------------------------------------------------------------------- */
 
+/* Lines, then keys: one reservation. */
+static uint64_t index_bytes(const struct lk_memtable *memtable)
+{
+    return (uint64_t)memtable->line_count * sizeof(struct lk_line) + (uint64_t)memtable->key_cap * sizeof(struct lk_mem_key);
+}
+
 static int reserve(struct lk_memtable *memtable, uint32_t expected_keys)
 {
     struct lk_env *env = memtable->segment->env;
@@ -19,11 +25,9 @@ static int reserve(struct lk_memtable *memtable, uint32_t expected_keys)
     memtable->line_count = (uint32_t)lines;
     memtable->key_cap = (uint32_t)(lines * LK_LINE_SLOTS * LOAD_PERCENT / 100);
     void *at = NULL;
-    int rc = env->ops->reserve(env, lines * sizeof(struct lk_line), &at);
+    int rc = env->ops->reserve(env, index_bytes(memtable), &at);
     memtable->lines = rc == 0 ? at : NULL;
-    if (rc == 0)
-        rc = env->ops->reserve(env, (uint64_t)memtable->key_cap * sizeof(struct lk_mem_key), &at);
-    memtable->keys = rc == 0 ? at : NULL;
+    memtable->keys = rc == 0 ? (struct lk_mem_key *)(memtable->lines + lines) : NULL;
     return rc < 0 ? lk_fail(LSMKV_NOMEM, "memory ran out while a memtable of %u keys was made", expected_keys) : 0;
 }
 
@@ -54,9 +58,7 @@ static void release_index(struct lk_memtable *memtable)
 {
     struct lk_env *env = memtable->segment->env;
     if (memtable->lines)
-        env->ops->unreserve(env, memtable->lines, (uint64_t)memtable->line_count * sizeof(struct lk_line));
-    if (memtable->keys)
-        env->ops->unreserve(env, memtable->keys, (uint64_t)memtable->key_cap * sizeof(struct lk_mem_key));
+        env->ops->unreserve(env, memtable->lines, index_bytes(memtable));
     memtable->lines = NULL;
     memtable->keys = NULL;
 }

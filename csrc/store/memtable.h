@@ -47,9 +47,9 @@ struct lk_memtable {
     struct lk_segment *segment;  /* owned */
     struct lk_hash_seed seed;
     struct lk_epochs *epochs;    /* borrowed: retires orders and range lists */
-    struct lk_line *lines;       /* owned reservation */
+    struct lk_line *lines;       /* owned reservation, with keys behind them */
     uint32_t line_count, key_cap;
-    struct lk_mem_key *keys;     /* owned reservation; [0, key_count) constant once published */
+    struct lk_mem_key *keys;     /* in the same reservation; [0, key_count) constant once published */
     _Atomic uint32_t key_count;
     _Atomic(struct lk_mem_ranges *) ranges; /* NULL: none */
     struct lk_mutex order_mutex; /* makers of order */

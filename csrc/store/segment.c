@@ -160,11 +160,11 @@ void lk_segment_shrink(struct lk_segment *segment)
 /* ---- loading ---------------------------------------------------------------------------- */
 
 /* A head that is stored into a mapping may reach the disk half: each aligned word of it new, or still zero. In a
- * whole head the first four words (magic, number, identity, store) and the last (check) are never zero. */
+ * whole head only the word at 48 (upper half of the capacity, reserved bytes) may be zero. */
 static int is_torn(const uint8_t raw[LK_FILE_HEAD])
 {
     for (int at = 0; at < LK_FILE_HEAD; at += 8)
-        if (lk_load64(raw + at) == 0 && (at < 32 || at == LK_FILE_HEAD - 8))
+        if (lk_load64(raw + at) == 0 && at != 48)
             return 1;
     return 0;
 }

@@ -1,6 +1,6 @@
 /* table_writer: makes one table file from records in key order.
  *
- *      add, add, ... -> pages -> 256 KiB buffer -> file        (checksums of granules on the way)
+ *      add, add, ... -> pages -> 4 MiB buffer -> file        (checksums of granules on the way)
  *      finish: fences, lines, checks, properties, footer; sync
  *
  * One thread. Every function after a failure repeats the failure; abandon then removes the file. */

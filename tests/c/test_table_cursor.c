@@ -269,6 +269,41 @@ TEST(a_run_is_walked_as_one)
     }
 }
 
+TEST(tables_without_records_are_passed_over)
+{
+    static const char *const bounds[] = {"", "b", "c", "d", "p", "q", "r", "s", NULL};
+    static const size_t rows[] = {0, 0, 0, 0, 2, 2, 2, 2, 2}; /* both rows in [d, p) */
+    struct kit kit;
+    struct model model = {0};
+    struct lk_table *tables[8];
+    kit_open(&kit, 4u << 20);
+    model_add(&model, "d", 1, 10);
+    model_add(&model, "e", 1, 10);
+    for (unsigned i = 0; i < 8; i++) {
+        struct lk_table_meta meta;
+        struct lk_slice lo = lk_slice(bounds[i], strlen(bounds[i])), hi = lo;
+        if (bounds[i + 1])
+            hi = lk_slice(bounds[i + 1], 1);
+        NEED(kit_write_part(&kit, &model, rows[i], rows[i + 1], lo, bounds[i + 1] ? &hi : NULL, NULL, &meta) == 0);
+        NEED(kit_load(&kit, &meta, &tables[i]) == 0);
+        lk_table_meta_deinit(&meta);
+    }
+    for (int streaming = 0; streaming < 2; streaming++) {
+        struct lk_run_cursor cursor;
+        lk_run_cursor_init(&cursor, tables, 8, streaming);
+        struct drive drive = {&cursor.cursor, &cursor.inner.missing, {0}};
+        walk_all(&drive, &model, 0);
+        walk_all(&drive, &model, 1);
+        seek_about(&drive, &model, 1000, 3);
+        cursor.cursor.ops->deinit(&cursor.cursor);
+        lk_buf_deinit(&drive.last);
+    }
+    for (unsigned i = 0; i < 8; i++)
+        lk_table_unref(tables[i]);
+    model_free(&model);
+    kit_close(&kit);
+}
+
 TEST(a_run_of_no_table_is_empty)
 {
     struct lk_run_cursor cursor;

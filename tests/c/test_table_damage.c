@@ -369,6 +369,56 @@ TEST(crafted_sections)
     subject_close(&subject);
 }
 
+TEST(a_crafted_slot_too_many)
+{
+    struct subject subject;
+    const char *what;
+    struct lk_footer footer;
+    struct lk_table *table;
+    NEED(subject_open(&subject));
+    uint64_t length = subject.meta.bytes;
+    uint8_t *bytes = contents(&subject);
+    NEED(lk_footer_get(bytes + length - LK_FOOTER, length, &footer, &what) == 0);
+    uint8_t *line = bytes + footer.lines_at;
+    while (line[0] >= LK_LINE_SLOTS)
+        line += 64;
+    line[0]++; /* names the file's head */
+    reseal(bytes, length, &footer);
+    put(&subject, 0, bytes, length);
+    NEED(kit_load(&subject.kit, &subject.meta, &table) == 0);
+    CHECK_EQ(lk_table_verify(table, NULL, NULL, NULL), LSMKV_CORRUPT);
+    lk_table_unref(table);
+    free(bytes);
+    subject_close(&subject);
+}
+
+TEST(a_crafted_large_page_of_several_records)
+{
+    struct subject subject = {0};
+    const char *what;
+    struct lk_footer footer;
+    struct lk_table *table;
+    kit_open(&subject.kit, 1u << 20);
+    model_add(&subject.model, "k", 1, 80000);
+    NEED(kit_write(&subject.kit, &subject.model, &subject.meta) == 0);
+    lk_file_name(subject.name, LK_FILE_TABLE, 1);
+    NEED(subject.kit.env->ops->open(subject.kit.dir, subject.name, LK_OPEN_WRITE, 0, &subject.file) == 0);
+    uint64_t length = subject.meta.bytes;
+    uint8_t *bytes = contents(&subject);
+    NEED(lk_footer_get(bytes + length - LK_FOOTER, length, &footer, &what) == 0);
+    CHECK_EQ(bytes[64 + 2] & 0x7f, 80000 & 0x7f); /* flags, key length, value length in three bytes */
+    bytes[64 + 2] -= 5;
+    reseal(bytes, length, &footer);
+    put(&subject, 0, bytes, length);
+    NEED(kit_load(&subject.kit, &subject.meta, &table) == 0);
+    for (int how = 0; how < 4; how++)
+        CHECK_EQ(walk(table, &subject.model, how & 1, how >> 1, 0), 1);
+    CHECK_EQ(lk_table_verify(table, NULL, NULL, NULL), LSMKV_CORRUPT);
+    lk_table_unref(table);
+    free(bytes);
+    subject_close(&subject);
+}
+
 TEST(crafted_footers)
 {
     struct subject subject;

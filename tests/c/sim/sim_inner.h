@@ -147,6 +147,7 @@ struct directory {
     struct name_op *ops; /* owned; since the last sync */
     unsigned op_count, op_room;
     int late_errno;
+    uint64_t log_begins; /* lower segments are in tables, as far as the engine has said */
 };
 
 struct entry *sim_entries_find(const struct entries *entries, const char *name);

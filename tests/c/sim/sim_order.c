@@ -11,6 +11,8 @@
  *     names gives that edit up; then too nothing of it may be in a manifest that is not durable.
  *  6. A file is renamed to CURRENT: its content, and every manifest with its name, are durable.
  *
+ * Segments below the number of LK_NOTE_LOG_BEGINS stand in durable tables; readers may keep their files a while.
+ *
  * Files are found by name in every directory; a rule holds when it holds in one that has the file.
  * Zeros at the end of a segment are no records: they need not be durable. A segment that was rightly
  * removed is in its tables: an acknowledgement may still speak of it. */
@@ -93,7 +95,7 @@ static int log_is_durable(struct directory *dir, uint64_t lsn, int needed)
     for (unsigned i = 0; i < dir->now.count; i++) {
         struct entry *entry = &dir->now.at[i];
         uint64_t number = number_of(entry->name, ".log");
-        if (number == 0 || number > last)
+        if (number == 0 || number > last || number < dir->log_begins)
             continue;
         found |= number == last;
         if (!is_durable(dir, entry, number == last ? offset : end_of_content(entry->inode)))
@@ -222,6 +224,12 @@ void sim_note(struct lk_env *env, int what, uint64_t a, uint64_t b)
     if (sim->stopped)
         return;
     sim_capture(sim);
+    if (what == LK_NOTE_LOG_BEGINS) {
+        for (struct directory *dir = sim->directories; dir; dir = dir->next)
+            if (has_number(dir, a - 1, ".log"))
+                dir->log_begins = a;
+        return;
+    }
     if (what == LK_NOTE_REMOVE) {
         *said_of(sim, a) |= MAY_GO;
         return;
@@ -278,6 +286,7 @@ void sim_order_rename(struct sim *sim, struct directory *dir, const char *from, 
 
     if (strcmp(to, "CURRENT") != 0)
         return;
+    dir->log_begins = 0; /* perhaps another store */
     if (!sim_inode_durable(entry->inode, entry->inode->size))
         sim_violate(sim, "%s was renamed to CURRENT before its content was durable", from);
     for (unsigned i = 0; i < dir->now.count; i++)
