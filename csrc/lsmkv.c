@@ -708,6 +708,10 @@ const char *lsmkv_feature(const char *name)
         return LSMKV_VERSION;
     if (strcmp(name, "checksum") == 0)
         return lk_checksum_kind();
+    if (strcmp(name, "mapped") == 0)
+        return "ext4, xfs, tmpfs, overlay over one of these";
+    if (strcmp(name, "read") == 0)
+        return "every file system";
     if (strcmp(name, "codecs") == 0)
         return "raw";
 #ifdef LSMKV_BUILD_STAMP

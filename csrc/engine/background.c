@@ -211,14 +211,21 @@ int lk_background_seal(struct lk_db *db)
     }
 }
 
+static int flush_sealed(struct lk_db *db)
+{
+    lk_mutex_lock(&db->work_mutex);
+    int rc = lk_background_flush_locked(db);
+    lk_mutex_unlock(&db->work_mutex);
+    return rc;
+}
+
 int lk_background_flush(struct lk_db *db)
 {
     int rc = lk_background_seal(db);
-    if (rc < 0)
-        return rc;
-    lk_mutex_lock(&db->work_mutex);
-    rc = lk_background_flush_locked(db);
-    lk_mutex_unlock(&db->work_mutex);
+    if (rc == LSMKV_FULL && flush_sealed(db) == 0)
+        rc = lk_background_seal(db); /* what was sealed already has left, and so made room for another segment */
+    if (rc == 0)
+        rc = flush_sealed(db);
     set_pace(db);
     lk_background_wake(db);
     lk_epoch_reclaim(&db->epochs);

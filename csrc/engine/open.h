@@ -6,6 +6,6 @@
 #include "os/env.h"
 
 /* As lsmkv_open, in environment `env` (which must outlive the handle). options->threads 0 for the simulator. */
-LSMKV_API LK_MUST_CHECK int lk_open_in(struct lk_env *env, const char *path, const struct lsmkv_options *options, lsmkv **out);
+LK_MUST_CHECK int lk_open_in(struct lk_env *env, const char *path, const struct lsmkv_options *options, lsmkv **out);
 
 #endif

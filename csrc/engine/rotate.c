@@ -5,7 +5,7 @@
 #include "store/view.h"
 #include "util/alloc.h"
 
-enum { FIRST_SEGMENT = 1024 * 1024, GROWTH = 4, RECORD_LEAST = 32, RECORD_GUESS = 96, SEALED_MAX = 14, SEALED_SPARE = 3 };
+enum { FIRST_SEGMENT = 1024 * 1024, GROWTH = 4, RECORD_LEAST = 32, RECORD_GUESS = 96, SEALED_MAX = 14, SEALED_SPARE = 3, SMALL_SEGMENT = 4096 };
 
 int lk_rotate_l0_is_full(const struct lk_db *db, const struct lk_version *version)
 {
@@ -102,7 +102,14 @@ static int take_segment(struct lk_db *db, uint64_t body_bytes, uint32_t keys, st
         spare = NULL;
     lk_mutex_unlock(&db->state_mutex);
     *out = spare;
-    return spare ? 0 : make(db, capacity, out);
+    if (spare)
+        return 0;
+    int rc = make(db, capacity, out);
+    while (rc == LSMKV_FULL && capacity / GROWTH >= SMALL_SEGMENT && capacity / GROWTH > lk_frame_bytes(body_bytes) + SMALL_SEGMENT / 2) {
+        capacity /= GROWTH; /* little space is left: what fits into it may still be written */
+        rc = make(db, capacity, out);
+    }
+    return rc;
 }
 
 static int start(struct lk_db *db, uint64_t body_bytes, uint32_t keys, uint32_t prev, uint32_t prev_end,

@@ -240,6 +240,10 @@ static int order(struct lk_scan *scan, int wait)
 static void seek(struct lk_scan *scan, struct lk_merge *merge)
 {
     struct lk_slice last = lk_buf_slice(&scan->last), start = lk_buf_slice(&scan->start), stop = lk_buf_slice(&scan->stop);
+    const struct lk_slice *near = scan->started ? &last : scan->reverse ? &stop : &start;
+    const struct lk_version *version = scan->at.version;
+    for (uint32_t i = 0; i < version->run_count && (scan->started || (scan->reverse ? scan->has_stop : scan->has_start)); i++)
+        lk_run_prefetch(version->runs[i]->tables, version->runs[i]->count, *near); /* all seeks on their way together */
     if (!scan->reverse)
         lk_merge_seek(merge, scan->started ? &last : scan->has_start ? &start : NULL,
                       scan->started || scan->exclude_start);

@@ -73,6 +73,8 @@ static struct lk_db *db_new(struct lk_env *env, const char *path, struct lk_dir 
         lk_engine_free(db);
         return NULL;
     }
+    uint64_t page = env->ops->page_bytes(env);
+    db->cache.unit = page > LK_GRANULE ? (uint32_t)(page / LK_GRANULE) : 1;
     return db;
 }
 
@@ -255,7 +257,8 @@ static void set_positions(struct start *start)
     atomic_store(&db->unsettled, arrived > start->state.closed_lsn);
     atomic_store(&db->lsn_visible, db->lsn_appended);
     db->lsn_recovered = recovered->proven;
-    db->lsn_settled = lk_lsn(db->active->segment->number, 0);
+    /* Not the head of the active segment: a power cut may still take that. */
+    db->lsn_settled = arrived > recovered->proven ? arrived : recovered->proven;
     atomic_store(&db->lsn_durable, atomic_load(&db->unsettled) ? db->lsn_recovered : db->lsn_settled);
     db->lsn_marked = atomic_load(&db->lsn_durable);
     db->lsn_sync_wanted = 0;

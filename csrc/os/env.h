@@ -72,6 +72,7 @@ struct lk_env_ops {
     int (*reserve)(struct lk_env *env, uint64_t bytes, void **out);
     void (*unreserve)(struct lk_env *env, void *at, uint64_t bytes);
     int (*discard)(struct lk_env *env, void *at, uint64_t bytes); /* give pages back; they read as zero */
+    uint64_t (*page_bytes)(struct lk_env *env); /* in which memory comes and goes; constant */
 
     /* Clock and chance. */
     uint64_t (*monotonic_ns)(struct lk_env *env);

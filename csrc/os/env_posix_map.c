@@ -157,3 +157,10 @@ int lk_posix_discard(struct lk_env *env, void *at, uint64_t bytes)
     memset((void *)to, 0, end - to);
     return madvise((void *)from, to - from, MADV_DONTNEED) < 0 ? -errno : 0;
 }
+
+uint64_t lk_posix_page_bytes(struct lk_env *env)
+{
+    long bytes = sysconf(_SC_PAGESIZE);
+    (void)env;
+    return bytes > 0 ? (uint64_t)bytes : 4096;
+}

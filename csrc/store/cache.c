@@ -15,6 +15,8 @@
  * absent ones included, so nobody fills beside a page that is being given back. */
 #include "store/granules.h"
 
+enum { ROOM_TRIES = 32 };
+
 int lk_cache_init(struct lk_cache *cache, struct lk_env *env, uint64_t budget, uint64_t (*stamp)(void *),
                   int (*passed)(void *, uint64_t), void *context)
 {
@@ -216,16 +218,31 @@ static int sweep_locked(struct lk_cache *cache, uint64_t bytes)
     return cache->evicting_count != 0;
 }
 
-void lk_cache_make_room(struct lk_cache *cache, uint64_t bytes)
+/* One try. 1 when there is room or nothing more can leave, 0 when readers stand in the way. */
+static int make_room_locked(struct lk_cache *cache, uint64_t bytes)
 {
-    if (atomic_load_explicit(&cache->used, memory_order_relaxed) + bytes <= cache->budget)
-        return;
-    lk_mutex_lock(&cache->mutex);
     for (;;) {
         int readers_left = reap_locked(cache);
         uint64_t used = atomic_load_explicit(&cache->used, memory_order_relaxed);
-        if (!readers_left || used + bytes <= cache->budget || !sweep_locked(cache, used + bytes - cache->budget))
-            break;
+        if (!readers_left)
+            return used + bytes <= cache->budget;
+        if (used + bytes <= cache->budget || !sweep_locked(cache, used + bytes - cache->budget))
+            return 1;
     }
-    lk_mutex_unlock(&cache->mutex);
+}
+
+/* A reader leaves its slot within microseconds unless the system stopped it: give it a chance to, and go
+ * past the budget rather than wait without bound. */
+void lk_cache_make_room(struct lk_cache *cache, uint64_t bytes)
+{
+    for (int tries = 0; tries < ROOM_TRIES; tries++) {
+        if (atomic_load_explicit(&cache->used, memory_order_relaxed) + bytes <= cache->budget)
+            return;
+        lk_mutex_lock(&cache->mutex);
+        int done = make_room_locked(cache, bytes);
+        lk_mutex_unlock(&cache->mutex);
+        if (done)
+            return;
+        lk_thread_yield();
+    }
 }

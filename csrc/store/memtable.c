@@ -370,20 +370,10 @@ static void undo_keys(struct lk_memtable *memtable, uint64_t from)
     atomic_store_explicit(&memtable->key_count, keys, memory_order_release);
 }
 
-static void free_order(void *order)
-{
-    lk_order_free(order);
-}
-
-/* An order that names keys which are taken back is no order of this memtable any more. */
-static void undo_order(struct lk_memtable *memtable)
+/* Whoever makes an order may have seen the keys that went; he does not name them (store/order.c), but he may look. */
+static void await_order(struct lk_memtable *memtable)
 {
     lk_mutex_lock(&memtable->order_mutex);
-    struct lk_order *order = atomic_load_explicit(&memtable->order, memory_order_relaxed);
-    if (order && order->covered > atomic_load_explicit(&memtable->key_count, memory_order_relaxed)) {
-        atomic_store_explicit(&memtable->order, NULL, memory_order_release);
-        lk_epoch_retire(memtable->epochs, order, free_order);
-    }
     lk_mutex_unlock(&memtable->order_mutex);
 }
 
@@ -393,7 +383,7 @@ int lk_memtable_undo(struct lk_memtable *memtable, uint64_t from, uint64_t to, i
     uint32_t keep = old ? old->count : 0;
     undo_places(memtable, from, to);
     undo_keys(memtable, from);
-    undo_order(memtable);
+    await_order(memtable);
     while (keep && old->at[keep - 1].position >= from)
         keep--;
     if (old && keep < old->count) {

@@ -137,10 +137,22 @@ static struct lk_order *order_with(struct lk_memtable *memtable, const struct lk
     return order;
 }
 
+/* Keys of complete frames. Those of the frame under construction may yet be taken back (undo waits for
+ * order_mutex, which is held), and no reader's limit shows them. */
+static uint32_t complete_keys(const struct lk_memtable *memtable)
+{
+    const struct lk_segment *segment = memtable->segment;
+    uint32_t count = atomic_load_explicit(&memtable->key_count, memory_order_acquire);
+    uint64_t end = atomic_load_explicit(&segment->end, memory_order_acquire);
+    while (count && (uint64_t)memtable->keys[count - 1].position << segment->shift >= end)
+        count--;
+    return count;
+}
+
 static int update(struct lk_memtable *memtable, uint32_t patience, const uint32_t limits[LK_ORDER_CHUNKS])
 {
     struct lk_order *old = atomic_load_explicit(&memtable->order, memory_order_relaxed);
-    uint32_t from = old ? old->covered : 0, to = atomic_load_explicit(&memtable->key_count, memory_order_acquire);
+    uint32_t from = old ? old->covered : 0, to = complete_keys(memtable);
     if (to == from && old)
         return 0;
     if (to - from > patience)
@@ -209,7 +221,8 @@ static const struct lk_entry *take(struct lk_memtable_cursor *cursor, int forwar
     return best;
 }
 
-static void prefetch(const struct lk_memtable_cursor *cursor, int forward)
+/* always_inline: a function that only prefetches has no effect the compiler believes in, and calls to it go. */
+__attribute__((always_inline)) static inline void prefetch(const struct lk_memtable_cursor *cursor, int forward)
 {
     const struct lk_chunk *part = cursor->order->chunk[0];
     uint32_t index = cursor->index[0];
@@ -217,7 +230,9 @@ static void prefetch(const struct lk_memtable_cursor *cursor, int forward)
         return;
     const struct lk_entry *entry = &part->at[forward ? index + AHEAD : index - AHEAD];
     __builtin_prefetch(&cursor->memtable->lines[entry->extra >> 4]);
-    __builtin_prefetch(cursor->memtable->segment->base + ((uint64_t)entry->position << cursor->memtable->segment->shift));
+    const uint8_t *record = cursor->memtable->segment->base + ((uint64_t)entry->position << cursor->memtable->segment->shift);
+    __builtin_prefetch(record);
+    __builtin_prefetch(record + 64);
 }
 
 static void step(struct lk_memtable_cursor *cursor, int forward)

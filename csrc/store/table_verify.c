@@ -13,7 +13,6 @@
 #include "store/table_cursor.h"
 #include "util/alloc.h"
 #include "util/buf.h"
-#include "util/checksum.h"
 
 enum { PIECE = 64 * LK_GRANULE };
 

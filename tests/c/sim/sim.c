@@ -322,6 +322,7 @@ const struct lk_env_ops sim_ops = {
     .reserve = sim_reserve,
     .unreserve = sim_unreserve,
     .discard = sim_discard,
+    .page_bytes = sim_page_bytes,
     .monotonic_ns = monotonic_ns,
     .wall_ns = wall_ns,
     .sleep_ns = sleep_ns,

@@ -299,6 +299,7 @@ int64_t sim_map_resident(struct lk_env *env, const void *at, uint64_t bytes);
 int sim_reserve(struct lk_env *env, uint64_t bytes, void **out);
 void sim_unreserve(struct lk_env *env, void *at, uint64_t bytes);
 int sim_discard(struct lk_env *env, void *at, uint64_t bytes);
+uint64_t sim_page_bytes(struct lk_env *env);
 
 /* The order checker's hooks. */
 void sim_note(struct lk_env *env, int what, uint64_t a, uint64_t b);

@@ -206,3 +206,9 @@ int sim_discard(struct lk_env *env, void *at, uint64_t bytes)
         rc = lk_env_posix()->ops->discard(lk_env_posix(), at, bytes);
     return (int)sim_leave(sim, rc);
 }
+
+uint64_t sim_page_bytes(struct lk_env *env)
+{
+    (void)env;
+    return 4096;
+}

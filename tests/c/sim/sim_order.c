@@ -9,7 +9,8 @@
  *  5. A file is unlinked after LK_NOTE_REMOVE, or a manifest is: CURRENT and the newest manifest are
  *     durable, with their names, and no edit is under way. Removing a table that the edit under way
  *     names gives that edit up; then too nothing of it may be in a manifest that is not durable.
- *  6. A file is renamed to CURRENT: its content, and every manifest with its name, are durable.
+ *  6. A file is renamed to CURRENT: its content, and the manifest it names, are durable; when it names
+ *     none that exists, every manifest is.
  *
  * Segments below the number of LK_NOTE_LOG_BEGINS stand in durable tables; readers may keep their files a while.
  *
@@ -280,6 +281,19 @@ void sim_order_remove(struct sim *sim, struct directory *dir, const char *name)
         *said_of(sim, number) = GONE;
 }
 
+/* The manifest whose name the file begins with; NULL: there is none. */
+static struct entry *named_manifest(struct directory *dir, struct inode *inode)
+{
+    const char *bytes = (const char *)sim_inode_bytes(inode);
+    for (unsigned i = 0; i < dir->now.count; i++) {
+        const char *name = dir->now.at[i].name;
+        size_t length = strlen(name);
+        if (is_manifest(name) && inode->size > length && memcmp(bytes, name, length) == 0 && bytes[length] == ' ')
+            return &dir->now.at[i];
+    }
+    return NULL;
+}
+
 void sim_order_rename(struct sim *sim, struct directory *dir, const char *from, const char *to)
 {
     struct entry *entry = sim_entries_find(&dir->now, from);
@@ -289,8 +303,9 @@ void sim_order_rename(struct sim *sim, struct directory *dir, const char *from, 
     dir->log_begins = 0; /* perhaps another store */
     if (!sim_inode_durable(entry->inode, entry->inode->size))
         sim_violate(sim, "%s was renamed to CURRENT before its content was durable", from);
+    struct entry *named = named_manifest(dir, entry->inode);
     for (unsigned i = 0; i < dir->now.count; i++)
-        if (is_manifest(dir->now.at[i].name) &&
+        if (is_manifest(dir->now.at[i].name) && (!named || named == &dir->now.at[i]) &&
             !is_durable(dir, &dir->now.at[i], dir->now.at[i].inode->size))
             sim_violate(sim, "CURRENT was put in place before %s was durable", reason);
 }

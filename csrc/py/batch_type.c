@@ -1,0 +1,301 @@
+/* batch_type: NEW --__enter__--> COLLECTING --__exit__--> DONE.
+ *
+ * Outside its `with` block a batch refuses writes: nobody would ever apply them. `busy` is set while
+ * a call is away without the interpreter lock: another thread's call then raises. */
+#include "py/batch_type.h"
+
+#include "py/args.h"
+#include "py/range.h"
+
+enum phase { NEW, COLLECTING, DONE };
+
+struct lsm_write_batch {
+    PyObject_HEAD
+    struct lsm_store *store; /* owned */
+    lsmkv_batch *writes;     /* owned */
+    int sync;
+    char phase; /* enum phase */
+    char busy;
+    PyObject *weakrefs;
+};
+
+static struct lsm_write_batch *as_batch(PyObject *self)
+{
+    return (struct lsm_write_batch *)self;
+}
+
+PyObject *lsm_batch_new(struct lsm_store *store, int sync)
+{
+    PyTypeObject *type = store->head.module->batch_type;
+    if (lsm_enter(&store->head) < 0)
+        return NULL;
+    struct lsm_write_batch *batch = (struct lsm_write_batch *)type->tp_alloc(type, 0);
+    if (!batch)
+        return NULL;
+    batch->store = (struct lsm_store *)Py_NewRef(store);
+    batch->sync = sync;
+    int rc = lsmkv_batch_new(&batch->writes);
+    if (rc != 0) {
+        lsm_fail(&store->head, rc);
+        Py_CLEAR(batch);
+    }
+    return (PyObject *)batch;
+}
+
+/* 0 when writes may be added. */
+static int enter_collecting(struct lsm_write_batch *batch)
+{
+    if (lsm_enter(&batch->store->head) < 0)
+        return -1;
+    if (batch->busy)
+        PyErr_SetString(PyExc_RuntimeError, "this batch is in use by another thread: make one per thread");
+    else if (batch->phase == NEW)
+        PyErr_SetString(PyExc_ValueError, "a batch collects writes inside its block: with db.batch() as b: ...");
+    else if (batch->phase == DONE)
+        PyErr_SetString(PyExc_ValueError, "this batch is over: its block has ended. Take another one with db.batch()");
+    else
+        return 0;
+    return -1;
+}
+
+static int done(struct lsm_write_batch *batch, int rc)
+{
+    return rc == 0 ? 0 : (lsm_fail(&batch->store->head, rc), -1);
+}
+
+/* ---- collecting -------------------------------------------------------------------------- */
+
+static int put_bytes(struct lsm_write_batch *batch, const struct lsm_bytes *key, const struct lsm_bytes *value)
+{
+    int rc;
+    if (enter_collecting(batch) < 0)
+        return -1;
+    if (value->size <= LSM_COPY_MAX)
+        return done(batch, lsmkv_batch_put(batch->writes, key->data, key->size, value->data, value->size));
+    batch->busy = 1;
+    Py_BEGIN_ALLOW_THREADS
+    rc = lsmkv_batch_put(batch->writes, key->data, key->size, value->data, value->size);
+    Py_END_ALLOW_THREADS
+    batch->busy = 0;
+    return done(batch, rc);
+}
+
+static int put(struct lsm_write_batch *batch, PyObject *key_object, PyObject *value_object)
+{
+    struct lsm_bytes key, value;
+    if (lsm_bytes_take(&key, key_object, "key") < 0)
+        return -1;
+    int rc = lsm_bytes_take(&value, value_object, "value");
+    if (rc == 0) {
+        rc = put_bytes(batch, &key, &value);
+        lsm_bytes_drop(&value);
+    }
+    lsm_bytes_drop(&key);
+    return rc;
+}
+
+static int delete(struct lsm_write_batch *batch, PyObject *object)
+{
+    struct lsm_bytes key;
+    if (lsm_bytes_take(&key, object, "key") < 0)
+        return -1;
+    int rc = enter_collecting(batch);
+    if (rc == 0)
+        rc = done(batch, lsmkv_batch_delete(batch->writes, key.data, key.size));
+    lsm_bytes_drop(&key);
+    return rc;
+}
+
+/* start and stop: exact bytes or NULL; takes them over. */
+static int delete_between(struct lsm_write_batch *batch, PyObject *start, PyObject *stop)
+{
+    const struct lsm_range range = {.start = start, .stop = stop};
+    struct lsmkv_range lent;
+    lsm_range_lend(&range, &lent);
+    int rc = enter_collecting(batch);
+    if (rc == 0)
+        rc = done(batch, lsmkv_batch_delete_range(batch->writes, &lent.start, lent.has_stop ? &lent.stop : NULL));
+    Py_XDECREF(start);
+    Py_XDECREF(stop);
+    return rc;
+}
+
+static int batch_assign(PyObject *self, PyObject *key, PyObject *value)
+{
+    PyObject *start, *stop;
+    if (value && PySlice_Check(key)) {
+        PyErr_SetString(PyExc_TypeError, "a range of keys cannot be assigned to");
+        return -1;
+    }
+    if (value)
+        return put(as_batch(self), key, value);
+    if (!PySlice_Check(key))
+        return delete(as_batch(self), key);
+    return lsm_slice_bounds(key, &start, &stop) < 0 ? -1 : delete_between(as_batch(self), start, stop);
+}
+
+static PyObject *none_if(int rc)
+{
+    return rc < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *batch_put(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_Format(PyExc_TypeError, "put() takes a key and a value (%zd arguments given)", count);
+        return NULL;
+    }
+    return none_if(put(as_batch(self), args[0], args[1]));
+}
+
+static PyObject *batch_delete(PyObject *self, PyObject *key)
+{
+    return none_if(delete(as_batch(self), key));
+}
+
+static PyObject *batch_delete_range(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    PyObject *start = NULL, *stop = NULL;
+    if (count != 2) {
+        PyErr_Format(PyExc_TypeError, "delete_range() takes a start and a stop (%zd arguments given)", count);
+        return NULL;
+    }
+    if (lsm_to_bound(args[0], &start) < 0 || lsm_to_bound(args[1], &stop) < 0) {
+        Py_XDECREF(start);
+        return NULL;
+    }
+    return none_if(delete_between(as_batch(self), start, stop));
+}
+
+/* ---- with -------------------------------------------------------------------------------- */
+
+static PyObject *batch_enter(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    struct lsm_write_batch *batch = as_batch(self);
+    if (lsm_enter(&batch->store->head) < 0)
+        return NULL;
+    if (batch->phase != NEW) {
+        PyErr_SetString(PyExc_ValueError, "a batch has one block: take another one with db.batch()");
+        return NULL;
+    }
+    batch->phase = COLLECTING;
+    return Py_NewRef(self);
+}
+
+static int apply(struct lsm_write_batch *batch)
+{
+    struct lsm_store *store = batch->store;
+    int rc = lsmkv_try_write(store->db, batch->writes, batch->sync, NULL);
+    if (rc == LSMKV_WOULDBLOCK) {
+        batch->busy = 1;
+        Py_BEGIN_ALLOW_THREADS
+        rc = lsmkv_write(store->db, batch->writes, batch->sync, NULL);
+        Py_END_ALLOW_THREADS
+        batch->busy = 0;
+    }
+    return done(batch, rc);
+}
+
+static PyObject *batch_exit(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    struct lsm_write_batch *batch = as_batch(self);
+    int clean = count < 1 || args[0] == Py_None;
+    if (clean && enter_collecting(batch) < 0)
+        return NULL;
+    if (!batch->busy) {
+        batch->phase = DONE;
+        if (clean && apply(batch) < 0)
+            return NULL;
+        lsmkv_batch_reset(batch->writes);
+    }
+    Py_RETURN_FALSE;
+}
+
+static Py_ssize_t batch_len(PyObject *self)
+{
+    return as_batch(self)->busy ? 0 : (Py_ssize_t)lsmkv_batch_count(as_batch(self)->writes);
+}
+
+static PyObject *batch_nbytes(PyObject *self, void *Py_UNUSED(unused))
+{
+    return PyLong_FromSize_t(as_batch(self)->busy ? 0 : lsmkv_batch_bytes(as_batch(self)->writes));
+}
+
+/* ---- the type ---------------------------------------------------------------------------- */
+
+static int batch_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(as_batch(self)->store);
+    return 0;
+}
+
+static void batch_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (as_batch(self)->weakrefs)
+        PyObject_ClearWeakRefs(self);
+    if (as_batch(self)->writes)
+        lsmkv_batch_free(as_batch(self)->writes);
+    Py_CLEAR(as_batch(self)->store);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *batch_repr(PyObject *self)
+{
+    static const char *const phases[] = {"not entered", "collecting", "over"};
+    const struct lsm_write_batch *batch = as_batch(self);
+    return PyUnicode_FromFormat("<lsmkv.WriteBatch on %R, %s, %zd writes>", batch->store->path, phases[(int)batch->phase],
+                                batch_len(self));
+}
+
+PyDoc_STRVAR(doc, "Writes to a store that are applied all together or not at all: `with db.batch() as b: b[k] = v`.\n\n"
+                  "They are applied, in their order, at a clean end of the block and dropped on an exception. Deleting\n"
+                  "does not ask whether the key is there. It serves one thread at a time.");
+PyDoc_STRVAR(put_doc, "put($self, key, value, /)\n--\n\nAdd a write of value under key, as b[key] = value does.");
+PyDoc_STRVAR(delete_doc, "delete($self, key, /)\n--\n\nAdd a deletion of key, as del b[key] does.");
+PyDoc_STRVAR(delete_range_doc, "delete_range($self, start, stop, /)\n--\n\n"
+                               "Add a deletion of every key with start <= key < stop, as del b[start:stop] does. It covers\n"
+                               "writes of this batch that come before it.");
+
+static PyMethodDef methods[] = {
+    LSM_REFUSE_PICKLING,
+    {"put", LSM_FAST(batch_put), METH_FASTCALL, put_doc},
+    {"delete", batch_delete, METH_O, delete_doc},
+    {"delete_range", LSM_FAST(batch_delete_range), METH_FASTCALL, delete_range_doc},
+    {"__enter__", batch_enter, METH_NOARGS, NULL},
+    {"__exit__", LSM_FAST(batch_exit), METH_FASTCALL, NULL},
+    {0},
+};
+
+static PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(struct lsm_write_batch, weakrefs), READONLY, NULL},
+    {0},
+};
+
+static PyGetSetDef properties[] = {
+    {"nbytes", batch_nbytes, NULL, "Bytes of keys and values collected.", NULL},
+    {0},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)doc},
+    {Py_tp_dealloc, batch_dealloc},
+    {Py_tp_traverse, batch_traverse},
+    {Py_tp_repr, batch_repr},
+    {Py_mp_length, batch_len},
+    {Py_mp_ass_subscript, batch_assign},
+    {Py_tp_methods, methods},
+    {Py_tp_members, members},
+    {Py_tp_getset, properties},
+    {0, NULL},
+};
+
+PyType_Spec lsm_batch_spec = {
+    .name = "lsmkv.WriteBatch",
+    .basicsize = sizeof(struct lsm_write_batch),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};

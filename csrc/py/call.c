@@ -1,0 +1,73 @@
+/* call: what is too rare to be inline. */
+#include "py/call.h"
+
+#include <time.h>
+
+#include "py/errors.h"
+
+enum { HOLD_MAX_NS = 5000000 };
+
+int lsm_raise_unusable(const struct lsm_source *source)
+{
+    const struct lsm_store *store = source->store;
+    const struct lsm_errors *errors = &source->module->errors;
+    PyObject *closed = errors->closed ? errors->closed : PyExc_ValueError;
+
+    if (!store || store->head.state < LSM_OPEN)
+        PyErr_SetString(closed, "this store was never opened: LSM.__init__ has not succeeded");
+    else if (!lsm_is_ours(store))
+        PyErr_Format(errors->forked ? errors->forked : PyExc_RuntimeError,
+                     "the store %R was opened in the parent of this process; it is unharmed there. "
+                     "Open it again here with lsmkv.open(), once the parent has closed it",
+                     store->path);
+    else if (store->head.state == LSM_CLOSED)
+        PyErr_Format(closed, "the store %R is closed; open it again with lsmkv.open()", store->path);
+    else
+        PyErr_Format(closed, "this snapshot of %R is closed; take another one with snapshot()", store->path);
+    return -1;
+}
+
+PyObject *lsm_fail(const struct lsm_source *source, int status)
+{
+    if (status == LSMKV_CLOSED && source->store->head.state == LSM_CLOSED) {
+        lsm_raise_unusable(source);
+        return NULL;
+    }
+    return lsm_raise(source->module, status, source->store->path);
+}
+
+void lsm_unpin(struct lsm_source *source)
+{
+    if (--source->pins > 0 || source->state != LSM_CLOSED || !source->snapshot)
+        return;
+    lsmkv_snapshot *snapshot = source->snapshot;
+    source->snapshot = NULL;
+    if (lsm_is_ours(source->store))
+        lsmkv_snapshot_free(snapshot);
+}
+
+int64_t lsm_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int lsm_pace(struct lsm_pacer *pacer)
+{
+    if (PyErr_CheckSignals() < 0)
+        return -1;
+    if (!pacer->started) {
+        pacer->started = 1;
+        return 0;
+    }
+    int64_t now = lsm_now_ns();
+    if (pacer->since_ns == 0 || now - pacer->since_ns < HOLD_MAX_NS) {
+        pacer->since_ns = pacer->since_ns ? pacer->since_ns : now;
+        return 0;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    Py_END_ALLOW_THREADS
+    pacer->since_ns = lsm_now_ns();
+    return 0;
+}

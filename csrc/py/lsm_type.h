@@ -1,0 +1,152 @@
+/* lsm_type: LSM, the store. Its methods live in files of their own, by what they are for:
+ *
+ *   lsm_open      paths, flags, options            lsm_type     its life: open, close, with, del, repr
+ *   lsm_write     [k] = v, put, delete, clear      lsm_update   update, set_many, |=
+ *   lsm_upkeep    flush, sync, compact, verify     lsm_inspect  stats, levels, events, explain
+ *   read, range, count                             what it shares with Snapshot */
+#ifndef LSM_PY_LSM_TYPE_H
+#define LSM_PY_LSM_TYPE_H
+
+#include "py/args.h"
+#include "py/call.h"
+
+extern PyType_Spec lsm_store_spec;
+
+/* ---- lsm_open.c -------------------------------------------------------------------------- */
+
+/* LSM.__init__: opens and fills in `store`, which was never opened. 0 or -1. */
+int lsm_store_open(struct lsm_store *store, PyObject *args, PyObject *keywords);
+
+/* destroy(path): a module function. */
+PyObject *lsm_destroy(PyObject *module, PyObject *path);
+
+/* ---- lsm_type.c -------------------------------------------------------------------------- */
+
+/* 0, or a status whose words lsmkv_last_error() has. Idempotent; gives up the interpreter lock. */
+int lsm_store_close(struct lsm_store *store);
+
+/* The exit hook: closes every open store of the module. */
+PyObject *lsm_close_all(PyObject *module, PyObject *unused);
+
+/* ---- lsm_write.c ------------------------------------------------------------------------- */
+
+/* 0, or -1 with an exception. sync as in lsmkv_put; lsn may be NULL. */
+int lsm_store_put(struct lsm_store *store, const struct lsm_bytes *key, const struct lsm_bytes *value, int sync,
+                  uint64_t *lsn);
+
+/* d[k] = v, del d[k], del d[a:b]. */
+int lsm_store_assign(PyObject *self, PyObject *key, PyObject *value);
+PyObject *lsm_store_put_method(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+PyObject *lsm_store_delete(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+PyObject *lsm_store_delete_range(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+PyObject *lsm_store_clear(PyObject *self, PyObject *unused);
+
+PyDoc_STRVAR(lsm_put_doc,
+             "put($self, key, value, /, *, sync=None)\n--\n\n"
+             "Store value under key, as self[key] = value does, and return the write's LSN.\n\n"
+             "sync=True returns once it is on the disk, sync=False leaves that to the store's durability whatever\n"
+             "that is, None follows it. Cost: one copy of the value into the log in memory; no system call.\n"
+             "Raises TypeError, ValueError (a key above 65535 bytes, a value above 1 GiB), ReadOnlyError,\n"
+             "DiskFullError, StorageError, ClosedError.");
+PyDoc_STRVAR(lsm_delete_doc,
+             "delete($self, key, /, *, sync=None)\n--\n\n"
+             "Delete key without asking whether it is there, and return the write's LSN. del self[key] asks, and\n"
+             "raises KeyError. sync and cost as for put().");
+PyDoc_STRVAR(lsm_delete_range_doc,
+             "delete_range($self, start, stop, /, *, sync=None)\n--\n\n"
+             "Delete every key with start <= key < stop, as del self[start:stop] does, and return the LSN. None is no\n"
+             "bound. Cost: one record, however many keys it covers; their space comes back when runs are merged.");
+PyDoc_STRVAR(lsm_clear_doc, "clear($self, /)\n--\n\nDelete everything. Cost: one record, as for delete_range().");
+
+#define LSM_WRITE_METHODS                                                                                              \
+    {"put", LSM_FAST(lsm_store_put_method), METH_FASTCALL | METH_KEYWORDS, lsm_put_doc},                               \
+        {"delete", LSM_FAST(lsm_store_delete), METH_FASTCALL | METH_KEYWORDS, lsm_delete_doc},                         \
+        {"delete_range", LSM_FAST(lsm_store_delete_range), METH_FASTCALL | METH_KEYWORDS, lsm_delete_range_doc},       \
+        {"clear", lsm_store_clear, METH_NOARGS, lsm_clear_doc}
+
+/* ---- lsm_update.c ------------------------------------------------------------------------ */
+
+PyObject *lsm_store_update(PyObject *self, PyObject *args, PyObject *keywords);
+PyObject *lsm_store_set_many(PyObject *self, PyObject *pairs);
+PyObject *lsm_store_or_update(PyObject *self, PyObject *other); /* |= */
+
+PyDoc_STRVAR(lsm_update_doc,
+             "update($self, other=(), /)\n--\n\n"
+             "Store every pair of a mapping or of an iterable of (key, value) pairs.\n\n"
+             "The source is read first and written in chunks of at most 1 MiB, each of them whole or not at all. If\n"
+             "the source raises, earlier chunks stay and the pairs of the present one are not written. All or\n"
+             "nothing is batch(). Keys are bytes, so keyword arguments are a TypeError. Cost: one copy, and one\n"
+             "lock taken a chunk.");
+PyDoc_STRVAR(lsm_set_many_doc,
+             "set_many($self, pairs, /)\n--\n\nStore every (key, value) of an iterable, in chunks as update() does.");
+
+#define LSM_UPDATE_METHODS                                                                                             \
+    {"update", LSM_FAST(lsm_store_update), METH_VARARGS | METH_KEYWORDS, lsm_update_doc},                              \
+        {"set_many", lsm_store_set_many, METH_O, lsm_set_many_doc}
+
+/* ---- lsm_upkeep.c ------------------------------------------------------------------------ */
+
+PyObject *lsm_store_flush(PyObject *self, PyObject *unused);
+PyObject *lsm_store_sync(PyObject *self, PyObject *unused);
+PyObject *lsm_store_compact(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+PyObject *lsm_store_verify(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+PyObject *lsm_store_step(PyObject *self, PyObject *unused);
+PyObject *lsm_store_pending(PyObject *self, PyObject *unused);
+
+PyDoc_STRVAR(lsm_flush_doc,
+             "flush($self, /)\n--\n\nTurn everything that only the log holds into a table on the disk. Cost: one sort and "
+             "one\nsequential write of it.");
+PyDoc_STRVAR(lsm_sync_doc,
+             "sync($self, /)\n--\n\nReturn once every write acknowledged so far is on the disk. Cost: one fdatasync at "
+             "most.\nRaises StorageError when a sync fails; the store then takes no more writes.");
+PyDoc_STRVAR(lsm_compact_doc,
+             "compact($self, start=None, stop=None, *, progress=None)\n--\n\n"
+             "Flush, then merge all runs that hold keys with start <= key < stop into one; None is no bound.\n\n"
+             "progress(done, total, unit, phase) is called now and then, in bytes; if it raises, the merge stops with\n"
+             "that exception and the store stays sound. Ctrl-C stops it too. Cost: reads and writes all of the range.");
+PyDoc_STRVAR(lsm_verify_doc,
+             "verify($self, /, *, progress=None)\n--\n\n"
+             "Read every byte of every file and check it against its checksum.\n\n"
+             "Raises CorruptionError for the first damaged place; its damage attribute lists one CorruptionError for\n"
+             "each. progress as for compact(). Cost: one sequential read of the whole store.");
+PyDoc_STRVAR(lsm_step_doc,
+             "step($self, /)\n--\n\n"
+             "Run one ready job of the background work now, in this thread, and return a dict that says what it did,\n"
+             "why, and what it read and wrote; None when there is none.");
+PyDoc_STRVAR(lsm_pending_doc, "pending($self, /)\n--\n\nThe number of jobs that are ready for step().");
+
+#define LSM_UPKEEP_METHODS                                                                                             \
+    {"flush", lsm_store_flush, METH_NOARGS, lsm_flush_doc}, {"sync", lsm_store_sync, METH_NOARGS, lsm_sync_doc},       \
+        {"compact", LSM_FAST(lsm_store_compact), METH_FASTCALL | METH_KEYWORDS, lsm_compact_doc},                      \
+        {"verify", LSM_FAST(lsm_store_verify), METH_FASTCALL | METH_KEYWORDS, lsm_verify_doc},                         \
+        {"step", lsm_store_step, METH_NOARGS, lsm_step_doc},                                                           \
+        {"pending", lsm_store_pending, METH_NOARGS, lsm_pending_doc}
+
+/* ---- lsm_inspect.c ----------------------------------------------------------------------- */
+
+extern PyStructSequence_Desc lsm_level_desc, lsm_probe_desc;
+
+PyObject *lsm_store_stats(PyObject *self, PyObject *unused);
+PyObject *lsm_store_levels(PyObject *self, void *unused);
+PyObject *lsm_store_lsn(PyObject *self, void *unused);
+PyObject *lsm_store_events(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+PyObject *lsm_store_explain(PyObject *self, PyObject *key);
+
+PyDoc_STRVAR(lsm_stats_doc,
+             "stats($self, /)\n--\n\nA dict of counters and gauges: bytes, nanoseconds, calls since the store was opened.");
+PyDoc_STRVAR(lsm_events_doc,
+             "events($self, from_=0)\n--\n\n"
+             "What the engine did lately, oldest first, as a list of dicts: number, at_ns (wall clock), what, detail.\n"
+             "Events before number from_ are left out; old ones are forgotten.");
+PyDoc_STRVAR(lsm_explain_doc,
+             "explain($self, key, /)\n--\n\n"
+             "How a get of key goes: a list of Probe, one for each place that is asked, newest first, each with its\n"
+             "verdict and what it cost. The last one says \"value\" when the key is there. No file is read: where a get\n"
+             "would have to, the verdict is \"not verified yet\".");
+
+#define LSM_INSPECT_METHODS                                                                                            \
+    {"stats", lsm_store_stats, METH_NOARGS, lsm_stats_doc},                                                            \
+        {"events", LSM_FAST(lsm_store_events), METH_FASTCALL | METH_KEYWORDS, lsm_events_doc},                         \
+        {"explain", lsm_store_explain, METH_O, lsm_explain_doc}
+
+#endif

@@ -1,0 +1,35 @@
+/* read: looking keys up in a source, and the methods LSM and Snapshot share because of it. */
+#ifndef LSM_PY_READ_H
+#define LSM_PY_READ_H
+
+#include "py/args.h"
+#include "py/call.h"
+
+/* 1 and a new bytes object, 0 when the key is absent, -1 with an exception. */
+int lsm_read(struct lsm_source *source, const struct lsm_bytes *key, PyObject **value);
+
+/* 1, 0, or -1 with an exception. The value is not looked at. */
+int lsm_has(struct lsm_source *source, const struct lsm_bytes *key);
+
+/* Slots and methods; self is a struct lsm_source. */
+int lsm_source_contains(PyObject *self, PyObject *key);
+PyObject *lsm_source_subscript(PyObject *self, PyObject *key);
+PyObject *lsm_source_get(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lsm_source_get_many(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+
+PyDoc_STRVAR(lsm_source_get_doc,
+             "get($self, key, default=None, /)\n--\n\n"
+             "The value of key as bytes, or default when it is absent.\n\n"
+             "Cost: two cache misses in memory, however many tables there are; one page read when it is not\n"
+             "resident. Raises TypeError for a key that is not a buffer, CorruptionError, ClosedError.");
+PyDoc_STRVAR(lsm_source_get_many_doc,
+             "get_many($self, keys, default=None)\n--\n\n"
+             "The values of an iterable of keys, as a list in their order; default stands for an absent one.\n\n"
+             "Cost: sixteen lookups are in flight together, so about a third of as many get() calls. Writes by\n"
+             "others between two groups of sixteen are seen; call it on a snapshot() where that matters.");
+
+#define LSM_READ_METHODS                                                                                               \
+    {"get", LSM_FAST(lsm_source_get), METH_FASTCALL, lsm_source_get_doc},                                              \
+        {"get_many", LSM_FAST(lsm_source_get_many), METH_FASTCALL | METH_KEYWORDS, lsm_source_get_many_doc}
+
+#endif

@@ -1,0 +1,125 @@
+"""lsmkv: the persistent sorted dict.
+
+    import lsmkv
+
+    with lsmkv.open("fruit.db") as db:
+        db[b"apple"] = b"red"
+        for key, value in db[b"a":b"b"].items():
+            print(key, value)
+
+`help(lsmkv.LSM)` says the rest.
+"""
+
+from __future__ import annotations
+
+from collections import abc as _abc
+from collections.abc import Callable
+from os import PathLike
+
+from lsmkv import _core
+from lsmkv._core import (
+    LSM,
+    ClosedError,
+    CorruptionError,
+    DiskFullError,
+    ForkedError,
+    FormatError,
+    ItemsView,
+    Iterator,
+    KeysView,
+    Level,
+    LockedError,
+    LsmkvError,
+    OptionsError,
+    Probe,
+    RangeView,
+    ReadOnlyError,
+    Snapshot,
+    StorageError,
+    StoreExistsError,
+    StoreNotADirectoryError,
+    StoreNotFoundError,
+    StorePermissionError,
+    ValuesView,
+    WriteBatch,
+    destroy,
+)
+from lsmkv.options import Options
+
+__version__ = _core.VERSION
+
+__all__ = [  # `open` is left out: a star import should not replace the builtin
+    "LSM",
+    "ClosedError",
+    "CorruptionError",
+    "DiskFullError",
+    "ForkedError",
+    "FormatError",
+    "ItemsView",
+    "Iterator",
+    "KeysView",
+    "Level",
+    "LockedError",
+    "LsmkvError",
+    "Options",
+    "OptionsError",
+    "Probe",
+    "RangeView",
+    "ReadOnlyError",
+    "Snapshot",
+    "StorageError",
+    "StoreExistsError",
+    "StoreNotADirectoryError",
+    "StoreNotFoundError",
+    "StorePermissionError",
+    "ValuesView",
+    "WriteBatch",
+    "destroy",
+    "features",
+    "verify",
+]
+
+# LSM becomes a MutableMapping when pop, popitem and setdefault are there: all of the protocol or none of it.
+_abc.Mapping.register(LSM)
+_abc.Mapping.register(Snapshot)
+_abc.KeysView.register(KeysView)
+_abc.ValuesView.register(ValuesView)
+_abc.ItemsView.register(ItemsView)
+_abc.Iterator.register(Iterator)
+
+
+def open(
+    path: str | bytes | PathLike[str] | PathLike[bytes] | None,
+    flag: str = "c",
+    *,
+    options: Options | str | None = None,
+    **overrides: int | str,
+) -> LSM:
+    """Open the store in the directory `path`: the same as LSM(path, flag, ...), whose help says everything.
+
+    path: str, bytes or PathLike; None makes a temporary store that close() removes.
+    flag: "r" read only, "w" must exist, "c" create if missing, "n" always new.
+    options: an Options or the name of a preset; overrides: single fields of it, as in page_bytes=4096.
+    """
+    return LSM(path, flag, options=options, **overrides)
+
+
+def verify(
+    path: str | bytes | PathLike[str] | PathLike[bytes],
+    *,
+    progress: Callable[[int, int, str, str], object] | None = None,
+) -> None:
+    """Read every byte of the store at `path` and check it; CorruptionError names what is damaged.
+
+    Opens it for reading only, so it works while another process writes to it. progress(done, total, unit, phase).
+    """
+    with LSM(path, "r") as db:
+        db.verify(progress=progress)
+
+
+def features() -> dict[str, str | None]:
+    """What this build can do: a dict of its version, build stamp, checksum and compression codecs; None: not there."""
+    found: dict[str, str | None] = {"version": _core.VERSION, "build_stamp": _core.BUILD_STAMP}
+    for name in ("checksum", "codecs", "lz4", "zstd"):
+        found[name] = _core.feature(name)
+    return found

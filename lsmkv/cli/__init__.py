@@ -1,0 +1,19 @@
+"""The command line: `lsmkv COMMAND DB ...`.
+
+    main.py         argv in, exit code out; every error becomes one line
+    parser.py       the commands and their arguments
+    data.py         put get delete exists scan          inspect.py   info levels explain
+    interchange.py  import export                       upkeep.py    flush compact verify destroy
+    readers.py      files -> pairs                      meta.py      doctor version demo
+    writers.py      pairs -> files
+    formats.py      bytes <-> what a person types       output.py    data to stdout, the rest to stderr
+    progress.py     a line on a terminal                exits.py     exit codes and their sentences
+
+A module here imports the next one only when a command needs it: `lsmkv get` starts in milliseconds.
+"""
+
+
+def main(argv=None):
+    from lsmkv.cli.main import main
+
+    return main(argv)

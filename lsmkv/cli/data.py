@@ -1,0 +1,172 @@
+"""put, get, delete, exists, scan."""
+
+import sys
+
+import lsmkv
+from lsmkv.cli import formats
+from lsmkv.cli.exits import DONE, NEGATIVE, USAGE, CommandError, UsageError
+from lsmkv.report.numbers import plural
+from lsmkv.report.text import escape
+
+
+def put(args, out):
+    key = formats.argument(args.key_format, args.key)
+    given = sys.stdin.buffer.read() if args.value is None else args.value
+    value = formats.argument(args.value_format, given, "value")
+    with lsmkv.open(args.db, "c") as db:
+        lsn = db.put(key, value, sync=True if args.sync else None)
+    if args.json:
+        out.object({"stored": True, **formats.field("key", args.key_format, key), "bytes": len(value), "lsn": lsn})
+    return DONE
+
+
+def get(args, out):
+    keys = [formats.argument(args.key_format, key) for key in args.keys]
+    with lsmkv.open(args.db, "r") as db:
+        values = db.get_many(keys)
+    show = one_value if len(keys) == 1 else one_line
+    for key, value in zip(keys, values, strict=True):
+        if args.json:
+            found = formats.field("value", args.value_format, value) if value is not None else {}
+            out.object({**formats.field("key", args.key_format, key), "found": value is not None, **found})
+        elif value is None:
+            out.note(f"lsmkv get: {escape(key, 60)} is not there")
+        else:
+            show(args, out, key, value)
+    return NEGATIVE if None in values else DONE
+
+
+def one_value(args, out, key, value):
+    exact = args.value_format in ("utf8", "raw") and not out.terminal
+    out.raw(formats.show(args.value_format, value, out.terminal, "value") + (b"" if exact else b"\n"))
+
+
+def one_line(args, out, key, value):
+    shown = formats.show(args.value_format, value, out.terminal, "value")
+    out.raw(formats.show(args.key_format, key, out.terminal) + b"\t" + shown + b"\n")
+
+
+def exists(args, out):
+    key = formats.argument(args.key_format, args.key)
+    with lsmkv.open(args.db, "r") as db:
+        found = key in db
+    if args.json:
+        out.object({**formats.field("key", args.key_format, key), "exists": found})
+    else:
+        out.text("yes" if found else "no")
+    return DONE if found else NEGATIVE
+
+
+def scan(args, out):
+    keys_only = args.keys_only or args.command in ("keys", "ls")
+    with lsmkv.open(args.db, "r") as db:
+        view = limited(span(db, args, args.reverse), args.limit)
+        if args.count:
+            number = view.count()
+            out.object({"count": number}) if args.json else out.text(str(number))
+        elif args.json:
+            for key, value in with_values(view, keys_only):
+                shown = {} if keys_only else formats.field("value", args.value_format, value)
+                out.object({**formats.field("key", args.key_format, key), **shown})
+        else:
+            show_key, show_value = shower(args.key_format, out, "key"), shower(args.value_format, out, "value")
+            for key, value in with_values(view, keys_only):
+                out.raw(show_key(key) + (b"\n" if keys_only else b"\t" + show_value(value) + b"\n"))
+    return DONE
+
+
+def with_values(view, keys_only):
+    return ((key, None) for key in view) if keys_only else view.items()
+
+
+def limited(view, limit):
+    return view if limit is None else view.limit(limit)
+
+
+def shower(name, out, what):
+    """A function from bytes to the bytes to print; the common case does nothing."""
+    if name == "raw" or (name == "utf8" and not out.terminal):
+        return bytes
+    return lambda data: formats.show(name, data, out.terminal, what)
+
+
+def bounds(args):
+    """(start, stop) of --start, --stop and --prefix together; None is open on that side."""
+    start, stop, prefix = (
+        None if text is None else formats.argument(args.key_format, text)
+        for text in (args.start, args.stop, args.prefix)
+    )
+    if prefix is None:
+        return start, stop
+    after = successor(prefix)
+    start = prefix if start is None else max(start, prefix)
+    stop = after if stop is None else stop if after is None else min(stop, after)
+    return start, stop
+
+
+def successor(prefix):
+    """The first key after every key that begins with prefix; None when there is none."""
+    kept = prefix.rstrip(b"\xff")
+    return kept[:-1] + bytes([kept[-1] + 1]) if kept else None
+
+
+def span(db, args, reverse=False):
+    start, stop = bounds(args)
+    return db.range(start, stop, reverse=reverse)
+
+
+def delete(args, out):
+    ranged = args.all or any(text is not None for text in (args.start, args.stop, args.prefix))
+    if bool(args.keys) == ranged or (args.all and not (args.start is args.stop is args.prefix is None)):
+        raise UsageError("name keys, or one range with --start, --stop and --prefix, or --all", "lsmkv delete --help")
+    return delete_range(args, out) if ranged else delete_keys(args, out)
+
+
+def delete_keys(args, out):
+    keys = [formats.argument(args.key_format, key) for key in args.keys]
+    missing = []
+    with lsmkv.open(args.db, "r" if args.dry_run else "w") as db:
+        for key in keys:
+            try:
+                db[key] if args.dry_run else db.__delitem__(key)
+            except KeyError:
+                missing.append(key)
+    if args.json:
+        absent = [formats.field("key", args.key_format, key) for key in missing]
+        out.object({"deleted": len(keys) - len(missing), "missing": absent, "dry_run": args.dry_run})
+    else:
+        for key in missing:
+            out.note(f"lsmkv delete: {escape(key, 60)} is not there")
+        if args.dry_run:
+            out.text(f"would delete {plural(len(keys) - len(missing), 'key')}")
+    return NEGATIVE if missing else DONE
+
+
+def delete_range(args, out):
+    start, stop = bounds(args)
+    with lsmkv.open(args.db, "r" if args.dry_run else "w") as db:
+        number = db.range(start, stop).count()
+        if not args.dry_run and number:
+            confirm(args, out, f"delete {plural(number, 'key')} from {args.db}")
+            db.delete_range(start, stop)
+    if args.json:
+        out.object({"deleted": number, "dry_run": args.dry_run})
+    else:
+        out.text(f"{'would delete' if args.dry_run else 'deleted'} {plural(number, 'key')}")
+    return DONE
+
+
+class Declined(CommandError):
+    code = USAGE
+
+
+def confirm(args, out, what):
+    """Go on when --yes was given or somebody at a terminal types yes."""
+    if args.yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Declined(f"this would {what}; nothing was done", "add --yes, or --dry-run to look first")
+    sys.stderr.write(f"This will {what}. Type yes to go on: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("yes", "y"):
+        raise Declined("nothing was done")

@@ -1,0 +1,112 @@
+"""Exit codes, and the sentence behind each failure: what, where, in what state things are, what to try next."""
+
+from typing import NamedTuple
+
+DONE, NEGATIVE, USAGE, IO, DAMAGED, LOCKED, CONFLICT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
+
+MEANING = """\
+exit codes: 0 done, 1 negative answer, 2 usage, 3 input or output failed, 4 corruption or wrong format,
+            5 another process holds the store, 6 conflict, 130 interrupted"""
+
+
+class Failure(NamedTuple):
+    code: int
+    kind: str  # the error's class, for --json
+    text: str
+    hint: str = ""
+    facts: tuple[tuple[str, object], ...] = ()  # (name, value) pairs, for --json
+
+
+class CommandError(Exception):
+    """A failure a command has noticed itself."""
+
+    code = IO
+
+    def __init__(self, text, hint="", **facts):
+        super().__init__(text)
+        self.text, self.hint, self.facts = text, hint, tuple(facts.items())
+
+
+class UsageError(CommandError):
+    code = USAGE
+
+
+class DataError(CommandError):
+    """Input or stored bytes that are not what the command was told they are."""
+
+    code = DAMAGED
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with a word on what had been done by then."""
+
+
+def interrupted(stop):
+    return Failure(INTERRUPTED, "KeyboardInterrupt", " ".join(["interrupted", *map(str, stop.args)]))
+
+
+def explain(error, db=None):
+    """The Failure that describes any exception."""
+    if isinstance(error, CommandError):
+        return Failure(error.code, type(error).__name__, error.text, error.hint, error.facts)
+    code, hint = judge(error, db or "DB")
+    facts = [(name, getattr(error, name, None)) for name in ("pid", "file", "offset", "recoverable")]
+    return Failure(
+        code, type(error).__name__, sentence(error), hint, tuple(fact for fact in facts if fact[1] is not None)
+    )
+
+
+def judge(error, db):
+    import lsmkv
+
+    if isinstance(error, lsmkv.LockedError):
+        return LOCKED, f"lsmkv info {db} (reading works meanwhile), and this again when that process is done"
+    if isinstance(error, lsmkv.CorruptionError):
+        return DAMAGED, f"lsmkv verify {db}"
+    if isinstance(error, lsmkv.FormatError):
+        return DAMAGED, f"ls -l {db}"
+    if isinstance(error, getattr(lsmkv, "ConflictError", ())):
+        return CONFLICT, "run the command again"
+    if isinstance(error, lsmkv.DiskFullError):
+        return IO, f"df -h {db}"
+    if isinstance(error, lsmkv.OptionsError | OverflowError):
+        return USAGE, ""
+    if is_missing(error):
+        return IO, f"lsmkv put {db} KEY VALUE (it makes the store)"
+    if isinstance(error, FileExistsError | NotADirectoryError) and isinstance(error, lsmkv.LsmkvError):
+        return IO, "another directory: the store needs one of its own"
+    if isinstance(error, PermissionError):
+        return IO, f"ls -ld {error.filename or db}"
+    if isinstance(error, OSError | MemoryError | lsmkv.LsmkvError):
+        return IO, ""
+    if isinstance(error, ValueError):
+        return USAGE, ""
+    return IO, "LSMKV_TRACEBACK=1 shows where; please report it"
+
+
+def is_missing(error):
+    """Is it the store that is not there?"""
+    import lsmkv
+
+    return isinstance(error, FileNotFoundError) and isinstance(error, lsmkv.LsmkvError)
+
+
+def sentence(error):
+    """The error's own words, on one line, without Python's decoration."""
+    if is_missing(error):
+        text = f"there is no store at {error.filename}"
+    elif isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+        if error.filename and str(error.filename) not in text:
+            text = f"{error.filename}: {text}"
+    elif isinstance(error, MemoryError):
+        text = str(error) or "out of memory"
+    else:
+        text = str(error)
+        if not text or isinstance(error, LookupError | AttributeError | TypeError | AssertionError):
+            text = f"{type(error).__name__}: {text}"
+    if getattr(error, "pid", None) and str(error.pid) not in text:
+        text += f" (process {error.pid})"
+    if getattr(error, "file", None) and error.file not in text:
+        text += f" ({error.file} at byte {error.offset})"
+    return " ".join(text.split())

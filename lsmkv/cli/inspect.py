@@ -1,0 +1,123 @@
+"""info, levels, explain: looking inside without touching anything."""
+
+import os
+
+import lsmkv
+from lsmkv.cli import formats
+from lsmkv.cli.exits import DONE, NEGATIVE
+from lsmkv.cli.progress import Progress
+from lsmkv.report import levels as picture
+from lsmkv.report import stats as facts
+from lsmkv.report.explain import lines as explain_lines
+from lsmkv.report.numbers import count, lsn, plural, size, times
+from lsmkv.report.text import columns
+
+KINDS = {".log": "log segments", ".tbl": "tables", ".val": "value segments"}
+
+
+def disk_use(path):
+    """{kind: [files, bytes, bytes allocated]} of a store's directory."""
+    found: dict[str, list[int]] = {}
+    with os.scandir(path) as entries:
+        for entry in entries:
+            try:
+                about = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # a writer has just replaced it
+            row = found.setdefault(KINDS.get(os.path.splitext(entry.name)[1], "other files"), [0, 0, 0])
+            row[0] += 1
+            row[1] += about.st_size
+            row[2] += about.st_blocks * 512
+    return found
+
+
+def live(view, progress):
+    """(keys, bytes of keys and values) by reading all of it."""
+    keys = total = 0
+    with progress:
+        for key, value in view.items():
+            keys += 1
+            total += len(key) + len(value)
+            if keys % 4096 == 0:
+                progress.update(keys)
+    return keys, total
+
+
+def info(args, out):
+    with lsmkv.open(args.db, "r") as db:
+        stats, levels = db.stats(), [picture.plain(level) for level in db.levels]
+        exact = live(db.range(), Progress("count", None, "keys")) if args.count else None
+    disk = disk_use(args.db)
+    size_all, allocated = (sum(row[at] for row in disk.values()) for at in (1, 2))
+    keys_at_most = facts.keys_at_most(levels)
+    if args.json:
+        document = {
+            "path": os.path.abspath(args.db),
+            "bytes": size_all,
+            "bytes_allocated": allocated,
+            "files": {kind: {"files": row[0], "bytes": row[1]} for kind, row in sorted(disk.items())},
+            "keys_at_most": keys_at_most,
+            "lsn": lsn(stats["lsn_visible"]),
+            "clean_open": bool(stats["clean_open"]),
+            "places_per_get": facts.places(levels),
+            "levels": [picture.to_json(level) for level in levels],
+            "stats": stats,
+        }
+        if exact:
+            document |= {"keys": exact[0], "live_bytes": exact[1]}
+        out.object(document)
+        return DONE
+    rows = [
+        ("store", os.path.abspath(args.db)),
+        (
+            "size",
+            f"{size(size_all)} in {plural(sum(row[0] for row in disk.values()), 'file')}; {size(allocated)} allocated",
+        ),
+        *((f"  {kind}", f"{size(row[1])} in {plural(row[0], 'file')}") for kind, row in sorted(disk.items())),
+    ]
+    if exact:
+        rows.append(("keys", f"{count(exact[0])}, {size(exact[1])} of keys and values"))
+        rows.append(("space used", f"{times(allocated, exact[1])} of the live keys and values"))
+    else:
+        rows.append(("keys", f"at most {count(keys_at_most)} (lsmkv info --count reads them all)"))
+    rows.append(("a get asks", f"at most {plural(facts.places(levels), 'place')}"))
+    rows.append(("position", f"{lsn(stats['lsn_visible'])} in the log (segment:offset)"))
+    rows.append(("last close", "clean" if stats["clean_open"] else "not clean, or a writer has the store open"))
+    for text in columns(rows, "<<", indent=""):
+        out.text(text)
+    out.text()
+    for text in picture.tree(levels):
+        out.text(text)
+    return DONE
+
+
+def levels(args, out):
+    with lsmkv.open(args.db, "r") as db:
+        found = [picture.plain(level) for level in db.levels]
+    if args.json:
+        out.object([picture.to_json(level) for level in found])
+    else:
+        for text in picture.tree(found) if args.summary else picture.table(found):
+            out.text(text)
+    return DONE
+
+
+def explain(args, out):
+    key = formats.argument(args.key_format, args.key)
+    with lsmkv.open(args.db, "r") as db:
+        found, probes = explained(db, key)
+    if args.json:
+        told = [dict(probe, file=picture.file_name(probe)) for probe in probes]
+        out.object({**formats.field("key", args.key_format, key), "found": found, "probes": told})
+    else:
+        for text in explain_lines(key, found, probes):
+            out.text(text)
+    return DONE if found else NEGATIVE
+
+
+def explained(db, key):
+    """(found, probes as dicts) of LSM.explain. A real get goes first, so that what it reads has been verified."""
+    found = db.get(key) is not None
+    fields = ("kind", "run", "number", "verdict", "lines", "records")
+    probes = [{name: getattr(probe, name) for name in fields} for probe in db.explain(key)]
+    return found, probes

@@ -1,0 +1,188 @@
+"""import and export."""
+
+import contextlib
+import os
+import sys
+import time
+
+import lsmkv
+from lsmkv.cli import readers, writers
+from lsmkv.cli.data import limited, span
+from lsmkv.cli.exits import DONE, DataError, Interrupted, UsageError
+from lsmkv.cli.progress import Progress
+from lsmkv.report.numbers import count, plural, rate, seconds, size
+
+CHUNK = 4096  # pairs handed to the store at once
+CHUNK_BYTES = 4 << 20
+
+
+def load(args, out):
+    recipe = readers.Recipe(
+        args.key,
+        args.value,
+        args.key_format,
+        args.value_format,
+        os.fsencode(args.key_prefix),
+        not args.no_header,
+        known_encoding(args.encoding),
+    )
+    sources = [(name, args.format or guessed(name)) for name in args.files]
+    for name, form in sources:
+        check(name, form, args)
+    total = Tally()
+    began = time.monotonic()
+    with lsmkv.open(args.db, "c") as db:
+        for name, form in sources:
+            load_file(db, name, form, recipe, args, out, total)
+        db.sync()
+    elapsed = time.monotonic() - began
+    if args.json:
+        out.object(total.document() | {"files": len(sources), "seconds": round(elapsed, 3)})
+    else:
+        skipped = f", {plural(total.bad, 'malformed line')} skipped" if total.bad else ""
+        stored = f"stored {plural(total.stored, 'pair')} ({size(total.bytes)}) from {plural(len(sources), 'file')}"
+        out.text(f"{stored}{skipped}; {seconds(elapsed)}, {rate(total.stored, elapsed)}")
+    return DONE
+
+
+def known_encoding(name):
+    try:
+        "".encode(name)
+    except LookupError:
+        raise UsageError(f"there is no encoding '{name}'") from None
+    return name
+
+
+def guessed(name):
+    form = readers.guess(name)
+    if form is None:
+        what = "standard input" if name == "-" else f"the name of {name}"
+        raise UsageError(f"{what} does not tell a format", "--format txt (or jsonl, csv, tsv)")
+    return form
+
+
+def check(name, form, args):
+    if form == "txt" and (args.value is not None or args.key not in (None, "lineno")):
+        raise UsageError("a txt file has no fields: --key is lineno or left out, and there is no --value")
+    if name != "-":
+        open(name, "rb").close()  # a missing file is noticed before anything is stored
+
+
+class Tally:
+    def __init__(self):
+        self.stored = self.bytes = self.bad = 0
+
+    def document(self):
+        return {"stored": self.stored, "bytes": self.bytes, "skipped": self.bad}
+
+
+def load_file(db, name, form, recipe, args, out, total):
+    with open_source(name) as source:
+        length = None if name == "-" else os.fstat(source.fileno()).st_size or None
+        with Progress(f"import {os.path.basename(name)}", length, "lines") as progress:
+            chunk: list[tuple[bytes, bytes]] = []
+            room, lines = CHUNK_BYTES, 0
+
+            def store():
+                nonlocal chunk, room
+                db.update(chunk)
+                total.stored += len(chunk)
+                total.bytes += CHUNK_BYTES - room
+                chunk, room = [], CHUNK_BYTES
+                progress.update(source.tell() if length else lines, lines)
+
+            try:
+                for row in readers.rows(form, source, recipe):
+                    lines += 1
+                    if type(row) is not tuple:
+                        store()
+                        bad_line(name, row, args, out, total)
+                        continue
+                    chunk.append(row)
+                    room -= len(row[0]) + len(row[1])
+                    if len(chunk) == CHUNK or room <= 0:
+                        store()
+                store()
+            except lsmkv.LsmkvError:
+                if not args.json:
+                    out.note(f"lsmkv import: {plural(total.stored, 'pair')} had been stored; then:")
+                raise
+            except KeyboardInterrupt:
+                raise Interrupted(f"after {plural(total.stored, 'pair')} had been stored") from None
+
+
+@contextlib.contextmanager
+def open_source(name):
+    if name == "-":
+        yield sys.stdin.buffer
+    else:
+        with open(name, "rb", buffering=1 << 18) as source:
+            yield source
+
+
+def bad_line(name, bad, args, out, total):
+    where = f"{'standard input' if name == '-' else name}:{bad.line}"
+    if not args.skip_bad:
+        raise DataError(
+            f"{where}: {bad.reason}; {plural(total.stored, 'pair')} before it are stored",
+            "--skip-bad goes on and counts such lines",
+            line=bad.line,
+            stored=total.stored,
+        )
+    total.bad += 1
+    if total.bad <= 10:
+        out.note(f"lsmkv import: {where}: {bad.reason}; skipped")
+    elif total.bad == 11:
+        out.note("lsmkv import: more malformed lines follow; they are counted, not shown")
+
+
+def export(args, out):
+    form = args.format or readers.guess(args.file) or "jsonl"
+    if form == "txt":
+        raise UsageError("export writes jsonl, csv or tsv", "--format jsonl")
+    if args.json and args.file == "-":
+        if args.format not in (None, "jsonl"):
+            raise UsageError("--json to standard output is jsonl already: leave --format out, or name a FILE")
+    elif args.file != "-" and os.path.exists(args.file) and not args.yes:
+        raise UsageError(f"{args.file} exists; nothing was written", "--yes replaces it")
+    head, line = writers.BY_NAME[form](args.key_format, args.value_format)
+    with lsmkv.open(args.db, "r") as db:
+        view = limited(span(db, args), args.limit)
+        if args.file == "-":
+            write(out.stream, view, head, line, Progress("export", None, "keys", quiet=out.terminal))
+            return DONE
+        with replacing(args.file) as target:
+            number = write(target, view, head, line, Progress("export", None, "keys"))
+    written = os.path.getsize(args.file)
+    if args.json:
+        out.object({"file": args.file, "format": form, "exported": number, "bytes": written})
+    else:
+        out.text(f"wrote {count(number)} pairs ({size(written)}) to {args.file}")
+    return DONE
+
+
+def write(stream, view, head, line, progress):
+    number = 0
+    with progress:
+        stream.write(head)
+        for key, value in view.items():
+            stream.write(line(key, value))
+            number += 1
+            if number % CHUNK == 0:
+                progress.update(number)
+    return number
+
+
+@contextlib.contextmanager
+def replacing(name):
+    """A file that takes its name only when it is complete."""
+    part = f"{name}.part-{os.getpid()}"
+    try:
+        with open(part, "xb") as target:
+            yield target
+            target.flush()
+            os.fsync(target.fileno())
+        os.replace(part, name)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part)

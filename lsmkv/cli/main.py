@@ -1,0 +1,56 @@
+"""argv in, exit code out. The one place where errors of every kind turn into a line and a number."""
+
+import importlib
+import os
+import sys
+
+from lsmkv.cli import exits
+from lsmkv.cli.output import Output
+from lsmkv.cli.parser import build_parser
+
+
+def main(argv=None):
+    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        args = build_parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has said what it had to say
+        return stop.code or exits.DONE
+    out = Output(args.json)
+    try:
+        code = run(args, out)
+        out.flush()
+        return code
+    except BrokenPipeError:
+        return reader_left()
+    except KeyboardInterrupt as stop:
+        out.failure(args.command, exits.interrupted(stop))
+        return exits.INTERRUPTED
+    except Exception as error:
+        if os.environ.get("LSMKV_TRACEBACK"):
+            raise
+        try:
+            out.flush()  # what was found before the failure still goes out, and goes first
+        except BrokenPipeError:
+            return reader_left()
+        except OSError:
+            pass  # the failure at hand may be this one
+        failure = exits.explain(error, getattr(args, "db", None))
+        out.failure(args.command, failure)
+        return failure.code
+
+
+def run(args, out):
+    module, function = args.run.split(":")
+    if getattr(args, "db", None) == "@":
+        args.db = os.environ.get("LSMKV_DB") or ""
+        if not args.db:
+            raise exits.UsageError("@ stands for $LSMKV_DB, which is not set", "export LSMKV_DB=/path/of/the/store")
+    return getattr(importlib.import_module(f"lsmkv.cli.{module}"), function)(args, out)
+
+
+def reader_left():
+    """Whoever read our output has seen enough (`| head`): no complaint, also not from the interpreter's own exit."""
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, sys.stdout.fileno())
+    os.close(quiet)
+    return exits.DONE

@@ -1,0 +1,56 @@
+"""version, doctor, demo."""
+
+import lsmkv
+from lsmkv.cli.exits import DONE, IO
+
+
+def version_line():
+    import platform
+
+    features = lsmkv.features()
+    version = features.get("version") or getattr(lsmkv, "__version__", "")
+    return f"lsmkv {version} (build {stamp(features)}, Python {platform.python_version()})"
+
+
+def stamp(features):
+    return features.get("build_stamp") or features.get("stamp") or features.get("build") or "unknown"
+
+
+def version(args, out):
+    if not args.json:
+        out.text(version_line())
+        return DONE
+    import platform
+
+    features = lsmkv.features()
+    version = features.get("version") or getattr(lsmkv, "__version__", "")
+    out.object({"version": version, "build": stamp(features), "python": platform.python_version()})
+    return DONE
+
+
+def doctor(args, out):
+    from lsmkv.cli.doctor import examine
+
+    findings = examine(args.db)
+    healthy = all(finding.state != "bad" for finding in findings)
+    if args.json:
+        checks = [finding._asdict() for finding in findings]
+        out.object({"healthy": healthy, "checks": checks, "features": lsmkv.features()})
+        return DONE if healthy else IO
+    from lsmkv.report.text import columns
+
+    marks = {"good": "ok", "note": "--", "bad": "NO"}
+    rows = [(marks[finding.state], finding.name, finding.text) for finding in findings]
+    for text in columns(rows, "<<<", indent=""):
+        out.text(text)
+    for finding in findings:
+        if finding.fix:
+            out.text(f"\n{finding.name}: {finding.fix}")
+    out.text("\neverything a store needs is here" if healthy else "\nlsmkv cannot work here: see the lines marked NO")
+    return DONE if healthy else IO
+
+
+def demo(args, out):
+    from lsmkv.demo.story import tell
+
+    return tell(args, out)

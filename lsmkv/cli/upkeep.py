@@ -1,0 +1,108 @@
+"""flush, compact, verify, destroy."""
+
+import os
+import time
+
+import lsmkv
+from lsmkv.cli import formats
+from lsmkv.cli.data import confirm
+from lsmkv.cli.exits import DAMAGED, DONE, sentence
+from lsmkv.cli.inspect import disk_use
+from lsmkv.cli.progress import Progress
+from lsmkv.report import levels as picture
+from lsmkv.report.numbers import plural, seconds, size
+
+
+def flush(args, out):
+    return reshape(args, out, "flushed", lambda db, progress: db.flush())
+
+
+def compact(args, out):
+    start, stop = (
+        None if text is None else formats.argument(args.key_format, text) for text in (args.start, args.stop)
+    )
+    return reshape(args, out, "compacted", lambda db, progress: db.compact(start, stop, progress=progress))
+
+
+def reshape(args, out, done, work):
+    """Run a job that changes where records live, and tell what changed."""
+    with lsmkv.open(args.db, "w") as db:
+        before = [picture.plain(level) for level in db.levels]
+        began = time.monotonic()
+        with Progress(args.command, None, "bytes") as progress:
+            work(db, progress.callback)
+        elapsed = time.monotonic() - began
+        after = [picture.plain(level) for level in db.levels]
+    if args.json:
+        out.object(
+            {
+                done: True,
+                "seconds": round(elapsed, 3),
+                "before": [picture.to_json(level) for level in before],
+                "after": [picture.to_json(level) for level in after],
+            }
+        )
+        return DONE
+    for when, levels in (("before", before), ("after", after)):
+        out.text(f"{when}:")
+        for text in picture.tree(levels):
+            out.text(text)
+    out.text(f"{done} in {seconds(elapsed)}")
+    return DONE
+
+
+def verify(args, out):
+    began = time.monotonic()
+    with Progress("verify", None, "bytes") as progress:
+        try:
+            lsmkv.verify(args.db, progress=progress.callback)
+        except lsmkv.CorruptionError as error:
+            progress.clear()
+            return damaged(args, out, getattr(error, "damage", None) or [error])
+    elapsed = time.monotonic() - began
+    files, total = totals(args.db)
+    if args.json:
+        out.object({"sound": True, "files": files, "bytes": total, "seconds": round(elapsed, 3)})
+    else:
+        out.text(f"sound: {plural(files, 'file')}, {size(total)}, every checksum right; {seconds(elapsed)}")
+    return DONE
+
+
+def damaged(args, out, found):
+    """Every damaged place, and whether the keys elsewhere can still be read."""
+    places = [
+        {"file": error.file, "offset": error.offset, "recoverable": error.recoverable, "error": sentence(error)}
+        for error in found
+    ]
+    if args.json:
+        out.object({"sound": False, "damage": places})
+    else:
+        for place in places:
+            out.text(f"damaged: {place['error']}")
+    rest = "all other keys stay readable" if all(place["recoverable"] for place in places) else "reading may fail"
+    out.flush()
+    out.note(f"lsmkv verify: {args.db}: {plural(len(places), 'damaged place')}; {rest}. Try: lsmkv export {args.db}")
+    return DAMAGED
+
+
+def totals(path):
+    """(files, bytes) of a store's directory."""
+    rows = disk_use(path).values()
+    return tuple(sum(row[at] for row in rows) for at in (0, 1))
+
+
+def destroy(args, out):
+    try:
+        lsmkv.open(args.db, "r").close()  # says so when there is no store
+    except (lsmkv.CorruptionError, lsmkv.FormatError):
+        pass  # a damaged store can go too
+    files, total = totals(args.db)
+    what = f"{os.path.abspath(args.db)}: {plural(files, 'file')}, {size(total)}"
+    if not args.dry_run:
+        confirm(args, out, f"remove {what}")
+        lsmkv.destroy(args.db)
+    if args.json:
+        out.object({"destroyed": not args.dry_run, "files": files, "bytes": total, "dry_run": args.dry_run})
+    else:
+        out.text(f"{'would remove' if args.dry_run else 'removed'} {what}")
+    return DONE

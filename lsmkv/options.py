@@ -1,0 +1,142 @@
+"""What can be chosen when a store is opened, the presets, and how a call's words become one set of options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from lsmkv._core import OptionsError
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+WORDS = {
+    "durability": ("always", "interval", "os", "none"),
+    "log_source": ("auto", "mapped", "written"),
+    "table_source": ("auto", "mapped", "read"),
+}
+BOUNDS = {
+    "sync_interval_ms": (1, 86_400_000),
+    "threads": (0, 2),
+    "segment_bytes": (4 * KIB, GIB),
+    "table_bytes": (512, 64 * MIB),
+    "page_bytes": (64, 64 * KIB),
+    "l0_segments": (1, 8),
+    "run_count": (1, 32),
+    "cache_bytes": (64 * KIB, 1 << 46),
+    "mode": (0, 0o777),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a store is opened. Nothing here changes what is stored, only when and where to.
+
+    `Options.preset("bulk")` gives a named set, `dataclasses.replace(options, page_bytes=4096)` a variation.
+    """
+
+    durability: str = "interval"
+    """What an acknowledged write survives. "always": a power cut. "interval": a killed process; a power cut loses at
+    most sync_interval_ms plus one sync. "os": a killed process. "none": nothing until flush()."""
+
+    sync_interval_ms: int = 1000
+    """Milliseconds from the first unsynced write to the sync that covers it, for "interval"."""
+
+    threads: int = 2
+    """Background threads: 2, or 0, which runs all work inline in the calls that make it due."""
+
+    segment_bytes: int = 32 * MIB
+    """Ceiling of a log segment in bytes, 4 KiB to 1 GiB. Segments start small and grow with the write rate."""
+
+    table_bytes: int = 64 * MIB
+    """Target size of a table file in bytes, 512 to 64 MiB."""
+
+    page_bytes: int = 2 * KIB
+    """Target size of a page in bytes, 64 to 64 KiB: what a scan reads at least."""
+
+    l0_segments: int = 3
+    """Number of sealed segments that start a flush."""
+
+    run_count: int = 4
+    """Number of sorted runs that start a merge."""
+
+    cache_bytes: int = 32 * MIB
+    """Bytes of memory for table contents when tables are read and not mapped."""
+
+    log_source: str = "auto"
+    """How the log is written: "mapped" memory, "written" by system calls, or "auto", as the file system allows."""
+
+    table_source: str = "auto"
+    """How tables are read: "mapped", "read" into cache_bytes of memory (for disks that may be pulled), or "auto"."""
+
+    mode: int = 0o700
+    """Permissions of the directory when it is created; the files in it follow."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check(field.name, getattr(self, field.name))
+
+    @classmethod
+    def preset(cls, name: str) -> Options:
+        """The options called "default", "low_memory", "bulk", "durable" or "teach"."""
+        try:
+            return cls(**PRESETS[name])
+        except (KeyError, TypeError):
+            raise OptionsError(f"there is no preset {name!r}: choose one of {', '.join(PRESETS)}") from None
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    # An embedded device, or many stores in one process.
+    "low_memory": {"segment_bytes": 2 * MIB, "table_bytes": 8 * MIB, "cache_bytes": 4 * MIB},
+    # A first load: large sorted pieces, few merges; a killed process loses nothing, a power cut may.
+    "bulk": {"durability": "os", "segment_bytes": 256 * MIB, "l0_segments": 4, "run_count": 8},
+    # Every acknowledged write is on the disk.
+    "durable": {"durability": "always"},
+    # So small that a thousand keys already show segments, runs and merges; nothing happens behind one's back.
+    "teach": {
+        "threads": 0,
+        "segment_bytes": 4 * KIB,
+        "table_bytes": 4 * KIB,
+        "page_bytes": 512,
+        "l0_segments": 2,
+        "run_count": 3,
+    },
+}
+
+
+def check(name: str, value: object) -> None:
+    if name in WORDS:
+        if value not in WORDS[name]:
+            raise OptionsError(f"{name}={value!r}: it is one of {', '.join(map(repr, WORDS[name]))}")
+        return
+    low, high = BOUNDS[name]
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise OptionsError(f"{name}={value!r}: it is a whole number from {low} to {high}")
+    if not low <= value <= high or (name == "threads" and value == 1):
+        wanted = "0 or 2" if name == "threads" else f"from {low} to {high}"
+        raise OptionsError(f"{name}={value!r}: it is {wanted}")
+
+
+def resolve(options: object, overrides: Mapping[str, Any], temporary: bool) -> dict[str, Any]:
+    """The fields a call names, or all of an Options object: called by LSM() with what it was given."""
+    if options is None and not overrides:
+        return {"durability": "os"} if temporary else {}
+    unknown = [name for name in overrides if name not in Options.__dataclass_fields__]
+    if unknown:
+        known = ", ".join(Options.__dataclass_fields__)
+        raise OptionsError(f"unknown option {', '.join(map(repr, unknown))}: there are {known}")
+    named = dict(overrides)
+    if isinstance(options, str):
+        named = {**PRESETS.get(options, {}), **named}
+        Options.preset(options)
+    elif isinstance(options, Options):
+        plain = Options()
+        given = {field.name: getattr(options, field.name) for field in fields(Options)}
+        named = {**{name: value for name, value in given.items() if value != getattr(plain, name)}, **named}
+    elif options is not None:
+        raise OptionsError(f"options={options!r}: it is an Options or the name of a preset ({', '.join(PRESETS)})")
+    replace(Options(), **named)  # checks them
+    if temporary:  # nobody will look for it after a power cut
+        named.setdefault("durability", "os")
+    return named

@@ -1,0 +1,401 @@
+/* story: a workload on a simulated machine, told in letters, and its timeline.
+ *
+ *   p put   h put a hot key   s put, synced   v V large value, V synced   d delete   m remove   r delete a range
+ *   b batch   B large batch   a batch, synced   f flush   c compact   t step   y sync   o close and open
+ *   n snapshot   N free it   i scan   w wait for more than the interval
+ *   x no space from here on   X space again   z the next write of the log finds half the space it needs
+ *
+ * A number repeats the letter behind it: "12p f 3h". A story is played from its beginning up to a boundary of
+ * the simulator, again and again; the same seed is the same story. */
+#ifndef LK_TESTS_CRASH_STORY_H
+#define LK_TESTS_CRASH_STORY_H
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+
+#include "crash/oracle.h"
+#include "sim/sim.h"
+
+#define STORE "/store"
+
+struct story_set {
+    const char *name;
+    uint32_t segment, table, page, l0, runs;
+    int durability, log, tables, cannot_map, tear_words;
+};
+
+static const struct story_set story_sets[] = {
+    {"os, mapped", 4096, 512, 64, 1, 1, LSMKV_SYNC_OS, 1, 1, 0, 0},
+    {"interval, mapped, torn words", 4096, 512, 64, 1, 2, LSMKV_SYNC_INTERVAL, 1, 2, 0, 1},
+    {"always", 4096, 1024, 128, 2, 3, LSMKV_SYNC_ALWAYS, 0, 1, 0, 0},
+    {"none", 4096, 4096, 512, 3, 3, LSMKV_SYNC_NONE, 0, 2, 0, 0},
+    {"os, written", 4096, 512, 256, 1, 1, LSMKV_SYNC_OS, 2, 2, 0, 0},
+    {"interval, cannot map", 8192, 2048, 64, 2, 1, LSMKV_SYNC_INTERVAL, 0, 0, 1, 0},
+    {"os, mapped, larger", 8192, 1024, 512, 3, 2, LSMKV_SYNC_OS, 1, 2, 0, 1},
+};
+enum { STORY_SETS = sizeof story_sets / sizeof story_sets[0] };
+
+static const char *const story_scripts[] = {
+    "",
+    "24p",
+    "60h",
+    "6s 4p 6s",
+    "3p 6b 2p 2b",
+    "2a 3p 2a b",
+    "4p B 4p B",
+    "12p r 6p r 4p",
+    "16p f 8p f",
+    "10p f f 4p f",
+    "12p f 12h f 6d c 4p",
+    "20p t 20p t t",
+    "10p o 6p o 4p",
+    "6s o 3s o 2p",
+    "o o p o o s o",
+    "4p v 4p v 3p",
+    "3p V 3p V s",
+    "v v v o v",
+    "10p n 14h f 10h c N 4p",
+    "16p i 16p i f i 4p",
+    "16p 16d f 8p c 4d",
+    "12p 12m f 4m 3p o 3m",
+    "6p w 6p w 6p y 4p",
+    "y p y f y o y c y",
+    "12p x 6p X 12p",
+    "10p z 6p z 6p s z s",
+    "8p r f 8p r f r c 4p",
+    "30p f 30h f 30p f t t t t c",
+    "5p s 5p s f 5p s c 5p s o 5p s",
+    "6b f 6b c r 6b o 2a",
+};
+enum { STORY_SCRIPTS = sizeof story_scripts / sizeof story_scripts[0], STORY_RANDOM = 14 };
+enum { STORIES = STORY_SETS * (STORY_SCRIPTS + STORY_RANDOM) };
+enum { STORY_BOUNDARIES = 400 }; /* a longer one ends here, or it would count for too much of the whole */
+
+struct story {
+    const struct story_set *set;
+    const char *script; /* borrowed */
+    char made[256];     /* a random script */
+    uint64_t seed;
+    struct lsmkv_options options;
+    struct model_universe universe;
+    /* While it is played. */
+    struct sim *sim; /* owned */
+    lsmkv *db;       /* owned */
+    lsmkv_snapshot *snapshot; /* owned */
+    lsmkv_batch *batch; /* owned */
+    struct random random;
+    struct content now;
+    struct timeline timeline;
+    uint64_t lsns[TIMELINE_MOST]; /* of the states; 0: not known any more */
+    uint32_t salt;
+    char wrong[400]; /* "" while all is well */
+};
+
+/* ---- which stories there are ---------------------------------------------------------------------- */
+
+static inline void story_random_script(struct story *story, uint64_t seed)
+{
+    static const char letters[] = "pppphhsvdmrbBaffctyyonNiwzp";
+    struct random random = {seed};
+    size_t at = 0;
+    for (unsigned words = 6 + (unsigned)random_below(&random, 14); words > 0; words--)
+        at += (size_t)snprintf(story->made + at, sizeof story->made - at, "%u%c ", 1 + (unsigned)random_below(&random, 8),
+                               letters[random_below(&random, sizeof letters - 1)]);
+    story->script = story->made;
+}
+
+static inline void story_init(struct story *story, unsigned number)
+{
+    unsigned script = number / STORY_SETS;
+    memset(story, 0, sizeof *story);
+    story->set = &story_sets[number % STORY_SETS];
+    story->seed = number * 7919u + 1;
+    if (script < STORY_SCRIPTS)
+        story->script = story_scripts[script];
+    else
+        story_random_script(story, number);
+    story->universe.large_one_in = 0;
+    model_universe_make(&story->universe, story->seed);
+    lsmkv_options_init(&story->options);
+    story->options.segment_bytes = story->set->segment;
+    story->options.table_bytes = story->set->table;
+    story->options.page_bytes = story->set->page;
+    story->options.l0_segments = story->set->l0;
+    story->options.run_count = story->set->runs;
+    story->options.durability = story->set->durability;
+    story->options.log_source = story->set->log;
+    story->options.table_source = story->set->tables;
+    story->options.threads = 0;
+    story->options.cache_bytes = 64 << 10;
+    story->options.sync_interval_ms = 5;
+}
+
+/* ---- playing ------------------------------------------------------------------------------------- */
+
+static inline void story_wrong(struct story *story, const char *what, int rc)
+{
+    if (!story->wrong[0] && !sim_stopped(story->sim))
+        complain(story->wrong, sizeof story->wrong, what, rc);
+}
+
+/* What the engine calls durable must be. */
+static inline void story_believe(struct story *story)
+{
+    struct lsmkv_stats stats;
+    struct timeline *timeline = &story->timeline;
+    if (!story->db || sim_stopped(story->sim) || lsmkv_get_stats(story->db, &stats) != 0)
+        return;
+    for (unsigned i = timeline->durable + 1; i <= timeline->acknowledged; i++)
+        if (story->lsns[i] && story->lsns[i] <= stats.lsn_durable && story->set->durability != LSMKV_SYNC_NONE)
+            timeline->durable = i;
+}
+
+/* Something that makes all durable has ended. */
+static inline void story_settled(struct story *story, const char *what, int rc)
+{
+    if (sim_stopped(story->sim))
+        return;
+    if (rc == 0)
+        story->timeline.durable = story->timeline.acknowledged;
+    else if (rc != LSMKV_FULL)
+        story_wrong(story, what, rc);
+}
+
+/* A commit that leads to `after` has ended. */
+static inline void story_committed(struct story *story, const struct content *after, int sync, const char *what, int rc,
+                                   uint64_t lsn)
+{
+    int stopped = sim_stopped(story->sim);
+    if (!stopped && rc == LSMKV_FULL)
+        return;
+    if (!stopped && rc != 0) {
+        story_wrong(story, what, rc);
+        return;
+    }
+    story->now = *after;
+    timeline_push(&story->timeline, content_hash(after));
+    if (stopped)
+        return;
+    story->timeline.acknowledged = story->timeline.count - 1;
+    story->lsns[story->timeline.acknowledged] = lsn;
+    if ((sync == 1 || story->set->durability == LSMKV_SYNC_ALWAYS) && story->set->durability != LSMKV_SYNC_NONE)
+        story->timeline.durable = story->timeline.acknowledged;
+}
+
+static inline struct lsmkv_slice story_value(struct story *story, int large)
+{
+    uint64_t dice = random_next(&story->random);
+    size_t size = large ? 4200 + (size_t)(dice % 6000) : dice % 8 == 0 ? (size_t)(dice >> 8) % 300 : (size_t)(dice >> 8) % 30;
+    return (struct lsmkv_slice){model_text() + (dice >> 32) % (MODEL_TEXT - MODEL_VALUE_MOST), size};
+}
+
+static inline void story_put(struct story *story, unsigned index, int large, int sync)
+{
+    struct content after = story->now;
+    struct lsmkv_slice value = story_value(story, large);
+    const struct model_key *key = &story->universe.keys[index];
+    uint64_t lsn = 0;
+    after.values[index] = value_hash(value.data, value.size);
+    int rc = lsmkv_put(story->db, key->bytes, key->size, value.data, value.size, sync, &lsn);
+    story_committed(story, &after, sync, "put", rc, lsn);
+}
+
+static inline void story_delete(struct story *story, unsigned index, int only_there)
+{
+    struct content after = story->now;
+    const struct model_key *key = &story->universe.keys[index];
+    uint64_t lsn = 0;
+    after.values[index] = 0;
+    int rc = only_there ? lsmkv_remove(story->db, key->bytes, key->size, -1, &lsn)
+                        : lsmkv_delete(story->db, key->bytes, key->size, -1, &lsn);
+    if (only_there && !sim_stopped(story->sim) && (rc == LSMKV_NOTFOUND) != (story->now.values[index] == 0))
+        story_wrong(story, "remove", rc);
+    if (only_there && rc == LSMKV_NOTFOUND)
+        return;
+    story_committed(story, &after, -1, "delete", rc, lsn);
+}
+
+static inline void story_span(struct story *story, unsigned *from, unsigned *to)
+{
+    *from = (unsigned)random_below(&story->random, MODEL_KEYS - 1);
+    *to = *from + 1 + (unsigned)random_below(&story->random, 24);
+}
+
+static inline struct lsmkv_slice story_key(const struct story *story, unsigned index)
+{
+    return (struct lsmkv_slice){story->universe.keys[index].bytes, story->universe.keys[index].size};
+}
+
+static inline void story_delete_range(struct story *story)
+{
+    struct content after = story->now;
+    unsigned from, to;
+    uint64_t lsn = 0;
+    story_span(story, &from, &to);
+    int open = to >= MODEL_KEYS;
+    struct lsmkv_slice start = story_key(story, from), stop = story_key(story, open ? 0 : to);
+    for (unsigned i = from; i < MODEL_KEYS && i < to; i++)
+        after.values[i] = 0;
+    int rc = lsmkv_delete_range(story->db, &start, open ? NULL : &stop, -1, &lsn);
+    story_committed(story, &after, -1, "delete_range", rc, lsn);
+}
+
+static inline void story_batch(struct story *story, unsigned count, int sync)
+{
+    struct content after = story->now;
+    uint64_t lsn = 0;
+    int rc = 0;
+    lsmkv_batch_reset(story->batch);
+    for (unsigned i = 0; i < count && rc == 0; i++) {
+        unsigned index = used_key(random_next(&story->random));
+        struct lsmkv_slice key = story_key(story, index), value = story_value(story, 0);
+        int gone = random_below(&story->random, 5) == 0;
+        rc = gone ? lsmkv_batch_delete(story->batch, key.data, key.size)
+                  : lsmkv_batch_put(story->batch, key.data, key.size, value.data, value.size);
+        after.values[index] = gone ? 0 : value_hash(value.data, value.size);
+    }
+    if (rc == 0)
+        rc = lsmkv_write(story->db, story->batch, sync, &lsn);
+    story_committed(story, &after, sync, "write", rc, lsn);
+}
+
+static inline void story_open(struct story *story)
+{
+    int rc = lk_open_in(sim_env(story->sim), STORE, &story->options, &story->db);
+    if (rc != 0 && rc != LSMKV_FULL) /* without space a store can be opened for reading only; the story ends */
+        story_wrong(story, "open", rc);
+    memset(story->lsns, 0, sizeof story->lsns); /* they are not asked about again */
+}
+
+static inline void story_close(struct story *story)
+{
+    lsmkv_snapshot_free(story->snapshot);
+    story->snapshot = NULL;
+    if (!story->db)
+        return;
+    int rc = lsmkv_close(story->db);
+    story_settled(story, "close", rc);
+    lsmkv_release(story->db);
+    story->db = NULL;
+}
+
+static inline void story_scan(struct story *story)
+{
+    struct content content;
+    int rc = 0;
+    const char *wrong = store_content(story->db, &story->universe, &content, &rc);
+    if (sim_stopped(story->sim))
+        return;
+    if (!wrong && content_hash(&content) != content_hash(&story->now))
+        wrong = "the content is not what was written";
+    if (wrong)
+        snprintf(story->wrong, sizeof story->wrong, "%.390s", wrong);
+}
+
+static inline void story_snapshot(struct story *story, int take)
+{
+    lsmkv_snapshot_free(story->snapshot);
+    story->snapshot = NULL;
+    int rc = take ? lsmkv_snapshot_new(story->db, &story->snapshot) : 0;
+    if (rc != 0)
+        story_wrong(story, "snapshot", rc);
+}
+
+static inline void story_step(struct story *story)
+{
+    struct lsmkv_step did;
+    int rc = lsmkv_step(story->db, &did);
+    if (rc < 0 && rc != LSMKV_FULL)
+        story_wrong(story, "step", rc);
+}
+
+static inline void story_fault(struct story *story, char letter)
+{
+    struct sim_fault no_space = {.call = SIM_ALLOCATE, .nth = 1, .err = ENOSPC, .forever = 1};
+    struct sim_fault half = {.call = SIM_WRITE, .nth = 1, .err = ENOSPC, .part = 11, .only = ".log"};
+    sim_fail_none(story->sim);
+    if (letter == 'X')
+        return;
+    sim_fail(story->sim, letter == 'x' ? &no_space : &half);
+    if (letter == 'x') {
+        no_space.call = SIM_CREATE;
+        sim_fail(story->sim, &no_space);
+    }
+}
+
+static inline void story_letter(struct story *story, char letter)
+{
+    unsigned any = used_key(random_next(&story->random)), hot = used_key(random_below(&story->random, 4));
+    switch (letter) {
+    case 'p': story_put(story, any, 0, -1); break;
+    case 'h': story_put(story, hot, 0, -1); break;
+    case 's': story_put(story, any, 0, 1); break;
+    case 'v': story_put(story, any, 1, -1); break;
+    case 'V': story_put(story, any, 1, 1); break;
+    case 'd': story_delete(story, any, 0); break;
+    case 'm': story_delete(story, any, 1); break;
+    case 'r': story_delete_range(story); break;
+    case 'b': story_batch(story, 1 + (unsigned)random_below(&story->random, 5), -1); break;
+    case 'a': story_batch(story, 1 + (unsigned)random_below(&story->random, 5), 1); break;
+    case 'B': story_batch(story, 150, -1); break;
+    case 'f': story_settled(story, "flush", lsmkv_flush(story->db)); break;
+    case 'c': story_settled(story, "compact", lsmkv_compact(story->db, NULL, NULL, NULL, NULL)); break;
+    case 'y': story_settled(story, "sync", lsmkv_sync(story->db)); break;
+    case 't': story_step(story); break;
+    case 'o': story_close(story); story_open(story); break;
+    case 'n': case 'N': story_snapshot(story, letter == 'n'); break;
+    case 'i': story_scan(story); break;
+    case 'w': sim_advance(story->sim, 6000000); break;
+    case 'x': case 'X': case 'z': story_fault(story, letter); break;
+    default: snprintf(story->wrong, sizeof story->wrong, "the script has a letter '%c'", letter);
+    }
+}
+
+static inline int story_goes_on(const struct story *story)
+{
+    return story->db && !sim_stopped(story->sim) && !story->wrong[0] && sim_boundaries(story->sim) < STORY_BOUNDARIES;
+}
+
+/* From the beginning to the boundary, or the end. Leaves the machine stopped and the store open. */
+static inline void story_play(struct story *story, uint64_t boundary)
+{
+    struct sim_config config = {.seed = story->seed, .file_bytes = 512 << 10, .cannot_map = story->set->cannot_map,
+                                .tear_words = story->set->tear_words, .trace = getenv("TRACE") != NULL};
+    story->sim = sim_new(&config);
+    story->random.state = model_mix(story->seed);
+    memset(&story->now, 0, sizeof story->now);
+    timeline_init(&story->timeline, 0);
+    story->wrong[0] = '\0';
+    if (lsmkv_batch_new(&story->batch) != 0)
+        abort();
+    sim_stop_at(story->sim, boundary, SIM_POWER);
+    story_open(story);
+    for (const char *at = story->script; *at && story_goes_on(story); at++) {
+        char *end;
+        unsigned long times = isdigit((unsigned char)*at) ? strtoul(at, &end, 10) : 1;
+        at = isdigit((unsigned char)*at) ? end : at;
+        for (; times > 0 && *at != ' ' && story_goes_on(story); times--) {
+            story_letter(story, *at);
+            story_believe(story);
+        }
+    }
+    if (story->db && !story->wrong[0])
+        story_close(story);
+    sim_stop_now(story->sim, SIM_POWER);
+}
+
+/* What order checker and leak checker say at the end goes into story->wrong too. */
+static inline void story_end(struct story *story)
+{
+    story_close(story);
+    lsmkv_batch_free(story->batch);
+    story->batch = NULL;
+    if (!story->wrong[0] && sim_check(story->sim))
+        snprintf(story->wrong, sizeof story->wrong, "order of durability: %.300s", sim_check(story->sim));
+    if (sim_free(story->sim) && !story->wrong[0])
+        snprintf(story->wrong, sizeof story->wrong, "files were left open");
+    story->sim = NULL;
+}
+
+#endif

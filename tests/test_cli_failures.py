@@ -1,0 +1,225 @@
+"""What the command line says and returns when something is wrong: one clear line, the right exit code, no traceback."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+READING = [["get", "k"], ["exists", "k"], ["scan"], ["export"], ["info"], ["levels"], ["explain", "k"], ["verify"]]
+CHANGING = [["delete", "k"], ["flush"], ["compact"], ["delete", "--all", "--yes"]]
+COMMANDS = (
+    b"put get delete exists scan import export info levels explain flush compact verify destroy demo doctor version"
+)
+HOLDER = """
+import sys, lsmkv
+with lsmkv.open(sys.argv[1]) as db:
+    db[b"k"] = b"v"
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def start(*argv, **rest):
+    pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-m", "lsmkv", *map(os.fspath, argv)], **{**pipe, **rest})
+
+
+def lsmkv(*argv, status=0, stdin=b"", **rest):
+    process = start(*argv, **rest)
+    said, complained = process.communicate(stdin, timeout=60)
+    assert process.returncode == status, (argv, process.returncode, said, complained)
+    assert b"Traceback" not in complained
+    return said, complained
+
+
+def placed(command, path):
+    return [command[0], path, *command[1:]]
+
+
+@pytest.fixture
+def store(path):
+    lsmkv("put", path, "k", "v")
+    return path
+
+
+@pytest.fixture
+def held(path):
+    """A store that another process is writing to."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    yield path, holder.pid
+    holder.stdin.close()
+    assert holder.wait(30) == 0
+    holder.stdout.close()
+
+
+@pytest.mark.parametrize("command", READING + CHANGING + [["destroy", "--yes"]], ids=" ".join)
+def test_no_store_there(path, command):
+    _, complained = lsmkv(*placed(command, path), status=3)
+    assert complained.count(b"\n") == 1 and str(path).encode() in complained and b"lsmkv put" in complained
+    assert not path.exists()
+
+
+def test_errors_in_json(path):
+    said, complained = lsmkv("get", path, "k", "--json", status=3)
+    told = json.loads(complained)
+    assert said == b"" and told["exit"] == 3 and str(path) in told["error"] and told["try"] and told["type"]
+
+
+@pytest.mark.parametrize("command", [["get", "k"], ["put", "k", "v"], ["info"], ["verify"]], ids=" ".join)
+def test_a_file_where_the_directory_should_be(path, command):
+    path.write_text("not a store")
+    _, complained = lsmkv(*placed(command, path), status=3)
+    assert complained.count(b"\n") == 1 and path.read_text() == "not a store"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["nonsense"], ["get"], ["get", "DB"], ["scan", "DB", "--limit", "-1"], ["scan", "DB", "--key-format", "x"]],
+    ids=" ".join,
+)
+def test_bad_usage(argv, tmp_path):
+    _, complained = lsmkv(*argv, status=2, cwd=tmp_path)
+    assert complained.startswith(b"lsmkv") and b"--help" in complained
+    assert not os.listdir(tmp_path)
+
+
+def test_help_is_for_every_command():
+    said, _ = lsmkv("--help")
+    for command in COMMANDS.split():
+        assert command in said
+        told, complained = lsmkv(command.decode(), "--help")
+        assert told.startswith(b"usage: lsmkv " + command) and b"--json" in told and not complained
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_reading_commands_work_while_another_process_writes(held, command):
+    lsmkv(*placed(command, held[0]))
+
+
+@pytest.mark.parametrize("command", CHANGING + [["put", "k", "2"], ["destroy", "--yes"]], ids=" ".join)
+def test_writing_commands_name_the_process_that_holds_the_store(held, command):
+    path, pid = held
+    _, complained = lsmkv(*placed(command, path), status=5)
+    assert str(pid).encode() in complained and complained.count(b"\n") == 1
+    assert lsmkv("get", path, "k") == (b"v", b"")
+
+
+def test_the_holder_is_a_fact_in_json(held):
+    path, pid = held
+    _, complained = lsmkv("put", path, "k", "2", "--json", status=5)
+    assert json.loads(complained)["pid"] == pid
+
+
+def fill(path, number=20_000):
+    rows = "".join(f"key{at:06}\tvalue\n" for at in range(number)).encode()
+    lsmkv("import", path, "-", "--format", "tsv", "--no-header", "--key", "1", "--value", "2", stdin=rows)
+
+
+@pytest.mark.parametrize("command", [["scan"], ["export"], ["scan", "--json"]], ids=" ".join)
+def test_a_reader_that_leaves_early_is_no_error(path, command):
+    fill(path)
+    process = start(*placed(command, path))
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(30) == 0
+    assert process.stderr.read() == b""
+    process.stdin.close(), process.stderr.close()
+
+
+def test_a_full_disk_under_the_output(store):
+    with open("/dev/full", "wb") as full:
+        process = start("get", store, "k", stdout=full)
+        assert b"No space left" in process.communicate(timeout=30)[1]
+    assert process.returncode == 3
+
+
+def test_ctrl_c_is_130_and_one_line(path):
+    lsmkv("put", path, "k", "v")
+    process = start("import", path, "-", "--format", "txt")
+    process.stdin.write(b"word\n" * 5000)
+    process.stdin.flush()
+    deadline = time.monotonic() + 20
+    while lsmkv("scan", path, "--count")[0] == b"1\n" and time.monotonic() < deadline:
+        time.sleep(0.05)  # until it is inside the import, and has stored its first chunk
+    process.send_signal(signal.SIGINT)
+    _, complained = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert complained.startswith(b"lsmkv import: interrupted") and complained.count(b"\n") == 1
+    assert lsmkv("get", path, "word")[0]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_no_permission(store):
+    os.chmod(store, 0)
+    try:
+        assert b"ermission" in lsmkv("get", store, "k", status=3)[1]
+    finally:
+        os.chmod(store, 0o700)
+
+
+def test_key_too_long(path):
+    _, complained = lsmkv("put", path, "k" * 65_536, "v", status=2)
+    assert b"65" in complained and len(complained) < 1000
+
+
+def on_a_terminal(*argv, typed=b"", env=None):
+    """(exit code, everything shown) of lsmkv with stdin, stdout and stderr on one terminal."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", **(env or {})}
+    command = [sys.executable, "-m", "lsmkv", *map(os.fspath, argv)]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+    shown = b""
+    if typed:
+        while b": " not in shown:
+            shown += os.read(ours, 4096)
+        os.write(ours, typed)
+    while True:
+        try:
+            more = os.read(ours, 4096)
+        except OSError:
+            break
+        if not more:
+            break
+        shown += more
+    os.close(ours)
+    return process.wait(30), shown
+
+
+def test_a_terminal_is_sent_no_control_bytes(path):
+    lsmkv("put", path, "k", stdin=b"\x1b[31mred\xff\n\x07")
+    code, shown = on_a_terminal("get", path, "k")
+    assert (code, shown) == (0, b"\\x1b[31mred\\xff\\n\\x07\r\n")
+    assert on_a_terminal("get", path, "k", "--value-format", "raw")[1].startswith(b"\x1b[31mred\xff")
+    assert on_a_terminal("scan", path)[1] == b"k\t\\x1b[31mred\\xff\\n\\x07\r\n"
+
+
+def test_consent_is_asked_for_on_a_terminal(store):
+    code, shown = on_a_terminal("delete", store, "--all", typed=b"no\n")
+    assert code == 2 and b"delete 1 key" in shown and b"nothing was done" in shown
+    assert lsmkv("scan", store, "--count")[0] == b"1\n"
+    code, shown = on_a_terminal("destroy", store, typed=b"yes\n")
+    assert code == 0 and not store.exists()
+
+
+def seconds_of_work(*command):
+    """The least processor time of seven runs: unlike the clock on the wall, it does not see a busy machine."""
+    took = []
+    for _ in range(7):
+        process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        took.append(used.ru_utime + used.ru_stime)
+    return min(took)
+
+
+def test_a_command_starts_in_eighty_milliseconds(store):
+    bare = seconds_of_work("-c", "pass")
+    assert seconds_of_work("-m", "lsmkv", "get", store, "k") < max(0.08, 5 * bare)

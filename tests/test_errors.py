@@ -1,0 +1,298 @@
+"""What goes wrong is said clearly: a typed error, what and where, and what to do next."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import lsmkv
+
+ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def full(path):
+    """A closed store with a table and a log."""
+    with lsmkv.open(path, options="teach", threads=2) as db:
+        db.update((b"%06d" % i, b"value %d" % i) for i in range(2000))
+        db.flush()
+        db.update((b"%06d" % i, b"later %d" % i) for i in range(100))
+    return path
+
+
+# ---- the classes ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name, bases",
+    {
+        "LsmkvError": (Exception,),
+        "StorageError": (lsmkv.LsmkvError, OSError),
+        "LockedError": (lsmkv.StorageError,),
+        "DiskFullError": (lsmkv.StorageError,),
+        "StoreNotFoundError": (lsmkv.StorageError, FileNotFoundError),
+        "StorePermissionError": (lsmkv.StorageError, PermissionError),
+        "StoreNotADirectoryError": (lsmkv.StorageError, NotADirectoryError),
+        "StoreExistsError": (lsmkv.StorageError, FileExistsError),
+        "CorruptionError": (lsmkv.LsmkvError,),
+        "FormatError": (lsmkv.LsmkvError,),
+        "ReadOnlyError": (lsmkv.LsmkvError, TypeError),
+        "ClosedError": (lsmkv.LsmkvError, ValueError),
+        "OptionsError": (lsmkv.LsmkvError, ValueError),
+        "ForkedError": (lsmkv.LsmkvError, RuntimeError),
+    }.items(),
+)
+def test_classes(name, bases):
+    kind = getattr(lsmkv, name)
+    assert kind.__bases__ == bases and kind.__module__ == "lsmkv" and kind.__name__ == name
+    assert kind.__doc__ and name in lsmkv.__all__
+
+
+def test_attributes_have_defaults():
+    assert lsmkv.LockedError("x").pid is None
+    error = lsmkv.CorruptionError("x")
+    assert error.file is error.offset is error.recoverable is error.damage is None
+
+
+def test_errors_can_be_pickled(tmp_path):
+    with pytest.raises(lsmkv.StorageError) as caught:
+        lsmkv.open(tmp_path / "no", "w")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is type(caught.value) and str(again) == str(caught.value) and again.errno == caught.value.errno
+
+
+# ---- paths ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flag", ["r", "w"])
+def test_nothing_there(path, flag):
+    with pytest.raises(FileNotFoundError) as caught:
+        lsmkv.open(path, flag)
+    assert isinstance(caught.value, lsmkv.StorageError) and caught.value.filename == str(path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("flag", ["r", "w"])
+def test_an_empty_directory_is_no_store(tmp_path, flag):
+    with pytest.raises((FileNotFoundError, FileExistsError)):
+        lsmkv.open(tmp_path, flag)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_parent_directory(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        lsmkv.open(tmp_path / "no" / "store")
+
+
+@pytest.mark.parametrize("flag", ["r", "w", "c", "n"])
+def test_a_file_instead_of_a_directory(tmp_path, flag):
+    file = tmp_path / "file"
+    file.write_bytes(b"precious")
+    with pytest.raises(NotADirectoryError) as caught:
+        lsmkv.open(file, flag)
+    assert isinstance(caught.value, lsmkv.StorageError)
+    with pytest.raises(NotADirectoryError):
+        lsmkv.open(file / "below", flag)
+    assert file.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("flag", ["r", "w", "c", "n"])
+def test_a_directory_of_somebody_else(tmp_path, flag):
+    (tmp_path / "letter.txt").write_text("precious")
+    with pytest.raises(lsmkv.LsmkvError) as caught:
+        lsmkv.open(tmp_path, flag)
+    assert isinstance(caught.value, FileExistsError | FileNotFoundError | lsmkv.FormatError)
+    assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.skipif(ROOT, reason="root may do everything")
+def test_no_permission(full):
+    full.chmod(0)
+    try:
+        with pytest.raises(PermissionError) as caught:
+            lsmkv.open(full)
+        assert isinstance(caught.value, lsmkv.StorageError)
+    finally:
+        full.chmod(0o700)
+
+
+def test_a_failed_open_leaves_nothing_open(tmp_path):
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with pytest.raises(FileNotFoundError):
+            lsmkv.open(tmp_path / "nobody", "w")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+# ---- damage ---------------------------------------------------------------------------------
+
+
+def files(path, suffix):
+    return sorted(file for file in path.iterdir() if file.name.endswith(suffix))
+
+
+def flip(file, offset):
+    data = bytearray(file.read_bytes())
+    data[offset] ^= 0x10
+    file.write_bytes(data)
+
+
+def read_everything(path):
+    with lsmkv.open(path, "r") as db:
+        db.verify()
+        return dict(db)
+
+
+@pytest.mark.parametrize("suffix", [".tbl", "CURRENT", "MANIFEST"])
+@pytest.mark.parametrize("where", [0.0, 0.3, 0.9])
+def test_a_flipped_bit(full, suffix, where):
+    file = [file for file in full.iterdir() if suffix in file.name][0]
+    flip(file, int(file.stat().st_size * where))
+    with pytest.raises((lsmkv.CorruptionError, lsmkv.FormatError)) as caught:
+        read_everything(full)
+    if isinstance(caught.value, lsmkv.CorruptionError):
+        assert caught.value.file in str(caught.value) and file.name.startswith(caught.value.file[:8])
+        assert isinstance(caught.value.offset, int) and isinstance(caught.value.recoverable, bool)
+
+
+def test_a_truncated_table(full):
+    file = files(full, ".tbl")[0]
+    os.truncate(file, file.stat().st_size // 2)
+    with pytest.raises((lsmkv.CorruptionError, lsmkv.FormatError)) as caught:
+        read_everything(full)
+    assert file.name in str(caught.value)
+
+
+def test_a_table_that_is_gone(full):
+    file = files(full, ".tbl")[0]
+    file.unlink()
+    with pytest.raises(lsmkv.LsmkvError) as caught:
+        read_everything(full)
+    assert file.name in str(caught.value)
+
+
+def test_verify_finds_every_place(path):
+    with lsmkv.open(path, options="teach", threads=0) as db:
+        db.update((b"%06d" % i, os.urandom(100)) for i in range(3000))
+        db.flush()
+        assert db.verify() is None
+    tables = files(path, ".tbl")
+    for table in tables[:3]:
+        flip(table, 100)
+    with lsmkv.open(path, "r") as db, pytest.raises(lsmkv.CorruptionError) as caught:
+        db.verify()
+    named = {error.file for error in caught.value.damage}
+    assert named == {table.name for table in tables[:3]} and caught.value.file in named
+    assert all(isinstance(error, lsmkv.CorruptionError) for error in caught.value.damage)
+    with pytest.raises(lsmkv.CorruptionError):
+        lsmkv.verify(path)
+
+
+def test_a_damaged_page_is_an_error_for_its_keys_and_no_others(path):
+    with lsmkv.open(path, options="teach", threads=0) as db:
+        db.update((b"%06d" % i, os.urandom(100)) for i in range(3000))
+        db.flush()
+        expected = dict(db)
+    flip(files(path, ".tbl")[0], 100)
+    wrong, failed = [], []
+    with lsmkv.open(path, "r") as db:
+        for key, value in expected.items():
+            try:
+                if db[key] != value:
+                    wrong.append(key)
+            except lsmkv.CorruptionError:
+                failed.append(key)
+            except KeyError:
+                wrong.append(key)
+        assert wrong == [] and 0 < len(failed) < 500
+        with pytest.raises(lsmkv.CorruptionError):
+            list(db.items())
+        scan = iter(db)
+        for _ in range(2):
+            with pytest.raises(lsmkv.CorruptionError):  # every later step says it again
+                for _ in scan:
+                    pass
+
+
+# ---- somebody else has it -------------------------------------------------------------------
+
+HOLD = "import lsmkv, sys, time; db = lsmkv.open(sys.argv[1]); db[b'k'] = b'v'; print('held', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def holder(path):
+    """Another process that has the store open for writing."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.mark.parametrize("flag", ["w", "c", "n"])
+def test_a_second_writer_hears_who_the_first_is(path, holder, flag):
+    began = time.perf_counter()
+    with pytest.raises(lsmkv.LockedError) as caught:
+        lsmkv.open(path, flag)
+    assert time.perf_counter() - began < 0.5
+    assert caught.value.pid == holder.pid and str(holder.pid) in str(caught.value)
+    with pytest.raises(lsmkv.LockedError):
+        lsmkv.destroy(path)
+
+
+def test_readers_do_not_mind(path, holder):
+    with lsmkv.open(path, "r") as db:
+        assert db[b"k"] == b"v"
+
+
+def test_the_lock_ends_with_its_holder(path, holder):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with lsmkv.open(path) as db:
+        assert db[b"k"] == b"v"
+
+
+# ---- destroy --------------------------------------------------------------------------------
+
+
+def test_destroy(full):
+    lsmkv.destroy(full)
+    assert not full.exists()
+    with pytest.raises(FileNotFoundError):
+        lsmkv.destroy(full)
+
+
+def test_destroy_leaves_strangers_alone(full):
+    (full / "letter.txt").write_text("precious")
+    before = sorted(file.name for file in full.iterdir())
+    with pytest.raises(FileExistsError):
+        lsmkv.destroy(full)
+    assert sorted(file.name for file in full.iterdir()) == before
+    with lsmkv.open(full, "r") as db:
+        assert len(db) == 2000
+
+
+def test_destroy_of_what_is_open_here(full):
+    with lsmkv.open(full) as db:
+        with pytest.raises(lsmkv.LockedError) as caught:
+            lsmkv.destroy(full)
+        assert caught.value.pid in (None, os.getpid())
+        with pytest.raises(lsmkv.LockedError):
+            lsmkv.open(full, "n")
+        assert len(db) == 2000
+
+
+def test_destroy_of_something_else(tmp_path):
+    with pytest.raises((NotADirectoryError, FileExistsError)):
+        file = tmp_path / "file"
+        file.write_bytes(b"")
+        lsmkv.destroy(file)
+    with pytest.raises((FileNotFoundError, FileExistsError)):
+        lsmkv.destroy(tmp_path)
+    with pytest.raises(TypeError):
+        lsmkv.destroy(7)

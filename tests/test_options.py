@@ -1,0 +1,165 @@
+"""Options: named, bounded, documented, and refused with words that help."""
+
+import dataclasses
+import itertools
+
+import pytest
+
+import lsmkv
+from lsmkv.options import BOUNDS, PRESETS, WORDS, Options
+
+
+def test_the_defaults_are_the_engine_s(path):
+    with lsmkv.open(path) as db:
+        plain = dataclasses.asdict(Options())
+        engine = db.options
+        assert engine.keys() == plain.keys()
+        resolved = ("log_source", "table_source")  # the engine says what "auto" became
+        assert {name: engine[name] for name in plain if name not in resolved} == {
+            name: plain[name] for name in plain if name not in resolved
+        }
+        assert all(engine[name] in WORDS[name] for name in resolved)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets(path, name):
+    with lsmkv.open(path, options=name) as db:
+        assert PRESETS[name].items() <= db.options.items()
+        db.update((b"%d" % i, b"v" * 100) for i in range(1000))
+        assert len(db) == 1000
+    assert Options.preset(name) == Options(**PRESETS[name])
+
+
+def test_an_options_object_and_overrides(path):
+    chosen = dataclasses.replace(Options.preset("teach"), page_bytes=256)
+    with lsmkv.open(path, options=chosen, threads=0) as db:
+        assert db.options["page_bytes"] == 256 and db.options["threads"] == 0
+        assert db.options["segment_bytes"] == PRESETS["teach"]["segment_bytes"]
+
+
+def test_options_are_a_copy(path):
+    with lsmkv.open(path) as db:
+        db.options["threads"] = 99
+        assert db.options["threads"] == 2
+
+
+def test_frozen_and_keyword_only():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Options().threads = 0
+    with pytest.raises(TypeError):
+        Options("always")
+
+
+def test_every_field_has_bounds_or_words():
+    assert {field.name for field in dataclasses.fields(Options)} == BOUNDS.keys() | WORDS.keys()
+
+
+WRONG = [
+    *((name, value) for name in WORDS for value in ("nonsense", 1, None, b"os")),
+    *((name, value) for name, (low, high) in BOUNDS.items() for value in (low - 1, high + 1, "8", 1.5, None, True)),
+    ("threads", 1),
+]
+
+
+@pytest.mark.parametrize("name, value", WRONG)
+def test_wrong_values(path, name, value):
+    with pytest.raises(lsmkv.OptionsError, match=name):
+        lsmkv.open(path, **{name: value})
+    with pytest.raises(lsmkv.OptionsError, match=name):
+        Options(**{name: value})
+    assert not path.exists()
+
+
+def test_unknown_names_list_the_known_ones(path):
+    with pytest.raises(lsmkv.OptionsError, match="'pagebytes'.*page_bytes"):
+        lsmkv.open(path, pagebytes=4096)
+    with pytest.raises(lsmkv.OptionsError, match="preset.*teach"):
+        lsmkv.open(path, options="tutorial")
+    for wrong in (7, {"threads": 0}, ["teach"]):
+        with pytest.raises(lsmkv.OptionsError, match="preset"):
+            lsmkv.open(path, options=wrong)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("flag", ["x", "", "rw", b"r", 7, None])
+def test_wrong_flags(path, flag):
+    with pytest.raises(lsmkv.OptionsError, match="flag"):
+        lsmkv.open(path, flag)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("call", ["LSM()", "LSM(p, 'c', None)", "LSM(p, path=p)", "LSM(p, 'c', flag='c')", "LSM(flag='c')"])
+def test_wrong_arguments(path, call):
+    with pytest.raises(TypeError):
+        eval(call, {"LSM": lsmkv.LSM, "p": path})
+
+
+def test_arguments_by_name(path):
+    with lsmkv.LSM(path=path, flag="c", options=None) as db:
+        assert not db
+    with lsmkv.LSM(path, flag="w") as db:
+        assert not db
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(zip(("segment_bytes", "table_bytes", "page_bytes"), sizes, strict=True))
+        for sizes in itertools.product((4096, 65536), (512, 8192), (64, 2048))
+    ],
+)
+@pytest.mark.parametrize("threads", [0, 2])
+def test_tiny_limits_are_legal(path, options, threads):
+    with lsmkv.open(path, threads=threads, **options) as db:
+        pairs = {b"%05d" % i: b"v" * (i % 300) for i in range(2000)}
+        db.update(pairs)
+        for i in range(0, 2000, 7):
+            del db[b"%05d" % i]
+            del pairs[b"%05d" % i]
+        db.flush()
+        assert dict(db) == pairs
+    with lsmkv.open(path, threads=threads) as db:
+        assert dict(db) == pairs
+
+
+@pytest.mark.parametrize("durability", WORDS["durability"])
+def test_durabilities(path, durability):
+    with lsmkv.open(path, durability=durability) as db:
+        assert durability in repr(db)
+        db.update((b"%d" % i, b"v") for i in range(100))
+        db.put(b"k", b"v", sync=True)
+        db.sync()
+        db.flush()
+    with lsmkv.open(path) as db:
+        assert len(db) == 101
+
+
+@pytest.mark.parametrize("source", ["mapped", "read"])
+def test_table_sources(path, source):
+    with lsmkv.open(path, options="teach", table_source=source, cache_bytes=64 << 10) as db:
+        pairs = {b"%05d" % i: b"v" * 100 for i in range(3000)}
+        db.update(pairs)
+        db.flush()
+        assert dict(db) == pairs and db.get_many(pairs) == list(pairs.values())
+
+
+def test_a_second_handle_compares_only_what_it_names(path):
+    with lsmkv.open(path, page_bytes=1024) as db:
+        with lsmkv.open(path) as same:
+            assert same.options == db.options
+        with lsmkv.open(path, page_bytes=1024):
+            pass
+        with pytest.raises(lsmkv.OptionsError, match="page_bytes"):
+            lsmkv.open(path, page_bytes=512)
+
+
+def test_features():
+    known = lsmkv.features()
+    assert known["version"] == lsmkv.__version__ and known["version"] in known["build_stamp"] and known["checksum"]
+
+
+def test_star_import_leaves_open_alone():
+    names = {}
+    exec("from lsmkv import *", names)
+    assert "LSM" in names and "open" not in names
+    assert all(hasattr(lsmkv, name) for name in lsmkv.__all__)
