@@ -7,6 +7,9 @@ PYTEST := $(VENV)/bin/pytest
 C := @+$(MAKE) --no-print-directory -s -j$(JOBS) -C csrc
 export VENV
 
+# The C tests in which threads meet.
+THREADED := test_epoch test_memtable test_order test_granules test_commit test_registry test_scan test_threads
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check change lab matrix sanitized bench fmt lint types build sdist clean
 
@@ -27,7 +30,7 @@ check: build $(VENV)/.test ## while developing: quick C tests and quick Python t
 
 change: build $(VENV)/.test ## what every change must pass: sanitizers, and the families at their change floors
 	$(C) check SAN=address,undefined
-	$(C) check SAN=thread
+	$(C) check SAN=thread TEST='$(THREADED)'
 	@+$(MAKE) --no-print-directory sanitized
 	@$(PY) tools/families.py change
 

@@ -543,6 +543,7 @@ int lsmkv_iter_new(lsmkv *db, const lsmkv_snapshot *snapshot, const struct lsmkv
         lk_handle_ref(db);
         iter->handle = db;
         atomic_fetch_add(&db->db->counters.live_iterators, 1);
+        atomic_fetch_add_explicit(&db->db->counters.scans, 1, memory_order_relaxed);
         if (atomic_fetch_add_explicit(&db->db->scans_since_seal, 1, memory_order_relaxed) == 0)
             lk_background_nudge(db->db);
         *out = iter;

@@ -17,7 +17,7 @@ import lsmkv
 FULL = os.environ.get("LSMKV_FULL") == "1"
 ROUNDS = int(os.environ.get("LSMKV_ROUNDS", "10000" if FULL else "300"))
 
-pytestmark = pytest.mark.timeout(600 if FULL else 120)
+pytestmark = pytest.mark.timeout(3600 if FULL else 120)
 
 
 @pytest.fixture

@@ -220,7 +220,9 @@ def test_a_damaged_page_is_an_error_for_its_keys_and_no_others(path):
 
 # ---- somebody else has it -------------------------------------------------------------------
 
-HOLD = "import lsmkv, sys, time; db = lsmkv.open(sys.argv[1]); db[b'k'] = b'v'; print('held', flush=True); time.sleep(60)"
+HOLD = (
+    "import lsmkv, sys, time; db = lsmkv.open(sys.argv[1]); db[b'k'] = b'v'; print('held', flush=True); time.sleep(60)"
+)
 
 
 @pytest.fixture

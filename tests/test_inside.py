@@ -91,9 +91,11 @@ def test_events(db):
     assert events and all(event.keys() == {"number", "at_ns", "what", "detail"} for event in events)
     numbers = [event["number"] for event in events]
     assert numbers == sorted(set(numbers))
-    assert [event["number"] for event in db.events(numbers[-1])] == numbers[-1:] == [
-        event["number"] for event in db.events(from_=numbers[-1])
-    ]
+    assert (
+        [event["number"] for event in db.events(numbers[-1])]
+        == numbers[-1:]
+        == [event["number"] for event in db.events(from_=numbers[-1])]
+    )
     assert db.events(numbers[-1] + 1) == []
     with pytest.raises(TypeError):
         db.events("first")

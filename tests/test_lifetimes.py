@@ -129,7 +129,9 @@ def test_use_after_close(db, kind, name):
 
 def test_every_method_was_met():
     """The list above is made by introspection; this is what it must at least contain."""
-    assert {"get", "put", "compact", "levels", "lsn", "snapshot", "batch", "__iter__", "__len__"} <= set(names(lsmkv.LSM))
+    assert {"get", "put", "compact", "levels", "lsn", "snapshot", "batch", "__iter__", "__len__"} <= set(
+        names(lsmkv.LSM)
+    )
     assert {"get", "first", "age", "__bool__"} <= set(names(lsmkv.Snapshot))
     assert {"__and__", "__eq__", "count"} <= set(names(lsmkv.KeysView))
     assert "__next__" in names(lsmkv.Iterator) and "delete_range" in names(lsmkv.WriteBatch)

@@ -349,7 +349,8 @@ def test_delete_is_blind(db):
 
 
 @pytest.mark.parametrize(
-    "call", ["put()", "put(b'a')", "put(b'a', b'b', b'c')", "put(key=b'a', value=b'b')", "put(b'a', b'b', ttl=3)", "delete()"]
+    "call",
+    ["put()", "put(b'a')", "put(b'a', b'b', b'c')", "put(key=b'a', value=b'b')", "put(b'a', b'b', ttl=3)", "delete()"],
 )
 def test_wrong_arguments(db, call):
     with pytest.raises(TypeError):

@@ -88,7 +88,9 @@ def test_wrong_flags(path, flag):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("call", ["LSM()", "LSM(p, 'c', None)", "LSM(p, path=p)", "LSM(p, 'c', flag='c')", "LSM(flag='c')"])
+@pytest.mark.parametrize(
+    "call", ["LSM()", "LSM(p, 'c', None)", "LSM(p, path=p)", "LSM(p, 'c', flag='c')", "LSM(flag='c')"]
+)
 def test_wrong_arguments(path, call):
     with pytest.raises(TypeError):
         eval(call, {"LSM": lsmkv.LSM, "p": path})

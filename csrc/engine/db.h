@@ -22,7 +22,7 @@
 enum { LK_EVENTS = 256 };
 
 struct lk_counters { /* relaxed; any thread */
-    _Atomic uint64_t puts, deletes, range_deletes; /* gets and scans are counted in the epoch slots */
+    _Atomic uint64_t puts, deletes, range_deletes, scans; /* gets are counted in the epoch slots */
     _Atomic uint64_t user_bytes, log_bytes, flush_bytes, merge_bytes, recovery_bytes;
     _Atomic uint64_t syncs, stalls, stall_ns, stall_memtable, stall_pacing, stall_sync;
     _Atomic uint64_t live_snapshots, live_iterators, recovered_bytes, recovered_records;

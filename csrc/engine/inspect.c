@@ -17,6 +17,7 @@ static uint64_t get(const _Atomic uint64_t *counter)
 static void add_counters(struct lk_db *db, struct lsmkv_stats *out)
 {
     struct lk_counters *counters = &db->counters;
+    out->scans = get(&counters->scans);
     out->puts = get(&counters->puts);
     out->deletes = get(&counters->deletes);
     out->range_deletes = get(&counters->range_deletes);
@@ -38,7 +39,6 @@ static void add_counters(struct lk_db *db, struct lsmkv_stats *out)
     for (int i = 0; i < LK_EPOCH_SLOTS; i++) {
         out->gets += get(&db->epochs.slots[i].gets);
         out->gets_missed += get(&db->epochs.slots[i].misses);
-        out->scans += get(&db->epochs.slots[i].scans);
     }
 }
 
@@ -192,7 +192,10 @@ static int probe_memtable(const struct lk_memtable *memtable, int active, struct
     *probe = (struct lsmkv_probe){.kind = active ? LSMKV_LEVEL_MEMTABLE : LSMKV_LEVEL_SEGMENT,
                                   .number = memtable->segment->number};
     int rc = lk_memtable_find(memtable, hash, key, limit, &record, &probe->lines, &probe->records);
-    probe->verdict = rc == 0 ? judge(&record, now) : probe->records ? OTHER_KEY : LINE_SAYS_NO;
+    /* A range delete comes back as a delete with the key that was asked for, not one that is stored. */
+    probe->verdict = rc != 0                   ? (probe->records ? OTHER_KEY : LINE_SAYS_NO)
+                     : record.key.at == key.at ? COVERED
+                                               : judge(&record, now);
     return rc == 0;
 }
 

@@ -69,4 +69,5 @@ void lk_listing_deinit(struct lk_listing *listing)
     lk_free(listing->tables.at);
     lk_free(listing->manifests.at);
     lk_free(listing->temps.at);
+    memset(listing, 0, sizeof *listing);
 }

@@ -97,6 +97,10 @@ static int index_all(struct lk_memtable *memtable, uint64_t end)
     return rc;
 }
 
+/* The writer had lines for as many keys as the segment had room for, or for some hundred times the keys of a batch
+ * that collided (engine/write.c); how many is not written down. So many are tried here: address space, mostly. */
+enum { LINES_FOR_MOST = 1 << 26, FACTOR_MOST = 512 };
+
 /* Takes the segment over. */
 static int make_memtable(struct lk_db *db, struct lk_segment *segment, uint64_t arrived, uint64_t records,
                          struct lk_memtable **out)
@@ -106,8 +110,8 @@ static int make_memtable(struct lk_db *db, struct lk_segment *segment, uint64_t 
     int rc = lk_memtable_new(segment, db->seed, (uint32_t)keys, &db->epochs, out);
     if (rc < 0)
         return rc;
-    for (int doubling = 0; (rc = index_all(*out, arrived)) == LSMKV_WOULDBLOCK; doubling++) {
-        if (doubling == 8)
+    while ((rc = index_all(*out, arrived)) == LSMKV_WOULDBLOCK) {
+        if ((keys > LINES_FOR_MOST && keys > records * FACTOR_MOST) || keys > UINT32_MAX / 4)
             return lk_fail_corrupt(segment->name, 0, "the keys of %s collide beyond what its index can hold", segment->name);
         keys *= 2;
         rc = lk_memtable_restart(*out, (uint32_t)keys);

@@ -307,12 +307,28 @@ static int read_state(struct start *start)
     return 0;
 }
 
+/* A directory that is not for us is left as it is, without even a LOCK in it. */
+static int look_before_locking(struct start *start)
+{
+    struct lk_db *db = start->db;
+    int rc = lk_listing_read(db->env, db->dir, &start->listing);
+    if (rc == 0 && (db->options.flags & LSMKV_OPEN_ANEW) && start->listing.strangers)
+        rc = lk_fail(LSMKV_EXISTS, "%s holds files that are not lsmkv's (%s, for one): nothing was removed; move them away "
+                                   "first", db->path, start->listing.stranger);
+    else if (rc == 0 && !(db->options.flags & LSMKV_OPEN_ANEW))
+        rc = classify(start);
+    lk_listing_deinit(&start->listing);
+    return rc;
+}
+
 static int steps(struct start *start)
 {
     struct lk_db *db = start->db;
     db->run_id_next = 1;
     choose_sources(db);
-    int rc = db->readonly ? 0 : take_lock(db);
+    int rc = db->readonly ? 0 : look_before_locking(start);
+    if (rc == 0 && !db->readonly)
+        rc = take_lock(db);
     if (rc == 0)
         rc = read_state(start);
     if (rc == 0)

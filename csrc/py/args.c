@@ -23,8 +23,7 @@ static void copy_out(PyObject *to, const void *data, size_t size)
         memcpy(into, data, size);
         return;
     }
-    Py_BEGIN_ALLOW_THREADS
-    memcpy(into, data, size);
+    Py_BEGIN_ALLOW_THREADS memcpy(into, data, size);
     Py_END_ALLOW_THREADS
 }
 

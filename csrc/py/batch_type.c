@@ -10,8 +10,7 @@
 enum phase { NEW, COLLECTING, DONE };
 
 struct lsm_write_batch {
-    PyObject_HEAD
-    struct lsm_store *store; /* owned */
+    PyObject_HEAD struct lsm_store *store; /* owned */
     lsmkv_batch *writes;     /* owned */
     int sync;
     char phase; /* enum phase */
@@ -73,10 +72,8 @@ static int put_bytes(struct lsm_write_batch *batch, const struct lsm_bytes *key,
     if (value->size <= LSM_COPY_MAX)
         return done(batch, lsmkv_batch_put(batch->writes, key->data, key->size, value->data, value->size));
     batch->busy = 1;
-    Py_BEGIN_ALLOW_THREADS
-    rc = lsmkv_batch_put(batch->writes, key->data, key->size, value->data, value->size);
-    Py_END_ALLOW_THREADS
-    batch->busy = 0;
+    Py_BEGIN_ALLOW_THREADS rc = lsmkv_batch_put(batch->writes, key->data, key->size, value->data, value->size);
+    Py_END_ALLOW_THREADS batch->busy = 0;
     return done(batch, rc);
 }
 
@@ -130,7 +127,7 @@ static int batch_assign(PyObject *self, PyObject *key, PyObject *value)
     if (value)
         return put(as_batch(self), key, value);
     if (!PySlice_Check(key))
-        return delete(as_batch(self), key);
+        return delete (as_batch(self), key);
     return lsm_slice_bounds(key, &start, &stop) < 0 ? -1 : delete_between(as_batch(self), start, stop);
 }
 
@@ -150,7 +147,7 @@ static PyObject *batch_put(PyObject *self, PyObject *const *args, Py_ssize_t cou
 
 static PyObject *batch_delete(PyObject *self, PyObject *key)
 {
-    return none_if(delete(as_batch(self), key));
+    return none_if(delete (as_batch(self), key));
 }
 
 static PyObject *batch_delete_range(PyObject *self, PyObject *const *args, Py_ssize_t count)
@@ -188,10 +185,8 @@ static int apply(struct lsm_write_batch *batch)
     int rc = lsmkv_try_write(store->db, batch->writes, batch->sync, NULL);
     if (rc == LSMKV_WOULDBLOCK) {
         batch->busy = 1;
-        Py_BEGIN_ALLOW_THREADS
-        rc = lsmkv_write(store->db, batch->writes, batch->sync, NULL);
-        Py_END_ALLOW_THREADS
-        batch->busy = 0;
+        Py_BEGIN_ALLOW_THREADS rc = lsmkv_write(store->db, batch->writes, batch->sync, NULL);
+        Py_END_ALLOW_THREADS batch->busy = 0;
     }
     return done(batch, rc);
 }
@@ -247,18 +242,20 @@ static PyObject *batch_repr(PyObject *self)
 {
     static const char *const phases[] = {"not entered", "collecting", "over"};
     const struct lsm_write_batch *batch = as_batch(self);
-    return PyUnicode_FromFormat("<lsmkv.WriteBatch on %R, %s, %zd writes>", batch->store->path, phases[(int)batch->phase],
-                                batch_len(self));
+    return PyUnicode_FromFormat("<lsmkv.WriteBatch on %R, %s, %zd writes>", batch->store->path,
+                                phases[(int)batch->phase], batch_len(self));
 }
 
-PyDoc_STRVAR(doc, "Writes to a store that are applied all together or not at all: `with db.batch() as b: b[k] = v`.\n\n"
-                  "They are applied, in their order, at a clean end of the block and dropped on an exception. Deleting\n"
-                  "does not ask whether the key is there. It serves one thread at a time.");
+PyDoc_STRVAR(doc,
+             "Writes to a store that are applied all together or not at all: `with db.batch() as b: b[k] = v`.\n\n"
+             "They are applied, in their order, at a clean end of the block and dropped on an exception. Deleting\n"
+             "does not ask whether the key is there. It serves one thread at a time.");
 PyDoc_STRVAR(put_doc, "put($self, key, value, /)\n--\n\nAdd a write of value under key, as b[key] = value does.");
 PyDoc_STRVAR(delete_doc, "delete($self, key, /)\n--\n\nAdd a deletion of key, as del b[key] does.");
-PyDoc_STRVAR(delete_range_doc, "delete_range($self, start, stop, /)\n--\n\n"
-                               "Add a deletion of every key with start <= key < stop, as del b[start:stop] does. It covers\n"
-                               "writes of this batch that come before it.");
+PyDoc_STRVAR(delete_range_doc,
+             "delete_range($self, start, stop, /)\n--\n\n"
+             "Add a deletion of every key with start <= key < stop, as del b[start:stop] does. It covers\n"
+             "writes of this batch that come before it.");
 
 static PyMethodDef methods[] = {
     LSM_REFUSE_PICKLING,
@@ -281,16 +278,11 @@ static PyGetSetDef properties[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)doc},
-    {Py_tp_dealloc, batch_dealloc},
-    {Py_tp_traverse, batch_traverse},
-    {Py_tp_repr, batch_repr},
-    {Py_mp_length, batch_len},
-    {Py_mp_ass_subscript, batch_assign},
-    {Py_tp_methods, methods},
-    {Py_tp_members, members},
-    {Py_tp_getset, properties},
-    {0, NULL},
+    {Py_tp_doc, (void *)doc},         {Py_tp_dealloc, batch_dealloc},
+    {Py_tp_traverse, batch_traverse}, {Py_tp_repr, batch_repr},
+    {Py_mp_length, batch_len},        {Py_mp_ass_subscript, batch_assign},
+    {Py_tp_methods, methods},         {Py_tp_members, members},
+    {Py_tp_getset, properties},       {0, NULL},
 };
 
 PyType_Spec lsm_batch_spec = {

@@ -66,8 +66,6 @@ int lsm_pace(struct lsm_pacer *pacer)
         pacer->since_ns = pacer->since_ns ? pacer->since_ns : now;
         return 0;
     }
-    Py_BEGIN_ALLOW_THREADS
-    Py_END_ALLOW_THREADS
-    pacer->since_ns = lsm_now_ns();
+    Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS pacer->since_ns = lsm_now_ns();
     return 0;
 }

@@ -14,8 +14,7 @@ enum lsm_state { LSM_NEVER_OPENED, LSM_OPENING, LSM_OPEN, LSM_CLOSED };
 
 /* What a read needs, and the head of the two objects that offer one: LSM and Snapshot. */
 struct lsm_source {
-    PyObject_HEAD
-    struct lsm_module *module; /* borrowed */
+    PyObject_HEAD struct lsm_module *module; /* borrowed */
     struct lsm_store *store;   /* LSM: itself, borrowed; Snapshot: owned */
     lsmkv_snapshot *snapshot;  /* owned; NULL: the present */
     uint32_t pins;             /* calls without the interpreter lock and iterators that use `snapshot` */

@@ -42,12 +42,10 @@ static int count_briefly(struct counter *counter)
 static int count_away(struct counter *counter)
 {
     int rc = 0;
-    Py_BEGIN_ALLOW_THREADS
-    int64_t until = lsm_now_ns() + AWAY_NS;
+    Py_BEGIN_ALLOW_THREADS int64_t until = lsm_now_ns() + AWAY_NS;
     while (rc == 0 && lsm_now_ns() < until)
         rc = count_chunk(counter, 1);
-    Py_END_ALLOW_THREADS
-    return rc;
+    Py_END_ALLOW_THREADS return rc;
 }
 
 static Py_ssize_t count_at(struct lsm_source *source, const lsmkv_snapshot *snapshot, const struct lsm_range *range,

@@ -32,9 +32,9 @@ static int set_defaults(struct lsm_errors *errors)
 int lsm_errors_init(PyObject *self, struct lsm_module *module)
 {
     struct lsm_errors *errors = &module->errors;
-#define X(field, name, from, also, doc)                                                                                \
-    errors->field = new_class(name, errors->from, also, doc);                                                          \
-    if (!errors->field || PyModule_AddObjectRef(self, name, errors->field) < 0)                                        \
+#define X(field, name, from, also, doc)                                         \
+    errors->field = new_class(name, errors->from, also, doc);                   \
+    if (!errors->field || PyModule_AddObjectRef(self, name, errors->field) < 0) \
         return -1;
     LSM_ERROR_TABLE(X)
 #undef X

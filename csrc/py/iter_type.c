@@ -18,8 +18,7 @@
 enum { CHUNK_FIRST = 16, CHUNK_GROWTH = 4, CHUNK_MAX = 256 };
 
 struct lsm_iter {
-    PyObject_HEAD
-    struct lsm_source *source; /* owned; NULL when exhausted */
+    PyObject_HEAD struct lsm_source *source; /* owned; NULL when exhausted */
     lsmkv_iter *scan;          /* owned; NULL when exhausted; pins the source's snapshot */
     PyObject *pair;            /* owned: items, the tuple to use again when nobody else has it */
     PyObject **kept;           /* owned, and the bytes in [head, count) too */
@@ -133,11 +132,9 @@ static int keep_chunk(struct lsm_iter *it, const struct lsmkv_pair *pairs, size_
     lsmkv_iter *scan = it->scan;
     uint32_t made = it->count;
     it->count = 0; /* nobody may take them yet */
-    Py_BEGIN_ALLOW_THREADS
-    fill_in(it, pairs, count);
+    Py_BEGIN_ALLOW_THREADS fill_in(it, pairs, count);
     lsmkv_iter_end(scan);
-    Py_END_ALLOW_THREADS
-    it->count = made;
+    Py_END_ALLOW_THREADS it->count = made;
     return 0;
 }
 
@@ -156,8 +153,7 @@ static int fill(struct lsm_iter *it, struct lsm_source *source)
     it->head = it->count = 0;
     int rc = lsmkv_try_iter_begin(scan, most, LSM_COPY_MAX, pairs, &count);
     if (rc == LSMKV_WOULDBLOCK) {
-        Py_BEGIN_ALLOW_THREADS
-        rc = lsmkv_iter_begin(scan, most, LSM_COPY_MAX, pairs, &count);
+        Py_BEGIN_ALLOW_THREADS rc = lsmkv_iter_begin(scan, most, LSM_COPY_MAX, pairs, &count);
         Py_END_ALLOW_THREADS
     }
     if (rc < 0)
@@ -354,15 +350,9 @@ PyDoc_STRVAR(doc, "An iterator over a store, a snapshot or a range, made by iter
                   "it is exhausted or dropped. It serves one thread at a time.");
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)doc},
-    {Py_tp_dealloc, iter_dealloc},
-    {Py_tp_traverse, iter_traverse},
-    {Py_tp_repr, iter_repr},
-    {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, lsm_iter_next},
-    {Py_tp_methods, methods},
-    {Py_tp_members, members},
-    {0, NULL},
+    {Py_tp_doc, (void *)doc}, {Py_tp_dealloc, iter_dealloc},   {Py_tp_traverse, iter_traverse},
+    {Py_tp_repr, iter_repr},  {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, lsm_iter_next},
+    {Py_tp_methods, methods}, {Py_tp_members, members},        {0, NULL},
 };
 
 PyType_Spec lsm_iter_spec = {

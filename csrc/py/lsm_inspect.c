@@ -12,14 +12,47 @@ static struct lsm_store *as_store(PyObject *self)
 
 /* ---- stats ------------------------------------------------------------------------------- */
 
-static const struct { const char *name; size_t offset; } counters[] = {
+static const struct {
+    const char *name;
+    size_t offset;
+} counters[] = {
 #define X(name) {#name, offsetof(struct lsmkv_stats, name)}
-    X(lsn_visible), X(lsn_durable), X(puts), X(deletes), X(range_deletes), X(gets), X(gets_missed), X(scans),
-    X(memtable_bytes), X(memtable_keys), X(sealed_segments), X(sealed_bytes), X(runs), X(tables), X(table_bytes),
-    X(table_records), X(table_tombstones), X(user_bytes), X(log_bytes), X(flush_bytes), X(merge_bytes),
-    X(manifest_bytes), X(recovery_bytes), X(read_bytes), X(syncs), X(stalls), X(stall_ns), X(stall_memtable),
-    X(stall_pacing), X(stall_sync), X(anonymous_bytes), X(live_snapshots), X(live_iterators), X(pinned_bytes),
-    X(recovered_bytes), X(recovered_records),
+    X(lsn_visible),
+    X(lsn_durable),
+    X(puts),
+    X(deletes),
+    X(range_deletes),
+    X(gets),
+    X(gets_missed),
+    X(scans),
+    X(memtable_bytes),
+    X(memtable_keys),
+    X(sealed_segments),
+    X(sealed_bytes),
+    X(runs),
+    X(tables),
+    X(table_bytes),
+    X(table_records),
+    X(table_tombstones),
+    X(user_bytes),
+    X(log_bytes),
+    X(flush_bytes),
+    X(merge_bytes),
+    X(manifest_bytes),
+    X(recovery_bytes),
+    X(read_bytes),
+    X(syncs),
+    X(stalls),
+    X(stall_ns),
+    X(stall_memtable),
+    X(stall_pacing),
+    X(stall_sync),
+    X(anonymous_bytes),
+    X(live_snapshots),
+    X(live_iterators),
+    X(pinned_bytes),
+    X(recovered_bytes),
+    X(recovered_records),
 #undef X
 };
 
@@ -50,10 +83,8 @@ static int read_stats(struct lsm_store *store, struct lsmkv_stats *stats)
     int rc;
     if (lsm_enter(&store->head) < 0)
         return -1;
-    Py_BEGIN_ALLOW_THREADS
-    rc = lsmkv_get_stats(store->db, stats);
-    Py_END_ALLOW_THREADS
-    return rc == 0 ? 0 : (lsm_fail(&store->head, rc), -1);
+    Py_BEGIN_ALLOW_THREADS rc = lsmkv_get_stats(store->db, stats);
+    Py_END_ALLOW_THREADS return rc == 0 ? 0 : (lsm_fail(&store->head, rc), -1);
 }
 
 PyObject *lsm_store_stats(PyObject *self, PyObject *Py_UNUSED(unused))
@@ -142,11 +173,8 @@ PyObject *lsm_store_levels(PyObject *self, void *Py_UNUSED(unused))
     int rc;
     if (lsm_enter(&store->head) < 0)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    rc = lsmkv_get_levels(store->db, &levels, &count);
-    Py_END_ALLOW_THREADS
-    if (rc != 0)
-        return lsm_fail(&store->head, rc);
+    Py_BEGIN_ALLOW_THREADS rc = lsmkv_get_levels(store->db, &levels, &count);
+    Py_END_ALLOW_THREADS if (rc != 0) return lsm_fail(&store->head, rc);
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list && i < count; i++) {
         PyObject *level = level_object(store->head.module, &levels[i]);
@@ -183,11 +211,8 @@ static Py_ssize_t take_events(struct lsm_store *store, uint64_t *from, PyObject 
     int rc;
     if (lsm_enter(&store->head) < 0)
         return -1;
-    Py_BEGIN_ALLOW_THREADS
-    rc = lsmkv_get_events(store->db, *from, events, EVENTS_AT_ONCE, &count);
-    Py_END_ALLOW_THREADS
-    if (rc != 0)
-        return lsm_fail(&store->head, rc), -1;
+    Py_BEGIN_ALLOW_THREADS rc = lsmkv_get_events(store->db, *from, events, EVENTS_AT_ONCE, &count);
+    Py_END_ALLOW_THREADS if (rc != 0) return lsm_fail(&store->head, rc), -1;
     for (size_t i = 0; i < count; i++) {
         PyObject *dict = event_dict(&events[i]);
         rc = dict ? PyList_Append(list, dict) : -1;
@@ -231,22 +256,28 @@ static PyStructSequence_Field probe_fields[] = {
     {NULL, NULL},
 };
 
-PyStructSequence_Desc lsm_probe_desc = {"lsmkv.Probe", "One place that a get asks, and what it found there.", probe_fields,
-                                        6};
+PyStructSequence_Desc lsm_probe_desc = {"lsmkv.Probe", "One place that a get asks, and what it found there.",
+                                        probe_fields, 6};
 
 static const char *verdict_name(int verdict)
 {
-    static const char *const names[] = {"not in its range", "line says no", "tag matched another key", "value",
-                                        "tombstone", "covered by a range delete", "not verified yet", "expired"};
+    static const char *const names[] = {"not in its range",
+                                        "line says no",
+                                        "tag matched another key",
+                                        "value",
+                                        "tombstone",
+                                        "covered by a range delete",
+                                        "not verified yet",
+                                        "expired"};
     return verdict >= 0 && verdict < 8 ? names[verdict] : "unknown";
 }
 
 static PyObject *probe_object(const struct lsm_module *module, const struct lsmkv_probe *probe)
 {
     PyObject *items[] = {
-        PyUnicode_FromString(kind_name(probe->kind)),    PyLong_FromUnsignedLong(probe->run),
-        PyLong_FromUnsignedLong(probe->number),          PyUnicode_FromString(verdict_name(probe->verdict)),
-        PyLong_FromUnsignedLong(probe->lines),           PyLong_FromUnsignedLong(probe->records),
+        PyUnicode_FromString(kind_name(probe->kind)), PyLong_FromUnsignedLong(probe->run),
+        PyLong_FromUnsignedLong(probe->number),       PyUnicode_FromString(verdict_name(probe->verdict)),
+        PyLong_FromUnsignedLong(probe->lines),        PyLong_FromUnsignedLong(probe->records),
     };
     return fill_sequence(module->probe_type, items, 6);
 }
@@ -257,11 +288,8 @@ static PyObject *explain(struct lsm_store *store, const struct lsm_bytes *key, s
     int found, rc;
     if (lsm_enter(&store->head) < 0)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    rc = lsmkv_explain(store->db, key->data, key->size, probes, PROBES_MAX, &count, &found);
-    Py_END_ALLOW_THREADS
-    if (rc < 0)
-        return lsm_fail(&store->head, rc);
+    Py_BEGIN_ALLOW_THREADS rc = lsmkv_explain(store->db, key->data, key->size, probes, PROBES_MAX, &count, &found);
+    Py_END_ALLOW_THREADS if (rc < 0) return lsm_fail(&store->head, rc);
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list && i < count && i < PROBES_MAX; i++) {
         PyObject *probe = probe_object(store->head.module, &probes[i]);

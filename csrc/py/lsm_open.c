@@ -45,7 +45,8 @@ static const struct field *field_named(PyObject *name)
     return NULL;
 }
 
-static int put_word(struct lsm_module *module, struct lsmkv_options *options, const struct field *field, PyObject *value)
+static int put_word(struct lsm_module *module, struct lsmkv_options *options, const struct field *field,
+                    PyObject *value)
 {
     for (int i = 0; PyUnicode_Check(value) && field->words[i]; i++) {
         if (PyUnicode_CompareWithASCIIString(value, field->words[i]) != 0)
@@ -56,7 +57,8 @@ static int put_word(struct lsm_module *module, struct lsmkv_options *options, co
     return lsm_refuse_option(module, "%s=%R is not a word this build knows", field->name, value);
 }
 
-static int put_number(struct lsm_module *module, struct lsmkv_options *options, const struct field *field, PyObject *value)
+static int put_number(struct lsm_module *module, struct lsmkv_options *options, const struct field *field,
+                      PyObject *value)
 {
     unsigned long long number = PyLong_AsUnsignedLongLong(value);
     uint32_t narrow = (uint32_t)number;
@@ -139,7 +141,10 @@ static int take_path(struct request *request, PyObject *path)
 
 static int take_flag(struct lsm_module *module, struct request *request, PyObject *flag)
 {
-    static const struct { const char *letter; uint32_t flags; } known[] = {
+    static const struct {
+        const char *letter;
+        uint32_t flags;
+    } known[] = {
         {"r", LSMKV_OPEN_READONLY},
         {"w", 0},
         {"c", LSMKV_OPEN_CREATE},
@@ -151,8 +156,10 @@ static int take_flag(struct lsm_module *module, struct request *request, PyObjec
         request->options.flags = flag ? known[i].flags : LSMKV_OPEN_CREATE;
         return 0;
     }
-    return lsm_refuse_option(module, "flag=%R: it is \"r\" (read only), \"w\" (must exist), \"c\" (create if missing) or "
-                                     "\"n\" (always new)", flag);
+    return lsm_refuse_option(module,
+                             "flag=%R: it is \"r\" (read only), \"w\" (must exist), \"c\" (create if missing) or "
+                             "\"n\" (always new)",
+                             flag);
 }
 
 static int take_options(struct lsm_module *module, struct request *request, PyObject *options, PyObject *overrides)
@@ -246,11 +253,8 @@ static int open_engine(struct lsm_store *store, struct request *request)
 {
     lsmkv *db = NULL;
     int rc;
-    Py_BEGIN_ALLOW_THREADS
-    rc = lsmkv_open(PyBytes_AS_STRING(request->encoded), &request->options, &db);
-    Py_END_ALLOW_THREADS
-    if (rc != 0)
-        return lsm_raise(store->head.module, rc, request->path), -1;
+    Py_BEGIN_ALLOW_THREADS rc = lsmkv_open(PyBytes_AS_STRING(request->encoded), &request->options, &db);
+    Py_END_ALLOW_THREADS if (rc != 0) return lsm_raise(store->head.module, rc, request->path), -1;
     lsmkv_get_options(db, &request->options);
     store->db = db;
     store->generation = lsm_fork_generation;
@@ -285,11 +289,8 @@ PyObject *lsm_destroy(PyObject *self, PyObject *object)
     PyObject *path = PyOS_FSPath(object), *encoded = NULL;
     int rc = -1;
     if (path && PyUnicode_FSConverter(path, &encoded)) {
-        Py_BEGIN_ALLOW_THREADS
-        rc = lsmkv_destroy(PyBytes_AS_STRING(encoded));
-        Py_END_ALLOW_THREADS
-        if (rc != 0)
-            lsm_raise(PyModule_GetState(self), rc, path);
+        Py_BEGIN_ALLOW_THREADS rc = lsmkv_destroy(PyBytes_AS_STRING(encoded));
+        Py_END_ALLOW_THREADS if (rc != 0) lsm_raise(PyModule_GetState(self), rc, path);
     }
     Py_XDECREF(encoded);
     Py_XDECREF(path);

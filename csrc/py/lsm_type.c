@@ -80,8 +80,7 @@ static int remove_temporary(struct lsm_store *store)
     int rc = 0;
     store->temporary = NULL;
     if (path && PyUnicode_FSConverter(path, &encoded)) {
-        Py_BEGIN_ALLOW_THREADS
-        rc = lsmkv_destroy(PyBytes_AS_STRING(encoded));
+        Py_BEGIN_ALLOW_THREADS rc = lsmkv_destroy(PyBytes_AS_STRING(encoded));
         Py_END_ALLOW_THREADS
     }
     Py_XDECREF(encoded);
@@ -94,10 +93,8 @@ int lsm_store_close(struct lsm_store *store)
     int rc;
     store->head.state = LSM_CLOSED; /* from now on, also while we wait */
     list_remove(store);
-    Py_BEGIN_ALLOW_THREADS
-    rc = lsmkv_close(store->db);
-    Py_END_ALLOW_THREADS
-    return rc == 0 ? remove_temporary(store) : rc;
+    Py_BEGIN_ALLOW_THREADS rc = lsmkv_close(store->db);
+    Py_END_ALLOW_THREADS return rc == 0 ? remove_temporary(store) : rc;
 }
 
 static PyObject *store_close(PyObject *self, PyObject *Py_UNUSED(unused))
@@ -237,26 +234,29 @@ static PyObject *store_batch(PyObject *self, PyObject *const *args, Py_ssize_t c
 
 /* ---- the type ---------------------------------------------------------------------------- */
 
-PyDoc_STRVAR(doc,
-             "LSM(path, flag='c', *, options=None, **overrides)\n--\n\n"
-             "A persistent sorted mapping of bytes to bytes, in a directory.\n\n"
-             "path is the directory, as str, bytes or PathLike; None makes a temporary one that close() removes.\n"
-             "flag is \"r\" (read only, no lock), \"w\" (must exist), \"c\" (create if missing) or \"n\" (always new).\n"
-             "options is an Options or the name of a preset; overrides are single fields of it.\n\n"
-             "It behaves as a dict whose keys are sorted: d[k], d[k] = v, del d[k], k in d, len(d), for k in d,\n"
-             "d[a:b] for a range. Any buffer is taken, bytes comes back. == is identity. len(d) walks over all keys\n"
-             "once for each state of the store; bool(d) is one seek. Iteration sees the content of the moment it\n"
-             "began. Every method may be called from any thread.\n\n"
-             "Raises FileNotFoundError, PermissionError and NotADirectoryError, each also a StorageError; LockedError\n"
-             "when another process writes to it; CorruptionError, FormatError, OptionsError.");
-PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\n"
-                        "Wait for calls in flight, make everything acknowledged durable, end the handle. Again is fine.\n"
-                        "Raises StorageError when the last sync fails. Every other method then raises ClosedError.");
-PyDoc_STRVAR(snapshot_doc, "snapshot($self, /)\n--\n\nThe content of this moment, to be read at leisure; use it in a `with`. "
-                           "Cost: none until\nthings are merged, which it then keeps on the disk.");
-PyDoc_STRVAR(batch_doc, "batch($self, /, *, sync=None)\n--\n\n"
-                        "A context manager that collects writes: `with db.batch() as b: b[k] = v`. They are applied all\n"
-                        "together on a clean exit and dropped on an exception. sync as for put().");
+PyDoc_STRVAR(
+    doc, "LSM(path, flag='c', *, options=None, **overrides)\n--\n\n"
+         "A persistent sorted mapping of bytes to bytes, in a directory.\n\n"
+         "path is the directory, as str, bytes or PathLike; None makes a temporary one that close() removes.\n"
+         "flag is \"r\" (read only, no lock), \"w\" (must exist), \"c\" (create if missing) or \"n\" (always new).\n"
+         "options is an Options or the name of a preset; overrides are single fields of it.\n\n"
+         "It behaves as a dict whose keys are sorted: d[k], d[k] = v, del d[k], k in d, len(d), for k in d,\n"
+         "d[a:b] for a range. Any buffer is taken, bytes comes back. == is identity. len(d) walks over all keys\n"
+         "once for each state of the store; bool(d) is one seek. Iteration sees the content of the moment it\n"
+         "began. Every method may be called from any thread.\n\n"
+         "Raises FileNotFoundError, PermissionError and NotADirectoryError, each also a StorageError; LockedError\n"
+         "when another process writes to it; CorruptionError, FormatError, OptionsError.");
+PyDoc_STRVAR(close_doc,
+             "close($self, /)\n--\n\n"
+             "Wait for calls in flight, make everything acknowledged durable, end the handle. Again is fine.\n"
+             "Raises StorageError when the last sync fails. Every other method then raises ClosedError.");
+PyDoc_STRVAR(snapshot_doc,
+             "snapshot($self, /)\n--\n\nThe content of this moment, to be read at leisure; use it in a `with`. "
+             "Cost: none until\nthings are merged, which it then keeps on the disk.");
+PyDoc_STRVAR(batch_doc,
+             "batch($self, /, *, sync=None)\n--\n\n"
+             "A context manager that collects writes: `with db.batch() as b: b[k] = v`. They are applied all\n"
+             "together on a clean exit and dropped on an exception. sync as for put().");
 PyDoc_STRVAR(generic_doc, "__class_getitem__($type, item, /)\n--\n\nLSM[bytes, bytes], for annotations.");
 
 static PyMethodDef methods[] = {
@@ -285,7 +285,8 @@ static PyGetSetDef properties[] = {
     {"closed", store_closed, NULL, "True once the store cannot be used through this object any more.", NULL},
     {"path", store_path, NULL, "The directory, as it was given.", NULL},
     {"options", store_options, NULL, "The options in effect: a dict, as they were when it was opened.", NULL},
-    {"lsn", lsm_store_lsn, NULL, "The position in the log up to which writes are visible: segment << 32 | offset.", NULL},
+    {"lsn", lsm_store_lsn, NULL, "The position in the log up to which writes are visible: segment << 32 | offset.",
+     NULL},
     {"levels", lsm_store_levels, NULL, "Where records live, newest first: a list of Level. No file access.", NULL},
     {0},
 };
@@ -314,6 +315,7 @@ static PyType_Slot slots[] = {
 PyType_Spec lsm_store_spec = {
     .name = "lsmkv.LSM",
     .basicsize = sizeof(struct lsm_store),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_MAPPING,
+    .flags =
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_MAPPING,
     .slots = slots,
 };

@@ -58,11 +58,13 @@ PyDoc_STRVAR(lsm_delete_range_doc,
              "bound. Cost: one record, however many keys it covers; their space comes back when runs are merged.");
 PyDoc_STRVAR(lsm_clear_doc, "clear($self, /)\n--\n\nDelete everything. Cost: one record, as for delete_range().");
 
-#define LSM_WRITE_METHODS                                                                                              \
-    {"put", LSM_FAST(lsm_store_put_method), METH_FASTCALL | METH_KEYWORDS, lsm_put_doc},                               \
-        {"delete", LSM_FAST(lsm_store_delete), METH_FASTCALL | METH_KEYWORDS, lsm_delete_doc},                         \
-        {"delete_range", LSM_FAST(lsm_store_delete_range), METH_FASTCALL | METH_KEYWORDS, lsm_delete_range_doc},       \
-        {"clear", lsm_store_clear, METH_NOARGS, lsm_clear_doc}
+#define LSM_WRITE_METHODS                                                                                        \
+    {"put", LSM_FAST(lsm_store_put_method), METH_FASTCALL | METH_KEYWORDS, lsm_put_doc},                         \
+        {"delete", LSM_FAST(lsm_store_delete), METH_FASTCALL | METH_KEYWORDS, lsm_delete_doc},                   \
+        {"delete_range", LSM_FAST(lsm_store_delete_range), METH_FASTCALL | METH_KEYWORDS, lsm_delete_range_doc}, \
+    {                                                                                                            \
+        "clear", lsm_store_clear, METH_NOARGS, lsm_clear_doc                                                     \
+    }
 
 /* ---- lsm_update.c ------------------------------------------------------------------------ */
 
@@ -80,9 +82,11 @@ PyDoc_STRVAR(lsm_update_doc,
 PyDoc_STRVAR(lsm_set_many_doc,
              "set_many($self, pairs, /)\n--\n\nStore every (key, value) of an iterable, in chunks as update() does.");
 
-#define LSM_UPDATE_METHODS                                                                                             \
-    {"update", LSM_FAST(lsm_store_update), METH_VARARGS | METH_KEYWORDS, lsm_update_doc},                              \
-        {"set_many", lsm_store_set_many, METH_O, lsm_set_many_doc}
+#define LSM_UPDATE_METHODS                                                                \
+    {"update", LSM_FAST(lsm_store_update), METH_VARARGS | METH_KEYWORDS, lsm_update_doc}, \
+    {                                                                                     \
+        "set_many", lsm_store_set_many, METH_O, lsm_set_many_doc                          \
+    }
 
 /* ---- lsm_upkeep.c ------------------------------------------------------------------------ */
 
@@ -93,9 +97,10 @@ PyObject *lsm_store_verify(PyObject *self, PyObject *const *args, Py_ssize_t cou
 PyObject *lsm_store_step(PyObject *self, PyObject *unused);
 PyObject *lsm_store_pending(PyObject *self, PyObject *unused);
 
-PyDoc_STRVAR(lsm_flush_doc,
-             "flush($self, /)\n--\n\nTurn everything that only the log holds into a table on the disk. Cost: one sort and "
-             "one\nsequential write of it.");
+PyDoc_STRVAR(
+    lsm_flush_doc,
+    "flush($self, /)\n--\n\nTurn everything that only the log holds into a table on the disk. Cost: one sort and "
+    "one\nsequential write of it.");
 PyDoc_STRVAR(lsm_sync_doc,
              "sync($self, /)\n--\n\nReturn once every write acknowledged so far is on the disk. Cost: one fdatasync at "
              "most.\nRaises StorageError when a sync fails; the store then takes no more writes.");
@@ -115,12 +120,14 @@ PyDoc_STRVAR(lsm_step_doc,
              "why, and what it read and wrote; None when there is none.");
 PyDoc_STRVAR(lsm_pending_doc, "pending($self, /)\n--\n\nThe number of jobs that are ready for step().");
 
-#define LSM_UPKEEP_METHODS                                                                                             \
-    {"flush", lsm_store_flush, METH_NOARGS, lsm_flush_doc}, {"sync", lsm_store_sync, METH_NOARGS, lsm_sync_doc},       \
-        {"compact", LSM_FAST(lsm_store_compact), METH_FASTCALL | METH_KEYWORDS, lsm_compact_doc},                      \
-        {"verify", LSM_FAST(lsm_store_verify), METH_FASTCALL | METH_KEYWORDS, lsm_verify_doc},                         \
-        {"step", lsm_store_step, METH_NOARGS, lsm_step_doc},                                                           \
-        {"pending", lsm_store_pending, METH_NOARGS, lsm_pending_doc}
+#define LSM_UPKEEP_METHODS                                                                                       \
+    {"flush", lsm_store_flush, METH_NOARGS, lsm_flush_doc}, {"sync", lsm_store_sync, METH_NOARGS, lsm_sync_doc}, \
+        {"compact", LSM_FAST(lsm_store_compact), METH_FASTCALL | METH_KEYWORDS, lsm_compact_doc},                \
+        {"verify", LSM_FAST(lsm_store_verify), METH_FASTCALL | METH_KEYWORDS, lsm_verify_doc},                   \
+        {"step", lsm_store_step, METH_NOARGS, lsm_step_doc},                                                     \
+    {                                                                                                            \
+        "pending", lsm_store_pending, METH_NOARGS, lsm_pending_doc                                               \
+    }
 
 /* ---- lsm_inspect.c ----------------------------------------------------------------------- */
 
@@ -132,21 +139,25 @@ PyObject *lsm_store_lsn(PyObject *self, void *unused);
 PyObject *lsm_store_events(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 PyObject *lsm_store_explain(PyObject *self, PyObject *key);
 
-PyDoc_STRVAR(lsm_stats_doc,
-             "stats($self, /)\n--\n\nA dict of counters and gauges: bytes, nanoseconds, calls since the store was opened.");
+PyDoc_STRVAR(
+    lsm_stats_doc,
+    "stats($self, /)\n--\n\nA dict of counters and gauges: bytes, nanoseconds, calls since the store was opened.");
 PyDoc_STRVAR(lsm_events_doc,
              "events($self, from_=0)\n--\n\n"
              "What the engine did lately, oldest first, as a list of dicts: number, at_ns (wall clock), what, detail.\n"
              "Events before number from_ are left out; old ones are forgotten.");
-PyDoc_STRVAR(lsm_explain_doc,
-             "explain($self, key, /)\n--\n\n"
-             "How a get of key goes: a list of Probe, one for each place that is asked, newest first, each with its\n"
-             "verdict and what it cost. The last one says \"value\" when the key is there. No file is read: where a get\n"
-             "would have to, the verdict is \"not verified yet\".");
+PyDoc_STRVAR(
+    lsm_explain_doc,
+    "explain($self, key, /)\n--\n\n"
+    "How a get of key goes: a list of Probe, one for each place that is asked, newest first, each with its\n"
+    "verdict and what it cost. The last one says \"value\" when the key is there. No file is read: where a get\n"
+    "would have to, the verdict is \"not verified yet\".");
 
-#define LSM_INSPECT_METHODS                                                                                            \
-    {"stats", lsm_store_stats, METH_NOARGS, lsm_stats_doc},                                                            \
-        {"events", LSM_FAST(lsm_store_events), METH_FASTCALL | METH_KEYWORDS, lsm_events_doc},                         \
-        {"explain", lsm_store_explain, METH_O, lsm_explain_doc}
+#define LSM_INSPECT_METHODS                                                                    \
+    {"stats", lsm_store_stats, METH_NOARGS, lsm_stats_doc},                                    \
+        {"events", LSM_FAST(lsm_store_events), METH_FASTCALL | METH_KEYWORDS, lsm_events_doc}, \
+    {                                                                                          \
+        "explain", lsm_store_explain, METH_O, lsm_explain_doc                                  \
+    }
 
 #endif

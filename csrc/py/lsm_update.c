@@ -25,8 +25,7 @@ static int write_chunk(struct stage *stage)
         return -1;
     int rc = lsmkv_try_write(store->db, stage->chunk, -1, NULL);
     if (rc == LSMKV_WOULDBLOCK) {
-        Py_BEGIN_ALLOW_THREADS
-        rc = lsmkv_write(store->db, stage->chunk, -1, NULL);
+        Py_BEGIN_ALLOW_THREADS rc = lsmkv_write(store->db, stage->chunk, -1, NULL);
         Py_END_ALLOW_THREADS
     }
     if (rc != 0)
@@ -38,7 +37,8 @@ static int write_chunk(struct stage *stage)
 static int add_bytes(struct stage *stage, const struct lsm_bytes *key, const struct lsm_bytes *value)
 {
     size_t held = lsmkv_batch_bytes(stage->chunk);
-    if (held > 0 && (value->size > LSM_COPY_MAX || held + key->size + value->size > CHUNK_BYTES) && write_chunk(stage) < 0)
+    if (held > 0 && (value->size > LSM_COPY_MAX || held + key->size + value->size > CHUNK_BYTES) &&
+        write_chunk(stage) < 0)
         return -1;
     if (value->size > LSM_COPY_MAX)
         return lsm_store_put(stage->store, key, value, -1, NULL);

@@ -21,10 +21,8 @@ static PyObject *call_waiting(struct lsm_store *store, int (*engine_call)(lsmkv 
     int rc;
     if (lsm_enter(&store->head) < 0)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    rc = engine_call(store->db);
-    Py_END_ALLOW_THREADS
-    return none_or_fail(store, rc);
+    Py_BEGIN_ALLOW_THREADS rc = engine_call(store->db);
+    Py_END_ALLOW_THREADS return none_or_fail(store, rc);
 }
 
 PyObject *lsm_store_flush(PyObject *self, PyObject *Py_UNUSED(unused))
@@ -49,8 +47,8 @@ static PyObject *compact(struct lsm_store *store, PyObject *start, PyObject *sto
         return NULL;
     lsm_range_lend(&range, &lent);
     lsm_progress_begin(&progress, callable, "compact");
-    int rc = lsmkv_compact(store->db, start ? &lent.start : NULL, stop ? &lent.stop : NULL, lsm_progress_report,
-                           &progress);
+    int rc =
+        lsmkv_compact(store->db, start ? &lent.start : NULL, stop ? &lent.stop : NULL, lsm_progress_report, &progress);
     lsm_progress_end(&progress);
     return progress.raised ? NULL : none_or_fail(store, rc);
 }
@@ -155,11 +153,8 @@ PyObject *lsm_store_step(PyObject *self, PyObject *Py_UNUSED(unused))
     if (lsm_enter(&store->head) < 0)
         return NULL;
     memset(&did, 0, sizeof did);
-    Py_BEGIN_ALLOW_THREADS
-    rc = lsmkv_step(store->db, &did);
-    Py_END_ALLOW_THREADS
-    if (rc == LSMKV_NOTFOUND)
-        Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS rc = lsmkv_step(store->db, &did);
+    Py_END_ALLOW_THREADS if (rc == LSMKV_NOTFOUND) Py_RETURN_NONE;
     if (rc != 0)
         return lsm_fail(&store->head, rc);
     return Py_BuildValue("{s:s, s:s, s:K, s:K, s:K, s:K, s:K}", "what", did.what, "why", did.why, /* */
@@ -174,8 +169,6 @@ PyObject *lsm_store_pending(PyObject *self, PyObject *Py_UNUSED(unused))
     uint32_t jobs;
     if (lsm_enter(&store->head) < 0)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    jobs = lsmkv_pending(store->db);
-    Py_END_ALLOW_THREADS
-    return PyLong_FromUnsignedLong(jobs);
+    Py_BEGIN_ALLOW_THREADS jobs = lsmkv_pending(store->db);
+    Py_END_ALLOW_THREADS return PyLong_FromUnsignedLong(jobs);
 }

@@ -9,8 +9,7 @@ int lsm_store_put(struct lsm_store *store, const struct lsm_bytes *key, const st
         return -1;
     int rc = lsmkv_try_put(store->db, key->data, key->size, value->data, value->size, sync, lsn);
     if (rc == LSMKV_WOULDBLOCK) {
-        Py_BEGIN_ALLOW_THREADS
-        rc = lsmkv_put(store->db, key->data, key->size, value->data, value->size, sync, lsn);
+        Py_BEGIN_ALLOW_THREADS rc = lsmkv_put(store->db, key->data, key->size, value->data, value->size, sync, lsn);
         Py_END_ALLOW_THREADS
     }
     return rc == 0 ? 0 : (lsm_fail(&store->head, rc), -1);
@@ -23,8 +22,7 @@ static int delete_key(struct lsm_store *store, const struct lsm_bytes *key, int 
         return -1;
     int rc = lsmkv_try_delete(store->db, key->data, key->size, sync, lsn);
     if (rc == LSMKV_WOULDBLOCK) {
-        Py_BEGIN_ALLOW_THREADS
-        rc = lsmkv_delete(store->db, key->data, key->size, sync, lsn);
+        Py_BEGIN_ALLOW_THREADS rc = lsmkv_delete(store->db, key->data, key->size, sync, lsn);
         Py_END_ALLOW_THREADS
     }
     return rc == 0 ? 0 : (lsm_fail(&store->head, rc), -1);
@@ -37,8 +35,7 @@ static int remove_key(struct lsm_store *store, const struct lsm_bytes *key)
         return -1;
     int rc = lsmkv_try_remove(store->db, key->data, key->size, -1, NULL);
     if (rc == LSMKV_WOULDBLOCK) {
-        Py_BEGIN_ALLOW_THREADS
-        rc = lsmkv_remove(store->db, key->data, key->size, -1, NULL);
+        Py_BEGIN_ALLOW_THREADS rc = lsmkv_remove(store->db, key->data, key->size, -1, NULL);
         Py_END_ALLOW_THREADS
     }
     if (rc < 0)
@@ -55,10 +52,9 @@ static int delete_between(struct lsm_store *store, PyObject *start, PyObject *st
     if (lsm_enter(&store->head) < 0)
         return -1;
     lsm_range_lend(&range, &lent);
-    Py_BEGIN_ALLOW_THREADS
-    rc = lsmkv_delete_range(store->db, &lent.start, lent.has_stop ? &lent.stop : NULL, sync, lsn);
-    Py_END_ALLOW_THREADS
-    return rc == 0 ? 0 : (lsm_fail(&store->head, rc), -1);
+    Py_BEGIN_ALLOW_THREADS rc =
+        lsmkv_delete_range(store->db, &lent.start, lent.has_stop ? &lent.stop : NULL, sync, lsn);
+    Py_END_ALLOW_THREADS return rc == 0 ? 0 : (lsm_fail(&store->head, rc), -1);
 }
 
 /* ---- d[...] ------------------------------------------------------------------------------ */

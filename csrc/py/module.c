@@ -38,7 +38,8 @@ static struct lsm_module *module_of_exactly(PyObject *type)
     if (!PyType_HasFeature((PyTypeObject *)type, Py_TPFLAGS_HEAPTYPE))
         return NULL;
     PyObject *module = ((PyHeapTypeObject *)type)->ht_module;
-    return module && PyModule_Check(module) && PyModule_GetDef(module) == &definition ? PyModule_GetState(module) : NULL;
+    return module && PyModule_Check(module) && PyModule_GetDef(module) == &definition ? PyModule_GetState(module)
+                                                                                      : NULL;
 }
 
 struct lsm_module *lsm_module_of(PyTypeObject *type)
@@ -90,10 +91,11 @@ static PyObject *feature(PyObject *Py_UNUSED(self), PyObject *name)
     return PyUnicode_FromString(value);
 }
 
-PyDoc_STRVAR(destroy_doc, "destroy(path, /)\n--\n\n"
-                          "Remove the store at path: its files, then the directory.\n\n"
-                          "Raises FileNotFoundError when there is none, FileExistsError when a file of somebody else lies\n"
-                          "in the directory (nothing is removed then), LockedError while it is open anywhere.");
+PyDoc_STRVAR(destroy_doc,
+             "destroy(path, /)\n--\n\n"
+             "Remove the store at path: its files, then the directory.\n\n"
+             "Raises FileNotFoundError when there is none, FileExistsError when a file of somebody else lies\n"
+             "in the directory (nothing is removed then), LockedError while it is open anywhere.");
 PyDoc_STRVAR(feature_doc, "feature(name, /)\n--\n\nWhat this build says about a feature, as text, or None.");
 
 static PyMethodDef functions[] = {
@@ -138,16 +140,16 @@ static int execute(PyObject *self)
 }
 
 /* Every object reference of the state, for the two walks below. */
-#define FOR_EACH_TYPE(DO, module)                                                                                      \
-    DO((module)->store_type);                                                                                          \
-    DO((module)->snapshot_type);                                                                                       \
-    DO((module)->batch_type);                                                                                          \
-    DO((module)->iter_type);                                                                                           \
-    DO((module)->range_type);                                                                                          \
-    DO((module)->keys_type);                                                                                           \
-    DO((module)->values_type);                                                                                         \
-    DO((module)->items_type);                                                                                          \
-    DO((module)->level_type);                                                                                          \
+#define FOR_EACH_TYPE(DO, module) \
+    DO((module)->store_type);     \
+    DO((module)->snapshot_type);  \
+    DO((module)->batch_type);     \
+    DO((module)->iter_type);      \
+    DO((module)->range_type);     \
+    DO((module)->keys_type);      \
+    DO((module)->values_type);    \
+    DO((module)->items_type);     \
+    DO((module)->level_type);     \
     DO((module)->probe_type)
 
 static int module_traverse(PyObject *self, visitproc visit, void *arg)

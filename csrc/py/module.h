@@ -21,31 +21,28 @@
 
 /* The exceptions: field, Python name, base of ours, base among the builtins, documentation. A base
  * stands before what derives from it. */
-#define LSM_ERROR_TABLE(X)                                                                         \
-    X(base, "LsmkvError", none, PyExc_Exception, "Anything lsmkv raises about a store.")           \
-    X(storage, "StorageError", base, PyExc_OSError,                                                \
-      "The file system reported an error. An OSError too: errno, strerror, filename.")             \
-    X(locked, "LockedError", storage, NULL,                                                        \
-      "Somebody else holds the store; pid is the holder's process when it is known.")              \
-    X(disk_full, "DiskFullError", storage, NULL,                                                   \
-      "No space is left. The failed write is neither visible nor stored; reading goes on.")        \
-    X(not_found, "StoreNotFoundError", storage, PyExc_FileNotFoundError, "There is no store here.") \
-    X(no_permission, "StorePermissionError", storage, PyExc_PermissionError,                       \
-      "The file system does not allow it.")                                                        \
-    X(not_a_directory, "StoreNotADirectoryError", storage, PyExc_NotADirectoryError,               \
-      "A store is a directory; this path is something else.")                                      \
-    X(taken, "StoreExistsError", storage, PyExc_FileExistsError,                                   \
-      "The directory holds something that is not a store.")                                        \
-    X(corruption, "CorruptionError", base, NULL,                                                   \
-      "Stored bytes fail verification: file and offset say where, recoverable whether other keys " \
-      "stay readable, damage (from verify) lists every place.")                                    \
-    X(format, "FormatError", base, NULL, "The files are not a store this build can read.")         \
-    X(read_only, "ReadOnlyError", base, PyExc_TypeError, "The store was opened with flag \"r\".")  \
-    X(closed, "ClosedError", base, PyExc_ValueError,                                               \
-      "The store, or the snapshot, has been closed.")                                              \
-    X(options, "OptionsError", base, PyExc_ValueError,                                             \
-      "An option is unknown, out of bounds, or in conflict with an open handle.")                  \
-    X(forked, "ForkedError", base, PyExc_RuntimeError,                                             \
+#define LSM_ERROR_TABLE(X)                                                                                             \
+    X(base, "LsmkvError", none, PyExc_Exception, "Anything lsmkv raises about a store.")                               \
+    X(storage, "StorageError", base, PyExc_OSError,                                                                    \
+      "The file system reported an error. An OSError too: errno, strerror, filename.")                                 \
+    X(locked, "LockedError", storage, NULL,                                                                            \
+      "Somebody else holds the store; pid is the holder's process when it is known.")                                  \
+    X(disk_full, "DiskFullError", storage, NULL,                                                                       \
+      "No space is left. The failed write is neither visible nor stored; reading goes on.")                            \
+    X(not_found, "StoreNotFoundError", storage, PyExc_FileNotFoundError, "There is no store here.")                    \
+    X(no_permission, "StorePermissionError", storage, PyExc_PermissionError, "The file system does not allow it.")     \
+    X(not_a_directory, "StoreNotADirectoryError", storage, PyExc_NotADirectoryError,                                   \
+      "A store is a directory; this path is something else.")                                                          \
+    X(taken, "StoreExistsError", storage, PyExc_FileExistsError, "The directory holds something that is not a store.") \
+    X(corruption, "CorruptionError", base, NULL,                                                                       \
+      "Stored bytes fail verification: file and offset say where, recoverable whether other keys "                     \
+      "stay readable, damage (from verify) lists every place.")                                                        \
+    X(format, "FormatError", base, NULL, "The files are not a store this build can read.")                             \
+    X(read_only, "ReadOnlyError", base, PyExc_TypeError, "The store was opened with flag \"r\".")                      \
+    X(closed, "ClosedError", base, PyExc_ValueError, "The store, or the snapshot, has been closed.")                   \
+    X(options, "OptionsError", base, PyExc_ValueError,                                                                 \
+      "An option is unknown, out of bounds, or in conflict with an open handle.")                                      \
+    X(forked, "ForkedError", base, PyExc_RuntimeError,                                                                 \
       "The store was opened in the parent of this process; open it again here.")
 
 struct lsm_errors {

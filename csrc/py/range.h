@@ -48,9 +48,10 @@ PyObject *lsm_source_prefix(PyObject *self, PyObject *prefix);
 PyObject *lsm_source_first(PyObject *self, PyObject *unused);
 PyObject *lsm_source_last(PyObject *self, PyObject *unused);
 
-PyDoc_STRVAR(lsm_source_reversed_doc,
-             "__reversed__($self, /)\n--\n\nAn iterator over the keys from the last to the first. Cost: one seek, then one "
-             "step a key.");
+PyDoc_STRVAR(
+    lsm_source_reversed_doc,
+    "__reversed__($self, /)\n--\n\nAn iterator over the keys from the last to the first. Cost: one seek, then one "
+    "step a key.");
 PyDoc_STRVAR(lsm_source_keys_doc,
              "keys($self, /)\n--\n\nA view of the keys in order, as a dict has: re-iterable, reversible, set-like.\n\n"
              "Each iter() of it sees the content of that moment. Cost: none until it is used.");
@@ -65,21 +66,22 @@ PyDoc_STRVAR(lsm_source_range_doc,
              "A RangeView of the keys from start to stop; None is no bound. reverse turns the order of iteration\n"
              "and nothing else. Iterating the view yields keys; .items() and .values() follow.\n\n"
              "Cost: none until it is used; then one seek, and one step a key.");
-PyDoc_STRVAR(lsm_source_prefix_doc,
-             "prefix($self, prefix, /)\n--\n\nA RangeView of the keys that begin with prefix.");
+PyDoc_STRVAR(lsm_source_prefix_doc, "prefix($self, prefix, /)\n--\n\nA RangeView of the keys that begin with prefix.");
 PyDoc_STRVAR(lsm_source_first_doc,
              "first($self, /)\n--\n\nThe (key, value) with the smallest key, or None. Cost: one seek.");
 PyDoc_STRVAR(lsm_source_last_doc,
              "last($self, /)\n--\n\nThe (key, value) with the largest key, or None. Cost: one seek.");
 
-#define LSM_RANGE_METHODS                                                                                              \
-    {"__reversed__", lsm_source_reversed, METH_NOARGS, lsm_source_reversed_doc},                                       \
-        {"keys", lsm_source_keys, METH_NOARGS, lsm_source_keys_doc},                                                   \
-        {"values", lsm_source_values, METH_NOARGS, lsm_source_values_doc},                                             \
-        {"items", lsm_source_items, METH_NOARGS, lsm_source_items_doc},                                                \
-        {"range", LSM_FAST(lsm_source_range), METH_FASTCALL | METH_KEYWORDS, lsm_source_range_doc},                    \
-        {"prefix", lsm_source_prefix, METH_O, lsm_source_prefix_doc},                                                  \
-        {"first", lsm_source_first, METH_NOARGS, lsm_source_first_doc},                                                \
-        {"last", lsm_source_last, METH_NOARGS, lsm_source_last_doc}
+#define LSM_RANGE_METHODS                                                                           \
+    {"__reversed__", lsm_source_reversed, METH_NOARGS, lsm_source_reversed_doc},                    \
+        {"keys", lsm_source_keys, METH_NOARGS, lsm_source_keys_doc},                                \
+        {"values", lsm_source_values, METH_NOARGS, lsm_source_values_doc},                          \
+        {"items", lsm_source_items, METH_NOARGS, lsm_source_items_doc},                             \
+        {"range", LSM_FAST(lsm_source_range), METH_FASTCALL | METH_KEYWORDS, lsm_source_range_doc}, \
+        {"prefix", lsm_source_prefix, METH_O, lsm_source_prefix_doc},                               \
+        {"first", lsm_source_first, METH_NOARGS, lsm_source_first_doc},                             \
+    {                                                                                               \
+        "last", lsm_source_last, METH_NOARGS, lsm_source_last_doc                                   \
+    }
 
 #endif

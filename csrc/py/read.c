@@ -24,11 +24,9 @@ static PyObject *copy_lent(struct lsmkv_read *read)
         return NULL;
     }
     char *into = PyBytes_AS_STRING(value);
-    Py_BEGIN_ALLOW_THREADS
-    memcpy(into, read->value.data, size);
+    Py_BEGIN_ALLOW_THREADS memcpy(into, read->value.data, size);
     lsmkv_read_end(read);
-    Py_END_ALLOW_THREADS
-    return value;
+    Py_END_ALLOW_THREADS return value;
 }
 
 static int read_waiting(struct lsm_source *source, const struct lsm_bytes *key, PyObject **value)
@@ -39,11 +37,8 @@ static int read_waiting(struct lsm_source *source, const struct lsm_bytes *key, 
     lsm_pin(source);
     lsmkv *db = source->store->db;
     const lsmkv_snapshot *snapshot = source->snapshot;
-    Py_BEGIN_ALLOW_THREADS
-    rc = lsmkv_get(db, snapshot, key->data, key->size, &owned, &size);
-    Py_END_ALLOW_THREADS
-    if (rc < 0)
-        lsm_fail(source, rc);
+    Py_BEGIN_ALLOW_THREADS rc = lsmkv_get(db, snapshot, key->data, key->size, &owned, &size);
+    Py_END_ALLOW_THREADS if (rc < 0) lsm_fail(source, rc);
     lsm_unpin(source);
     if (rc != 0)
         return rc < 0 ? -1 : 0;
@@ -76,11 +71,8 @@ static int has_waiting(struct lsm_source *source, const struct lsm_bytes *key)
     lsm_pin(source);
     lsmkv *db = source->store->db;
     const lsmkv_snapshot *snapshot = source->snapshot;
-    Py_BEGIN_ALLOW_THREADS
-    rc = lsmkv_exists(db, snapshot, key->data, key->size);
-    Py_END_ALLOW_THREADS
-    if (rc < 0)
-        lsm_fail(source, rc);
+    Py_BEGIN_ALLOW_THREADS rc = lsmkv_exists(db, snapshot, key->data, key->size);
+    Py_END_ALLOW_THREADS if (rc < 0) lsm_fail(source, rc);
     lsm_unpin(source);
     return rc < 0 ? -1 : rc == 0;
 }
@@ -186,7 +178,8 @@ static int group_lend(struct lsm_source *source, struct group *group, char *agai
     }
     if (lsm_enter(source) < 0)
         return -1;
-    int rc = lsmkv_read_many_begin(source->store->db, source->snapshot, keys, (size_t)group->count, lent, results, &read);
+    int rc =
+        lsmkv_read_many_begin(source->store->db, source->snapshot, keys, (size_t)group->count, lent, results, &read);
     if (rc == LSMKV_WOULDBLOCK)
         return 0;
     if (rc != 0)

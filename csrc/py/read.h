@@ -28,8 +28,10 @@ PyDoc_STRVAR(lsm_source_get_many_doc,
              "Cost: sixteen lookups are in flight together, so about a third of as many get() calls. Writes by\n"
              "others between two groups of sixteen are seen; call it on a snapshot() where that matters.");
 
-#define LSM_READ_METHODS                                                                                               \
-    {"get", LSM_FAST(lsm_source_get), METH_FASTCALL, lsm_source_get_doc},                                              \
-        {"get_many", LSM_FAST(lsm_source_get_many), METH_FASTCALL | METH_KEYWORDS, lsm_source_get_many_doc}
+#define LSM_READ_METHODS                                                                                  \
+    {"get", LSM_FAST(lsm_source_get), METH_FASTCALL, lsm_source_get_doc},                                 \
+    {                                                                                                     \
+        "get_many", LSM_FAST(lsm_source_get_many), METH_FASTCALL | METH_KEYWORDS, lsm_source_get_many_doc \
+    }
 
 #endif

@@ -114,9 +114,10 @@ static void snapshot_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(doc, "The content of a store at one moment, made by LSM.snapshot(): every read method of LSM.\n\n"
-                  "It pins what it sees, on disk too, until close() or the end of its `with` block. Iterators made from\n"
-                  "it end with it.");
+PyDoc_STRVAR(doc,
+             "The content of a store at one moment, made by LSM.snapshot(): every read method of LSM.\n\n"
+             "It pins what it sees, on disk too, until close() or the end of its `with` block. Iterators made from\n"
+             "it end with it.");
 PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nUnpin what the snapshot sees. Again is fine.");
 PyDoc_STRVAR(generic_doc, "__class_getitem__($type, item, /)\n--\n\nSnapshot[bytes, bytes], for annotations.");
 

@@ -108,7 +108,8 @@ static PyObject *view_reversed(PyObject *self, PyObject *Py_UNUSED(unused))
         struct lsm_source *source = view->source;
         if (lsm_enter(source) < 0)
             return NULL;
-        struct lsm_source *frozen = source->snapshot ? (struct lsm_source *)Py_NewRef(source) : lsm_snapshot_take(source->store);
+        struct lsm_source *frozen =
+            source->snapshot ? (struct lsm_source *)Py_NewRef(source) : lsm_snapshot_take(source->store);
         PyObject *scan = frozen ? reversed_limited(view, frozen) : NULL;
         Py_XDECREF(frozen);
         return scan;
@@ -360,19 +361,24 @@ PyDoc_STRVAR(limit_doc, "limit($self, n, /)\n--\n\nA view of the first n entries
 PyDoc_STRVAR(count_doc, "count($self, /)\n--\n\nThe number of entries. Cost: a walk over all of them, some 20 ns each; "
                         "Ctrl-C ends it.");
 PyDoc_STRVAR(first_doc, "first($self, /)\n--\n\nThe first entry in this view's order, or None. Cost: one seek.");
-PyDoc_STRVAR(last_doc, "last($self, /)\n--\n\nThe last entry in this view's order, or None. Cost: one seek; with a limit, a "
-                       "walk to it.");
+PyDoc_STRVAR(last_doc,
+             "last($self, /)\n--\n\nThe last entry in this view's order, or None. Cost: one seek; with a limit, a "
+             "walk to it.");
 PyDoc_STRVAR(reversed_doc, "__reversed__($self, /)\n--\n\nAn iterator over the same entries in the other order.");
 PyDoc_STRVAR(isdisjoint_doc, "isdisjoint($self, other, /)\n--\n\nTrue when no element of the iterable other is in this "
                              "view. Cost: one lookup each.");
 PyDoc_STRVAR(range_keys_doc, "keys($self, /)\n--\n\nA set-like view of the keys in the range.");
-PyDoc_STRVAR(range_values_doc, "values($self, /)\n--\n\nA view of the values in the range, in the order of their keys.");
+PyDoc_STRVAR(range_values_doc,
+             "values($self, /)\n--\n\nA view of the values in the range, in the order of their keys.");
 PyDoc_STRVAR(range_items_doc, "items($self, /)\n--\n\nA set-like view of the (key, value) pairs in the range.");
 
-#define VIEW_METHODS                                                                                                   \
-    LSM_REFUSE_PICKLING, {"__reversed__", view_reversed, METH_NOARGS, reversed_doc},                                   \
-        {"limit", view_limit, METH_O, limit_doc}, {"count", view_count, METH_NOARGS, count_doc},                       \
-        {"first", view_first, METH_NOARGS, first_doc}, {"last", view_last, METH_NOARGS, last_doc}
+#define VIEW_METHODS                                                                             \
+    LSM_REFUSE_PICKLING, {"__reversed__", view_reversed, METH_NOARGS, reversed_doc},             \
+        {"limit", view_limit, METH_O, limit_doc}, {"count", view_count, METH_NOARGS, count_doc}, \
+        {"first", view_first, METH_NOARGS, first_doc},                                           \
+    {                                                                                            \
+        "last", view_last, METH_NOARGS, last_doc                                                 \
+    }
 
 static PyMethodDef values_methods[] = {VIEW_METHODS, {0}};
 
@@ -400,40 +406,48 @@ static PyGetSetDef properties[] = {
     {0},
 };
 
-#define VIEW_SLOTS                                                                                                     \
-    {Py_tp_dealloc, view_dealloc}, {Py_tp_traverse, view_traverse}, {Py_tp_repr, view_repr},                           \
-        {Py_tp_iter, lsm_view_iter}, {Py_nb_bool, view_bool}, {Py_sq_length, view_len},                                \
-        {Py_sq_contains, lsm_view_contains}, {Py_tp_members, members}, {Py_tp_getset, properties}
-
-#define SET_SLOTS                                                                                                      \
-    {Py_tp_richcompare, lsm_view_compare}, {Py_tp_hash, PyObject_HashNotImplemented},                                  \
-        {Py_nb_and, lsm_view_and}, {Py_nb_or, lsm_view_or}, {Py_nb_subtract, lsm_view_subtract},                       \
-        {Py_nb_xor, lsm_view_xor}, {Py_tp_methods, set_methods}
-
-#define VIEW_SPEC(type_name, type_slots)                                                                      \
-    {                                                                                                                  \
-        .name = "lsmkv." type_name, .basicsize = sizeof(struct lsm_view),                                              \
-        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION |                         \
-                 Py_TPFLAGS_IMMUTABLETYPE,                                                                 \
-        .slots = type_slots                                                                                            \
+#define VIEW_SLOTS                                                                           \
+    {Py_tp_dealloc, view_dealloc}, {Py_tp_traverse, view_traverse}, {Py_tp_repr, view_repr}, \
+        {Py_tp_iter, lsm_view_iter}, {Py_nb_bool, view_bool}, {Py_sq_length, view_len},      \
+        {Py_sq_contains, lsm_view_contains}, {Py_tp_members, members},                       \
+    {                                                                                        \
+        Py_tp_getset, properties                                                             \
     }
 
-PyDoc_STRVAR(keys_doc, "The keys of a store, a snapshot or a range of them, in order; set-like, as a dict's keys are.\n\n"
-                       "len() of a view over a range is a TypeError: .count() walks over it.");
+#define SET_SLOTS                                                                                                \
+    {Py_tp_richcompare, lsm_view_compare}, {Py_tp_hash, PyObject_HashNotImplemented}, {Py_nb_and, lsm_view_and}, \
+        {Py_nb_or, lsm_view_or}, {Py_nb_subtract, lsm_view_subtract}, {Py_nb_xor, lsm_view_xor},                 \
+    {                                                                                                            \
+        Py_tp_methods, set_methods                                                                               \
+    }
+
+#define VIEW_SPEC(type_name, type_slots)                                                                              \
+    {.name = "lsmkv." type_name,                                                                                      \
+     .basicsize = sizeof(struct lsm_view),                                                                            \
+     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, \
+     .slots = type_slots}
+
+PyDoc_STRVAR(keys_doc,
+             "The keys of a store, a snapshot or a range of them, in order; set-like, as a dict's keys are.\n\n"
+             "len() of a view over a range is a TypeError: .count() walks over it.");
 PyDoc_STRVAR(values_doc, "The values of a store, a snapshot or a range of them, in the order of their keys.");
 PyDoc_STRVAR(items_doc, "The (key, value) pairs of a store, a snapshot or a range of them, in order; set-like.\n\n"
                         "`pair in view` is one lookup.");
-PyDoc_STRVAR(range_doc, "A range of keys: d[a:b], d.range(...), d.prefix(p). It is a description and holds no data: each\n"
-                        "iter() of it sees the content of that moment.\n\n"
-                        "Iterating yields keys; .items() and .values() follow. view[a:b] narrows by key, never by\n"
-                        "position; view[k] looks up; .limit(n) bounds; .count() counts: there is no len().");
+PyDoc_STRVAR(range_doc,
+             "A range of keys: d[a:b], d.range(...), d.prefix(p). It is a description and holds no data: each\n"
+             "iter() of it sees the content of that moment.\n\n"
+             "Iterating yields keys; .items() and .values() follow. view[a:b] narrows by key, never by\n"
+             "position; view[k] looks up; .limit(n) bounds; .count() counts: there is no len().");
 
 static PyType_Slot keys_slots[] = {{Py_tp_doc, (void *)keys_doc}, VIEW_SLOTS, SET_SLOTS, {0, NULL}};
 static PyType_Slot items_slots[] = {{Py_tp_doc, (void *)items_doc}, VIEW_SLOTS, SET_SLOTS, {0, NULL}};
 static PyType_Slot values_slots[] = {
     {Py_tp_doc, (void *)values_doc}, VIEW_SLOTS, {Py_tp_methods, values_methods}, {0, NULL}};
-static PyType_Slot range_slots[] = {{Py_tp_doc, (void *)range_doc}, VIEW_SLOTS, {Py_tp_methods, range_methods},
-                                    {Py_mp_subscript, range_subscript}, {0, NULL}};
+static PyType_Slot range_slots[] = {{Py_tp_doc, (void *)range_doc},
+                                    VIEW_SLOTS,
+                                    {Py_tp_methods, range_methods},
+                                    {Py_mp_subscript, range_subscript},
+                                    {0, NULL}};
 
 PyType_Spec lsm_keys_spec = VIEW_SPEC("KeysView", keys_slots);
 PyType_Spec lsm_values_spec = VIEW_SPEC("ValuesView", values_slots);

@@ -6,8 +6,7 @@
 #include "py/iter_type.h"
 
 struct lsm_view {
-    PyObject_HEAD
-    struct lsm_source *source; /* owned */
+    PyObject_HEAD struct lsm_source *source; /* owned */
     struct lsm_range range;    /* owns its bounds */
     Py_ssize_t limit;          /* -1: none */
     enum lsm_kind kind;

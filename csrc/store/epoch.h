@@ -26,8 +26,8 @@ enum { LK_EPOCH_SLOTS = 64 };
 
 struct lk_epoch_slot {
     _Atomic uint64_t stamp;
-    _Atomic uint64_t gets, misses, scans; /* statistics of whoever holds the slot: no sharing, no locked add */
-    uint8_t pad[32];
+    _Atomic uint64_t gets, misses; /* statistics of whoever holds the slot: no sharing, no locked add */
+    uint8_t pad[40];
 };
 
 static inline void lk_epoch_count(_Atomic uint64_t *counter)

@@ -25,7 +25,8 @@
 #include "sim/sim.h"
 
 static struct store {
-    struct sim *sim; /* owned; NULL: the real environment */
+    struct sim *sim; /* owned; NULL: a real environment */
+    struct lk_env *env; /* borrowed; the one to use then; NULL: lk_env_posix() */
     lsmkv *db;       /* owned; NULL: not open */
     struct lsmkv_options options;
     char path[256];
@@ -33,7 +34,7 @@ static struct store {
 
 static inline struct lk_env *store_env(void)
 {
-    return store.sim ? sim_env(store.sim) : lk_env_posix();
+    return store.sim ? sim_env(store.sim) : store.env ? store.env : lk_env_posix();
 }
 
 static inline struct lk_db *engine(void)

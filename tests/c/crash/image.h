@@ -22,14 +22,15 @@ static inline int session_put(const struct story *story, lsmkv *db, unsigned num
     return lsmkv_put(db, key.data, key.size, &value, sizeof value, sync, NULL);
 }
 
+/* found: before->count when nobody has looked. What was durable still is, and only that: a power cut after a kill
+ * takes what the kernel had not written. */
 static inline void session_after(const struct timeline *before, unsigned from, unsigned found, struct timeline *after)
 {
     after->count = 0;
-    after->durable = after->acknowledged = 0;
-    for (unsigned i = from; i <= found && i < before->count; i++)
+    after->durable = 0;
+    for (unsigned i = before->durable; i <= found && i < before->count; i++)
         timeline_push(after, before->states[i]);
-    if (found < before->count)
-        after->acknowledged = after->count - 1;
+    after->acknowledged = (found < before->count ? found : from) - before->durable;
 }
 
 /* What a stopped machine did after its stop is nobody's promise. */

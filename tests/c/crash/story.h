@@ -77,6 +77,7 @@ struct story {
     const char *script; /* borrowed */
     char made[256];     /* a random script */
     uint64_t seed;
+    int stays_open; /* at the end of the script the store is not closed */
     struct lsmkv_options options;
     struct model_universe universe;
     /* While it is played. */
@@ -88,6 +89,7 @@ struct story {
     struct content now;
     struct timeline timeline;
     uint64_t lsns[TIMELINE_MOST]; /* of the states; 0: not known any more */
+    struct content *contents; /* borrowed, TIMELINE_MOST of them, filled with the states; NULL: nobody asks */
     uint32_t salt;
     char wrong[400]; /* "" while all is well */
 };
@@ -175,6 +177,8 @@ static inline void story_committed(struct story *story, const struct content *af
     }
     story->now = *after;
     timeline_push(&story->timeline, content_hash(after));
+    if (story->contents)
+        story->contents[story->timeline.count - 1] = *after;
     if (stopped)
         return;
     story->timeline.acknowledged = story->timeline.count - 1;
@@ -380,7 +384,7 @@ static inline void story_play(struct story *story, uint64_t boundary)
             story_believe(story);
         }
     }
-    if (story->db && !story->wrong[0])
+    if (story->db && !story->wrong[0] && !story->stays_open)
         story_close(story);
     sim_stop_now(story->sim, SIM_POWER);
 }
