@@ -3,7 +3,9 @@
 import datetime
 import os
 import platform
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -51,9 +53,6 @@ def asked(request):
 @pytest.fixture
 def folder(asked, tmp_path_factory):
     """An empty folder that is removed afterwards: a round leaves gigabytes."""
-    import shutil
-    import tempfile
-
     if asked.folder:
         asked.folder.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix="round-", dir=asked.folder))
@@ -80,7 +79,7 @@ def pytest_terminal_summary(terminalreporter, config):
         f"{machine()}\n{asked.records:,} records, 16-byte keys, {asked.value_bytes}-byte values, seed {asked.seed}, "
         f"{asked.rounds} rounds: medians ± half the spread, nanoseconds unless a unit is named"
     )
-    said = f"{head}\n{report.text(RESULTS, stores.NOT_PEERS)}\n"
+    said = f"{head}\n{report.text(RESULTS)}\n"
     terminalreporter.section("benchmarks")
     terminalreporter.write_line(said)
     kept = ROOT / "build/benchmarks"

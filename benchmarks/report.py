@@ -48,22 +48,26 @@ def markdown(columns, rows):
     return [line(columns), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)]
 
 
-def table(rows, not_peers):
+def is_peer(column):
+    return not column.startswith("lsmkv") and column != "dict"
+
+
+def table(rows):
     """A table of the figures; where lsmkv is a column, with the best peer divided by it."""
     columns = list(dict.fromkeys(column for figures in rows.values() for column in figures))
-    compared = "lsmkv" in columns and len(set(columns) - not_peers) > 0
+    compared = "lsmkv" in columns and any(map(is_peer, columns))
     lines = []
     for row, figures in rows.items():
         cells = [row, *(cell(figures[column]) if column in figures else "-" for column in columns)]
         if compared:
-            cells += ratio({name: statistics.median(each) for name, each in figures.items()}, not_peers)
+            cells += ratio({name: statistics.median(each) for name, each in figures.items()})
         lines.append(cells)
     return markdown(["", *columns, *(["best peer / lsmkv", "best peer"] if compared else [])], lines)
 
 
-def ratio(medians, not_peers):
-    peers = {name: figure for name, figure in medians.items() if name not in not_peers}
-    if not peers or "lsmkv" not in medians:
+def ratio(medians):
+    peers = {name: figure for name, figure in medians.items() if is_peer(name)}
+    if not peers or not medians.get("lsmkv"):
         return ["-", "-"]
     best = min(peers, key=peers.get)
     return [f"{peers[best] / medians['lsmkv']:.2f}", best]
@@ -73,19 +77,19 @@ def facts(told):
     """What was told about each column: text as it is, numbers as medians."""
     names = list(dict.fromkeys(name for each in told.values() for name in each))
     lines = []
-    for column, each in told.items():
-        cells = [column]
-        for name in names:
+    for name in names:
+        cells = [name]
+        for each in told.values():
             values = each.get(name, [""])
             cells.append(values[-1] if isinstance(values[-1], str) else shown(statistics.median(values)))
         lines.append(cells)
-    return markdown(["", *names], lines)
+    return markdown(["", *told], lines)
 
 
-def text(results, not_peers):
+def text(results):
     lines = []
     for name, rows in results.figures.items():
-        lines += ["", name, "", *table(rows, not_peers)]
+        lines += ["", name, "", *table(rows)]
     if results.told:
         lines += ["", "what the stores are, and what they left", "", *facts(results.told)]
     return "\n".join(lines)

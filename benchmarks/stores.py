@@ -351,7 +351,6 @@ STORES = {
     "sqlite3": Sqlite,
     "dict": Dict,
 }
-NOT_PEERS = {"lsmkv", "dict"}
 
 
 def why_not(name):

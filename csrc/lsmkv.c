@@ -9,7 +9,6 @@
 #include "engine/engine.h"
 #include "engine/handle.h"
 #include "engine/inspect.h"
-#include "engine/leftover.h"
 #include "engine/open.h"
 #include "engine/scan.h"
 #include "engine/write.h"
@@ -75,43 +74,7 @@ void lsmkv_get_options(const lsmkv *db, struct lsmkv_options *out)
 
 int lsmkv_destroy(const char *path)
 {
-    struct lk_env *env = lk_env_posix();
-    struct lsmkv_options options;
-    struct lk_listing listing;
-    struct lk_file *lock = NULL;
-    struct lk_dir *dir;
-    uint64_t id[2];
-    int pid = 0;
-    lsmkv_options_init(&options);
-    options.flags = 0;
-    int rc = lk_engine_directory(env, path, &options, &dir, id);
-    if (rc < 0)
-        return rc;
-    if (lk_registry_open_here(env, id))
-        rc = lk_fail(LSMKV_LOCKED, "%s is open in this process: close it before it is destroyed", path);
-    if (rc == 0)
-        rc = lk_listing_read(env, dir, &listing);
-    if (rc == 0) {
-        if (!listing.current && !listing.manifests.count && !listing.logs.count && !listing.tables.count)
-            rc = lk_fail(LSMKV_ABSENT, "there is no store in %s", path);
-        else if (env->ops->lock(dir, "LOCK", &lock, &pid) < 0) {
-            rc = lk_fail(LSMKV_LOCKED, "%s is open for writing in another process (pid %d): close it there first", path, pid);
-            lk_error()->pid = pid;
-        }
-        if (rc == 0)
-            rc = lk_leftover_clear_dir(env, dir, path, &listing);
-        if (rc == 0)
-            rc = lk_io_remove(env, dir, "LOCK");
-        lk_listing_deinit(&listing);
-    }
-    if (lock)
-        (void)env->ops->close(lock);
-    env->ops->dir_close(dir);
-    if (rc == 0) {
-        int removed = env->ops->dir_remove(env, path);
-        rc = removed < 0 ? lk_fail_os(-removed, "remove the directory", path) : 0;
-    }
-    return rc;
+    return lk_destroy(lk_env_posix(), path);
 }
 
 /* ---- arguments ------------------------------------------------------------------------------ */

@@ -1,4 +1,4 @@
-"""The n-th allocation of a call fails, for every n until the call succeeds: MemoryError each time, and a sound store."""
+"""The n-th allocation of a call fails, for every n until the call succeeds: MemoryError, and the store is sound."""
 
 import gc
 import sys

@@ -257,11 +257,11 @@ int lk_background_sync_due(struct lk_db *db)
         now - db->last_sync_ns < (uint64_t)db->options.sync_interval_ms * 1000000)
         return LSMKV_NOTFOUND;
     db->last_sync_ns = now;
-    uint64_t appended = lk_commit_appended(db);
-    if (appended <= atomic_load(&db->lsn_durable) || lk_lsn_offset(appended) == LK_FILE_HEAD)
+    uint64_t pending = lk_commit_pending(db);
+    if (pending <= atomic_load(&db->lsn_durable))
         return LSMKV_NOTFOUND;
     int rc = lk_commit_settle(db);
-    return rc == 0 ? lk_commit_through(db, appended) : rc;
+    return rc == 0 ? lk_commit_through(db, pending) : rc;
 }
 
 int lk_background_inline(struct lk_db *db)

@@ -22,6 +22,16 @@ uint64_t lk_commit_appended(struct lk_db *db)
     return lsn;
 }
 
+uint64_t lk_commit_pending(struct lk_db *db)
+{
+    lk_mutex_lock(&db->write_mutex);
+    uint64_t lsn = db->lsn_appended;
+    if (lk_lsn_offset(lsn) == LK_FILE_HEAD && atomic_load(&db->version)->memtable_count == 1)
+        lsn = 0;
+    lk_mutex_unlock(&db->write_mutex);
+    return lsn;
+}
+
 int lk_commit_failed(struct lk_db *db)
 {
     int status = atomic_load_explicit(&db->failed, memory_order_acquire);

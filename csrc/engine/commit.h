@@ -26,6 +26,8 @@ LK_MUST_CHECK int lk_commit_visible(struct lk_db *db, uint64_t lsn);
 
 /* The end of the newest frame: all that was acknowledged lies before it. */
 uint64_t lk_commit_appended(struct lk_db *db);
+/* The same, or 0 when the log holds no frame that no table has. */
+uint64_t lk_commit_pending(struct lk_db *db);
 
 /* The sticky failure as this thread's error; its status. 0 when there is none. */
 LK_MUST_CHECK int lk_commit_failed(struct lk_db *db);

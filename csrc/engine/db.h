@@ -89,6 +89,7 @@ struct lk_db {
     struct lk_thread *keeper, *compactor;
     _Atomic uint32_t scans_since_seal;
     uint32_t handles;               /* open handles; registry.c's, under the registry mutex */
+    int dying;                      /* its last handle is being closed; the same */
     _Atomic uint32_t references;    /* handles not released, snapshots, scans: the struct's memory */
     struct lk_db *registry_next;
 

@@ -9,7 +9,8 @@ LK_MUST_CHECK int lk_engine_options(const struct lsmkv_options *given, struct ls
 /* Open (or make) the directory; *dir is owned by the caller. ABSENT, EXISTS, IO. */
 LK_MUST_CHECK int lk_engine_directory(struct lk_env *env, const char *path, const struct lsmkv_options *options,
                                       struct lk_dir **dir, uint64_t id[2]);
-/* Recover and run. Takes dir over, also on failure. */
+/* Recover and run. Takes dir over, also on failure. *out is set early, for the child of a fork, and is NULL again
+ * on failure. */
 LK_MUST_CHECK int lk_engine_start(struct lk_env *env, const char *path, struct lk_dir *dir, const uint64_t id[2],
                                   const struct lsmkv_options *options, struct lk_db **out);
 /* Make everything acknowledged durable. The engine goes on. */

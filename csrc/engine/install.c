@@ -59,7 +59,10 @@ static int edit_of(struct lk_db *db, const struct lk_change *change, struct lk_b
 
 int lk_install_complete(struct lk_db *db, struct lk_buf *out, int closed)
 {
+    lk_mutex_lock(&db->write_mutex); /* rotation replaces the version at any time */
     struct lk_version *version = atomic_load(&db->version);
+    lk_version_ref(version);
+    lk_mutex_unlock(&db->write_mutex);
     int rc = lk_edit_store(out, db->store, db->seed.a, db->seed.b, 0, lk_slice("bytes", 5), lk_slice("bytes", 5));
     if (rc == 0)
         rc = put_state(db, out, 0);
@@ -68,6 +71,7 @@ int lk_install_complete(struct lk_db *db, struct lk_buf *out, int closed)
             rc = lk_edit_table(out, &version->runs[i]->tables[j]->meta);
     if (rc == 0)
         rc = put_runs(out, version->runs, version->run_count);
+    lk_version_unref(version);
     if (rc == 0 && closed)
         rc = lk_edit_closed(out, db->lsn_appended);
     return rc;

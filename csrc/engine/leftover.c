@@ -90,7 +90,7 @@ static int remove_aside(void *arg, const char *name)
     return lk_file_name_get(name, &number) == LK_FILE_ASIDE ? where->env->ops->remove(where->dir, name) : 0;
 }
 
-int lk_leftover_clear_dir(struct lk_env *env, struct lk_dir *dir, const char *path, const struct lk_listing *listing)
+int lk_leftover_clear(struct lk_env *env, struct lk_dir *dir, const char *path, const struct lk_listing *listing)
 {
     struct { struct lk_env *env; struct lk_dir *dir; } where = {env, dir};
     if (listing->strangers)
@@ -110,9 +110,4 @@ int lk_leftover_clear_dir(struct lk_env *env, struct lk_dir *dir, const char *pa
     if (rc == 0)
         rc = env->ops->dir_list(dir, remove_aside, &where) < 0 ? lk_fail(LSMKV_IO, "files set aside in %s stay", path) : 0;
     return rc == 0 ? lk_io_dir_sync(env, dir) : rc;
-}
-
-int lk_leftover_clear(struct lk_db *db, const struct lk_listing *listing)
-{
-    return lk_leftover_clear_dir(db->env, db->dir, db->path, listing);
 }

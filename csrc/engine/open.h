@@ -8,4 +8,7 @@
 /* As lsmkv_open, in environment `env` (which must outlive the handle). options->threads 0 for the simulator. */
 LK_MUST_CHECK int lk_open_in(struct lk_env *env, const char *path, const struct lsmkv_options *options, lsmkv **out);
 
+/* As lsmkv_destroy, in environment `env`. */
+LK_MUST_CHECK int lk_destroy(struct lk_env *env, const char *path);
+
 #endif

@@ -190,6 +190,8 @@ static int visit(struct chain *chain, uint32_t number)
     int rc = lk_segment_load(chain->db->env, chain->db->dir, number, chain->db->store, mapped, &segment);
     if (rc == LSMKV_NOTFOUND)
         return lk_numbers_add(&chain->out->unused, number);
+    if (rc == LSMKV_WOULDBLOCK)
+        return lk_numbers_add(&chain->out->stale, number);
     if (rc < 0)
         return rc;
     if (follows(chain, segment))
@@ -199,6 +201,21 @@ static int visit(struct chain *chain, uint32_t number)
     return lk_numbers_add(&chain->out->stale, number);
 }
 
+/* The manifest says where the log begins. Unless the store was closed (an empty segment goes then) or no segment was
+ * begun since, that file exists; when it does not, the edit that let it go has been lost. */
+static int check_first(const struct lk_manifest_state *state, const struct lk_listing *listing)
+{
+    char name[24];
+    if (state->closed_lsn || state->log_first >= state->next_number)
+        return 0;
+    for (uint32_t i = 0; i < listing->logs.count; i++)
+        if (listing->logs.at[i] == state->log_first)
+            return 0;
+    lk_file_name(name, LK_FILE_LOG, state->log_first);
+    return lk_fail_corrupt(name, 0, "%s is missing although the manifest counts on it: the end of the manifest or the file "
+                                    "itself was lost; nothing was changed; restore a backup", name);
+}
+
 int lk_recover(struct lk_db *db, const struct lk_manifest_state *state, const struct lk_listing *listing,
                struct lk_recovered *out)
 {
@@ -206,17 +223,18 @@ int lk_recover(struct lk_db *db, const struct lk_manifest_state *state, const st
     memset(out, 0, sizeof *out);
     out->data_end = LK_FILE_HEAD;
     out->proven = state->durable_lsn > state->closed_lsn ? state->durable_lsn : state->closed_lsn;
-    int rc = 0;
+    int rc = check_first(state, listing);
     for (uint32_t i = 0; rc == 0 && i < listing->logs.count; i++)
         if (listing->logs.at[i] >= state->log_first)
             rc = visit(&chain, listing->logs.at[i]);
     uint64_t arrived = out->last_number ? lk_lsn(out->last_number, out->last_end) : lk_lsn(state->log_first, 0);
+    if (out->last_number == 0) /* its head is gone, or all of it */
+        lk_file_name(chain.stop_name, LK_FILE_LOG, lk_lsn_number(out->proven));
     if (rc == 0 && out->proven > arrived && lk_lsn_number(out->proven) >= state->log_first)
         rc = lk_fail_corrupt(chain.stop_name, out->last_end,
                              "the log is damaged at byte %u of %s: it was on the disk through %u:%u once; nothing was "
                              "changed; restore a backup, or move the store away and rescue what reads",
-                             out->last_end, chain.stop_name[0] ? chain.stop_name : "its first segment (missing)",
-                             lk_lsn_number(out->proven), lk_lsn_offset(out->proven));
+                             out->last_end, chain.stop_name, lk_lsn_number(out->proven), lk_lsn_offset(out->proven));
     if (rc < 0) {
         struct lsmkv_error saved = *lk_error();
         lk_recovered_deinit(out);

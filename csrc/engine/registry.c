@@ -12,14 +12,17 @@
 #include "util/alloc.h"
 
 static struct lk_mutex registry_mutex = {PTHREAD_MUTEX_INITIALIZER};
-static struct lk_db *registry; /* borrowed: engines that run */
+static struct lk_db *registry; /* borrowed: engines that run, or are being stopped */
+static struct lk_db *starting; /* borrowed: the one that is being opened */
 
 static void on_child(void)
 {
     for (struct lk_db *db = registry; db; db = db->registry_next)
         if (db->lock)
             (void)db->env->ops->close(db->lock);
-    registry = NULL;
+    if (starting && starting->lock)
+        (void)starting->env->ops->close(starting->lock);
+    registry = starting = NULL;
     lk_mutex_init(&registry_mutex);
 }
 
@@ -82,7 +85,9 @@ static int find_or_start(struct lk_env *env, const char *path, const struct lsmk
         return rc;
     struct lk_db *db = find(env, id);
     if (!db) {
-        rc = lk_engine_start(env, path, dir, id, options, out); /* takes dir over */
+        rc = lk_engine_start(env, path, dir, id, options, &starting); /* takes dir over */
+        *out = starting;
+        starting = NULL;
         if (rc == 0 && !(*out)->readonly) {
             (*out)->registry_next = registry;
             registry = *out;
@@ -90,6 +95,8 @@ static int find_or_start(struct lk_env *env, const char *path, const struct lsmk
         return rc;
     }
     env->ops->dir_close(dir);
+    if (db->dying)
+        return LSMKV_WOULDBLOCK;
     if (options->flags & LSMKV_OPEN_ANEW)
         return lk_fail(LSMKV_LOCKED, "%s is open in this process: close it before it is made anew", path);
     rc = same_options(db, options);
@@ -120,7 +127,11 @@ int lk_open_in(struct lk_env *env, const char *path, const struct lsmkv_options 
     if (!handle)
         return lk_fail(LSMKV_NOMEM, "memory ran out while %s was opened", path);
     lk_mutex_lock(&registry_mutex);
-    rc = find_or_start(env, path, &full, &handle->db);
+    while ((rc = find_or_start(env, path, &full, &handle->db)) == LSMKV_WOULDBLOCK) {
+        lk_mutex_unlock(&registry_mutex); /* its last handle is being closed: let that come to its end */
+        env->ops->sleep_ns(env, 1000000);
+        lk_mutex_lock(&registry_mutex);
+    }
     if (rc == 0) {
         handle->db->handles++;
         atomic_fetch_add(&handle->db->references, 1);
@@ -198,15 +209,18 @@ int lsmkv_close(lsmkv *handle)
             db->env->ops->sleep_ns(db->env, 100000); /* another thread is closing it */
         return 0;
     }
-    if (db->handles == 1)
+    lk_mutex_lock(&registry_mutex);
+    db->dying = db->handles == 1;
+    lk_mutex_unlock(&registry_mutex);
+    if (db->dying)
         lk_background_hurry(db);
     lk_epoch_wait(&db->epochs, lk_epoch_stamp(&db->epochs));
     while (atomic_load(&handle->calls))
         db->env->ops->sleep_ns(db->env, 50000);
     lk_mutex_lock(&registry_mutex);
     if (--db->handles == 0) {
-        forget(db);
         rc = lk_engine_stop(db);
+        forget(db);
     } else if (!handle->readonly) {
         rc = lk_engine_settle(db);
     }

@@ -34,6 +34,13 @@ static uint64_t capacity_for(const struct lk_db *db, uint64_t body_bytes, uint32
     return (need + 4095) & ~(uint64_t)4095;
 }
 
+int lk_rotate_possible(const struct lk_db *db, uint64_t body_bytes, uint32_t keys)
+{
+    uint64_t capacity = capacity_for(db, body_bytes, keys);
+    uint64_t unit = (uint64_t)1 << lk_segment_shift(capacity);
+    return capacity <= UINT32_MAX - 4096 && body_bytes + (unit - 1) * keys <= LK_FRAME_BODY_MAX;
+}
+
 static uint32_t keys_for(const struct lk_db *db, uint64_t capacity, uint32_t keys)
 {
     uint32_t average = db->record_bytes_average ? db->record_bytes_average : RECORD_GUESS;
@@ -127,7 +134,12 @@ static int start(struct lk_db *db, uint64_t body_bytes, uint32_t keys, uint32_t 
         lk_segment_free(segment);
         return rc;
     }
-    return lk_memtable_new(segment, db->seed, keys_for(db, segment->capacity, keys), &db->epochs, out);
+    /* Its head is written: should it not be used after all, the file must go, or replay would follow it. */
+    atomic_store(&segment->obsolete, 1);
+    rc = lk_memtable_new(segment, db->seed, keys_for(db, segment->capacity, keys), &db->epochs, out);
+    if (rc == 0)
+        atomic_store(&segment->obsolete, 0);
+    return rc;
 }
 
 int lk_rotate_first(struct lk_db *db, uint32_t prev, uint32_t prev_end, struct lk_memtable **out)

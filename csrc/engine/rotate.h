@@ -16,6 +16,9 @@ enum { LK_PREFAULT_AHEAD = 8 << 20 };
  * NOTFOUND: L0 is full, a flush must come first; a failure (FULL: the store is as it was). */
 LK_MUST_CHECK int lk_rotate(struct lk_db *db, uint64_t body_bytes, uint32_t keys);
 
+/* Can a frame of `body_bytes` with `keys` records be written at all? */
+int lk_rotate_possible(const struct lk_db *db, uint64_t body_bytes, uint32_t keys);
+
 /* Unlock write_mutex after a possible rotation, and then tell the background threads of it: woken earlier they
  * would only run into the mutex. */
 void lk_rotate_unlock(struct lk_db *db);

@@ -132,7 +132,7 @@ static void add_source(struct lk_scan *scan, struct lk_cursor *cursor, const str
 static int open_sources(struct lk_scan *scan)
 {
     const struct lk_version *version = scan->at.version;
-    int rc = allocate(scan);
+    int rc = allocate(scan), slot = lk_read_enter(scan->db); /* lists of range deletes are replaced at any time */
     for (uint32_t i = 0; rc == 0 && i < scan->memtable_count; i++) {
         uint64_t limit = i == 0 ? scan->at.limit : UINT64_MAX;
         struct lk_memtable *memtable = version->memtables[i];
@@ -143,6 +143,7 @@ static int open_sources(struct lk_scan *scan)
         lk_memtable_cursor_init(&scan->memtables[i], memtable, limit);
         add_source(scan, &scan->memtables[i].cursor, &scan->ranges[i]);
     }
+    lk_epoch_leave(&scan->db->epochs, slot);
     if (rc == 0 && version->view) {
         lk_view_cursor_init(&scan->view, version->view);
         add_source(scan, &scan->view.cursor, &version->view->ranges);

@@ -284,14 +284,10 @@ static int read_state(struct start *start)
 {
     struct lk_db *db = start->db;
     int rc = lk_listing_read(db->env, db->dir, &start->listing);
-    if (rc == 0 && (db->options.flags & LSMKV_OPEN_ANEW) && !db->readonly) {
-        rc = lk_leftover_clear(db, &start->listing);
-        lk_listing_deinit(&start->listing);
-        if (rc == 0)
-            rc = lk_listing_read(db->env, db->dir, &start->listing);
-    }
-    if (rc == 0)
+    int anew = (db->options.flags & LSMKV_OPEN_ANEW) && !db->readonly;
+    if (rc == 0 && !anew)
         rc = classify(start);
+    start->fresh |= anew; /* a new manifest beside the old files, which tidying up then removes */
     if (rc == 0)
         rc = start->fresh ? create(start) : lk_manifest_load(db->env, db->dir, &start->state);
     if (rc == LSMKV_NOTFOUND)
@@ -362,8 +358,9 @@ static void start_deinit(struct start *start)
     lk_listing_deinit(&start->listing);
 }
 
-/* Another process may replace files while a reader opens: then it looks again. */
-enum { READ_TRIES = 5 };
+/* Another process may replace files while a reader opens: then it looks again, and goes on looking as long as the
+ * manifest tells of new files each time. */
+enum { READ_TRIES = 5, READ_TRIES_MOST = 200 };
 
 int lk_engine_start(struct lk_env *env, const char *path, struct lk_dir *dir, const uint64_t id[2],
                     const struct lsmkv_options *options, struct lk_db **out)
@@ -374,8 +371,13 @@ int lk_engine_start(struct lk_env *env, const char *path, struct lk_dir *dir, co
         env->ops->dir_close(dir);
         return lk_fail(LSMKV_NOMEM, "memory ran out while %s was opened", path);
     }
+    *out = start.db;
     int rc = steps(&start);
-    for (int i = 1; start.db->readonly && i < READ_TRIES && (rc == LSMKV_CORRUPT || rc == LSMKV_IO); i++) {
+    uint32_t seen = 0; /* the next file's number, as the try before this one had it */
+    for (int i = 1; start.db->readonly && (rc == LSMKV_CORRUPT || rc == LSMKV_IO); i++) {
+        if (i >= READ_TRIES_MOST || (i >= READ_TRIES && start.state.next_number == seen))
+            break;
+        seen = start.state.next_number;
         start_deinit(&start);
         start = (struct start){.db = start.db};
         env->ops->sleep_ns(env, 2000000);
@@ -384,11 +386,11 @@ int lk_engine_start(struct lk_env *env, const char *path, struct lk_dir *dir, co
     struct lsmkv_error saved = *lk_error();
     start_deinit(&start);
     if (rc < 0) {
+        *out = NULL;
         lk_background_stop(start.db);
         lk_engine_free(start.db);
         lk_error_restore(&saved);
         return rc;
     }
-    *out = start.db;
     return 0;
 }

@@ -17,10 +17,8 @@ int lk_engine_settle(struct lk_db *db)
     if (db->segment_kind == LK_SEGMENT_NONE)
         return lk_background_flush(db);
     int rc = lk_commit_settle(db);
-    uint64_t appended = lk_commit_appended(db);
-    if (rc == 0 && (lk_lsn_offset(appended) > LK_FILE_HEAD || atomic_load(&db->version)->memtable_count > 1))
-        rc = lk_commit_through(db, appended);
-    return rc;
+    uint64_t pending = lk_commit_pending(db);
+    return rc == 0 && pending ? lk_commit_through(db, pending) : rc;
 }
 
 /* State that the log ends here. Give back what it does not need, and an active segment without frames. */

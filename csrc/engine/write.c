@@ -135,6 +135,10 @@ static int append(struct lk_db *db, const struct op *op, uint64_t hash, int sync
     uint8_t *body = lk_segment_body(segment);
     uint64_t from = (uint64_t)(body - segment->base), room = room_for(memtable, op);
     uint8_t *end = op->record ? lk_memtable_add(memtable, body, op->record, hash) : add_batch(memtable, op->batch, body);
+    if (!end && op->record && lk_error()->status == LSMKV_WOULDBLOCK) {
+        memtable->crowded = 1; /* nothing was added */
+        return LSMKV_WOULDBLOCK;
+    }
     if (!end)
         return take_back(db, from, from + room, lk_error()->status);
     uint32_t body_bytes = (uint32_t)(end - body);
@@ -311,6 +315,12 @@ int lk_write(struct lk_db *db, struct lk_record *record, int sync, uint64_t *lsn
 int lk_write_batch(struct lk_db *db, const struct lk_batch *batch, int sync, uint64_t *lsn)
 {
     struct op op = {.batch = batch, .keys = batch->count, .payload = batch->payload};
+    if (batch->ranges > LK_MEM_RANGES_MAX)
+        return lk_fail(LSMKV_INVALID, "the batch holds %u range deletes; at most %u are possible", batch->ranges,
+                       LK_MEM_RANGES_MAX);
+    if (!lk_rotate_possible(db, batch->bytes.len + (uint64_t)batch->count * LK_RECORD_LINK_BYTES, batch->count))
+        return lk_fail(LSMKV_INVALID, "the batch's %u records do not fit into one log segment; write it in parts",
+                       batch->count);
     return write_op(db, &op, 0, sync, lsn);
 }
 
@@ -343,6 +353,10 @@ static int remove_once(struct lk_db *db, struct lk_slice key, int wait, int sync
     else if (!lk_mutex_try(&db->write_mutex))
         return LSMKV_WOULDBLOCK;
     rc = LSMKV_WOULDBLOCK;
+    if (atomic_load(&db->failed)) {
+        lk_rotate_unlock(db);
+        return lk_commit_failed(db);
+    }
     if (calm(db, &op) && !changed_since(db, seen, key, hash)) {
         spend(db, op.payload);
         rc = append(db, &op, hash, sync);

@@ -383,7 +383,8 @@ int lk_memtable_undo(struct lk_memtable *memtable, uint64_t from, uint64_t to, i
     uint32_t keep = old ? old->count : 0;
     undo_places(memtable, from, to);
     undo_keys(memtable, from);
-    await_order(memtable);
+    if (wait)
+        await_order(memtable);
     while (keep && old->at[keep - 1].position >= from)
         keep--;
     if (old && keep < old->count) {

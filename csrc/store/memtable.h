@@ -54,6 +54,7 @@ struct lk_memtable {
     _Atomic(struct lk_mem_ranges *) ranges; /* NULL: none */
     struct lk_mutex order_mutex; /* makers of order */
     _Atomic(struct lk_order *) order;
+    _Atomic int order_final;     /* sealed, and the order covers every key */
     /* Writer's, statistics. */
     _Atomic uint64_t records, tombstones, payload;
     _Atomic int sealed;

@@ -153,8 +153,11 @@ static int update(struct lk_memtable *memtable, uint32_t patience, const uint32_
 {
     struct lk_order *old = atomic_load_explicit(&memtable->order, memory_order_relaxed);
     uint32_t from = old ? old->covered : 0, to = complete_keys(memtable);
-    if (to == from && old)
+    int sealed = atomic_load_explicit(&memtable->sealed, memory_order_acquire);
+    if (to == from && old) {
+        atomic_store_explicit(&memtable->order_final, sealed, memory_order_release);
         return 0;
+    }
     if (to - from > patience)
         return LSMKV_WOULDBLOCK;
     struct lk_chunk *fresh = to > from ? chunk_of_keys(memtable, from, to) : NULL;
@@ -170,10 +173,8 @@ static int update(struct lk_memtable *memtable, uint32_t patience, const uint32_
 int lk_order_update(struct lk_memtable *memtable, uint32_t patience, int wait)
 {
     static const uint32_t limits[LK_ORDER_CHUNKS] = {UINT32_MAX, MIDDLE_MAX, TOP_MAX};
-    struct lk_order *order = atomic_load_explicit(&memtable->order, memory_order_acquire);
-    if (order && atomic_load_explicit(&memtable->sealed, memory_order_acquire) &&
-        order->covered == atomic_load_explicit(&memtable->key_count, memory_order_acquire))
-        return 0; /* final: nothing to make, no lock */
+    if (atomic_load_explicit(&memtable->order_final, memory_order_acquire))
+        return 0; /* nothing to make, no lock */
     if (wait)
         lk_mutex_lock(&memtable->order_mutex);
     else if (!lk_mutex_try(&memtable->order_mutex))

@@ -76,7 +76,7 @@ void lk_segment_shrink(struct lk_segment *segment);
 
 /* Open an existing file for replay; it is never written. Every byte is first read with read calls, so that
  * a media error is an error (IO) and not a signal; then mapped read-only (`mapped`), or kept as a private
- * copy. 0; NOTFOUND for an all-zero or half-written head (never durably used); CORRUPT, FORMAT, IO. */
+ * copy. 0; NOTFOUND for an all-zero head (prepared, never used); WOULDBLOCK for a half-written one (never durable); CORRUPT, FORMAT, IO. */
 LK_MUST_CHECK int lk_segment_load(struct lk_env *env, struct lk_dir *dir, uint32_t number, uint64_t store, int mapped,
                                   struct lk_segment **out);
 /* Closes, unmaps, removes the file when obsolete, frees. NULL is fine. */

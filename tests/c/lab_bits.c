@@ -8,8 +8,8 @@
  *
  *   allowed     what was written; a state the store once had (a shorter log); an error that names a file, and
  *               right answers for all that gives none
- *   a violation a wrong value, a key that is missing or there against every such state, an error of another kind, a
- *               damaged table that verify passes, a crash, a hang
+ *   a violation a wrong value, a key that is missing or there against every such state, an error of another kind, one
+ *               bit that takes back what was proven durable, a damaged table that verify passes, a crash, a hang
  *
  * Cases are numbered: first every bit, every length, every sector, every wrong type of file, for each store and
  * both ways to read files; then random ones. */
@@ -38,7 +38,7 @@ struct store {
     int killed;
     struct story story;
     struct content contents[TIMELINE_MOST];
-    unsigned states;
+    unsigned states, proven; /* proven: damage to the log alone leaves this state or a newer one, or an error */
     struct kept_file files[FILES_MOST];
     unsigned file_count;
     uint64_t bytes, sectors;
@@ -113,6 +113,7 @@ static uint64_t make_files(struct store *store)
     keep_files(store, image);
     (void)sim_free(image);
     store->states = story->timeline.count;
+    store->proven = store->killed ? story->proven : store->states - 1;
     story_end(story);
     return boundaries;
 }
@@ -317,8 +318,8 @@ static const char *wrong_error(int rc, const char *when)
 {
     static char text[700];
     const struct lsmkv_error *error = lsmkv_last_error();
-    if (rc == LSMKV_CORRUPT && error->file[0])
-        return NULL;
+    if (error->file[0] && (rc == LSMKV_CORRUPT || (rc == LSMKV_IO && error->os_errno == ENOENT)))
+        return NULL; /* ENOENT: an older manifest names a file that is gone */
     snprintf(text, sizeof text, "%s answers %s for file \"%s\" (%s)", when, lsmkv_status_name(rc), error->file, error->text);
     return text;
 }
@@ -405,11 +406,14 @@ struct tally {
 };
 static struct tally tally;
 
-static int is_table(const char *name)
+static int ends_with(const char *name, const char *suffix)
 {
-    size_t length = strlen(name);
-    return length > 4 && strcmp(name + length - 4, ".tbl") == 0;
+    size_t length = strlen(name), end = strlen(suffix);
+    return length > end && strcmp(name + length - end, suffix) == 0;
 }
+
+static int is_table(const char *name) { return ends_with(name, ".tbl"); }
+static int is_log(const char *name) { return ends_with(name, ".log"); }
 
 static const char *look_and_verify(const struct scene *scene, lsmkv *db, uint64_t number, int readonly)
 {
@@ -421,6 +425,8 @@ static const char *look_and_verify(const struct scene *scene, lsmkv *db, uint64_
         wrong = describe_misfit(store, &sight);
     if (wrong)
         return wrong;
+    if (scene->is_flip && state < (int)(is_log(store->files[scene->file].name) ? store->proven : store->states - 1))
+        return "one bit takes back what was durable";
     int whole = sight.forward_to == MODEL_KEYS && sight.back_from == 0;
     tally.partly += !whole;
     tally.same += whole && state == (int)store->states - 1;

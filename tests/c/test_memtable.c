@@ -1,5 +1,6 @@
 /* The memtable: what a reader with a limit sees, whatever the writer does meanwhile. */
 #include <pthread.h>
+#include <unistd.h>
 
 #include "mem_kit.h"
 #include "random.h"
@@ -136,6 +137,40 @@ TEST(what_is_taken_back_never_was)
     CHECK_STR(mem_get(&mem, "old", always), "5");
     CHECK_STR(mem_get(&mem, "old", end), "2");
     mem_free(&mem);
+}
+
+/* Bytes that a reader may be looking at are not erased under him. */
+static struct mem waiting;
+static _Atomic int undone;
+
+static void *undo_it(void *unused)
+{
+    mem_undo(&waiting);
+    atomic_store(&undone, 1);
+    return unused;
+}
+
+TEST(taking_back_waits_for_readers)
+{
+    pthread_t thread;
+    struct lk_record record;
+    struct lk_slice key = lk_slice("new", 3);
+    mem_new(&waiting, 1 << 16, 100);
+    atomic_store(&undone, 0);
+    mem_begin(&waiting);
+    mem_put(&waiting, "new", "1");
+    int slot = lk_epoch_enter(waiting.epochs);
+    CHECK_EQ(lk_memtable_find(waiting.table, mem_hash(key), key, always, &record, NULL, NULL), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, undo_it, NULL), 0);
+    for (int i = 0; i < 20; i++) {
+        usleep(1000);
+        CHECK_EQ(atomic_load(&undone), 0);
+        CHECK_MEM(record.value.at, "1", 1);
+    }
+    lk_epoch_leave(waiting.epochs, slot);
+    pthread_join(thread, NULL);
+    CHECK_STR(mem_get(&waiting, "new", always), NULL);
+    mem_free(&waiting);
 }
 
 TEST(all_range_deletes_taken_back)
@@ -363,7 +398,7 @@ static unsigned walk(const struct lk_segment *segment, uint64_t at, uint64_t lim
     return steps;
 }
 
-TEST(s18_a_million_versions_of_one_key)
+TEST(scenario_18_a_million_versions_of_one_key)
 {
     struct mem mem;
     struct random random = {18};
@@ -399,7 +434,7 @@ TEST(s18_a_million_versions_of_one_key)
 }
 
 /* The lookup looks at no other version than those of that walk: all others can be rubbish. */
-TEST(s18_a_lookup_touches_few_versions)
+TEST(scenario_18_a_lookup_touches_few_versions)
 {
     enum { COUNT = 5000 };
     struct random random = {19};

@@ -218,6 +218,11 @@ TEST(after_one_a_thousand_two_hundred_thousand)
     CHECK_EQ(lk_order_update(mem.table, 4096, 0), 0);
     CHECK_EQ(order_of(&mem)->chunk[2]->count, 512);
     const struct lk_chunk *top = order_of(&mem)->chunk[2];
+    put_numbers(&mem, count, count + 1);
+    count += 1;
+    CHECK_EQ(lk_order_update(mem.table, 4096, 0), 0);
+    CHECK(order_of(&mem)->chunk[0] == base && order_of(&mem)->chunk[2] == NULL);
+    CHECK_EQ(order_of(&mem)->chunk[1]->count, 513);
 
     put_numbers(&mem, count, count + 1000);
     count += 1000;

@@ -71,7 +71,7 @@ TEST(scenario_05_what_is_read_again_is_verified_again)
 
 /* ---- 6 ------------------------------------------------------------------------------------------ */
 
-enum { RACE_KEYS = 4000, RACERS = 4, LOOKS = 2500 };
+enum { RACE_KEYS = 4000, RACERS = 4, LOOKS = 1500 };
 static _Atomic uint32_t race_wrong;
 
 static void *race_read(void *seed)
@@ -86,8 +86,11 @@ static void *race_read(void *seed)
         snprintf(want, sizeof want, "value of %u", n);
         int rc = lsmkv_read_begin(store.db, NULL, key, 6, &read);
         if (rc == 0) { /* lent in place, while others evict */
-            if (read.value.size != strlen(want) || memcmp(read.value.data, want, read.value.size) != 0)
-                atomic_fetch_add(&race_wrong, 1);
+            for (int looks = 0; looks < 3; looks++) {
+                if (read.value.size != strlen(want) || memcmp(read.value.data, want, read.value.size) != 0)
+                    atomic_fetch_add(&race_wrong, 1);
+                lk_thread_yield();
+            }
             lsmkv_read_end(&read);
         } else {
             void *value = NULL;
@@ -142,8 +145,9 @@ TEST(scenario_08_numbers_are_never_used_again)
         for (uint32_t i = 0; i < 200; i++)
             put(number(i), filler);
         CHECK_EQ(lsmkv_flush(store.db), 0);
-        put_numbers(0, 50, filler);
-        CHECK_EQ(lsmkv_compact(store.db, NULL, NULL, NULL, NULL), 0);
+        for (uint32_t i = 0; i < 200; i++)
+            erase(number(i));
+        CHECK_EQ(lsmkv_compact(store.db, NULL, NULL, NULL, NULL), 0); /* and so the highest numbers are gone again */
         for (const char *at = sim_trace(store.sim); (at = strstr(at, " CREATE ")) != NULL; at++) {
             uint32_t n = 0;
             char name[64] = "";
@@ -544,14 +548,15 @@ TEST(scenario_27_a_media_error_in_a_log)
 {
     store_new(LSMKV_SYNC_OS);
     store_open();
-    put_numbers(0, 200, filler);
+    put_numbers(0, 20, filler);
     store_close();
-    sim_fail(store.sim, &(struct sim_fault){.call = SIM_READ, .nth = 2, .err = EIO, .only = ".log"});
+    CHECK_EQ(store_names(".log").count, 1);
+    sim_fail(store.sim, &(struct sim_fault){.call = SIM_READ, .nth = 2, .err = EIO, .only = ".log"}); /* not its head */
     CHECK_EQ(store_try_open(), LSMKV_IO);
     CHECK_EQ(sim_fired(store.sim), 1);
     sim_fail_none(store.sim);
     store_open();
-    CHECK_EQ(expect_prefix(210), 200);
+    CHECK_EQ(expect_prefix(30), 20);
     store_free();
 }
 

@@ -90,7 +90,7 @@ struct story {
     struct timeline timeline;
     uint64_t lsns[TIMELINE_MOST]; /* of the states; 0: not known any more */
     struct content *contents; /* borrowed, TIMELINE_MOST of them, filled with the states; NULL: nobody asks */
-    uint32_t salt;
+    unsigned proven; /* the state that was durable before the newest commit: a mark in the log says so */
     char wrong[400]; /* "" while all is well */
 };
 
@@ -176,6 +176,7 @@ static inline void story_committed(struct story *story, const struct content *af
         return;
     }
     story->now = *after;
+    story->proven = story->timeline.durable;
     timeline_push(&story->timeline, content_hash(after));
     if (story->contents)
         story->contents[story->timeline.count - 1] = *after;
@@ -370,6 +371,7 @@ static inline void story_play(struct story *story, uint64_t boundary)
     story->random.state = model_mix(story->seed);
     memset(&story->now, 0, sizeof story->now);
     timeline_init(&story->timeline, 0);
+    story->proven = 0;
     story->wrong[0] = '\0';
     if (lsmkv_batch_new(&story->batch) != 0)
         abort();
