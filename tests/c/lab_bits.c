@@ -515,6 +515,7 @@ static void damage(struct scene *scene, uint64_t number, int *way)
     damage_at_random(scene, model_mix(number));
 }
 
+/* How many of them are not random. */
 static uint64_t regular_cases(void)
 {
     uint64_t count = 0;
@@ -558,14 +559,23 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* All kinds take turns, so that also a short run meets each: a permutation of the regular cases. */
+static uint64_t shuffled(uint64_t i, uint64_t regular)
+{
+    return i < regular ? (uint64_t)((unsigned __int128)i * 15485863u % regular) : i;
+}
+
 static void work(unsigned worker, unsigned workers, uint64_t cases, uint64_t deadline_ns)
 {
+    uint64_t regular = regular_cases();
+    if (regular % 15485863u == 0)
+        abort(); /* the factor is a prime: else no permutation */
     for (uint64_t i = worker; i < cases && tally.violations < VIOLATIONS_SHOWN * 100; i += workers) {
         if (deadline_ns && now_ns() > deadline_ns) {
             tally.unfinished = 1;
             return;
         }
-        play_case(i);
+        play_case(shuffled(i, regular));
     }
 }
 

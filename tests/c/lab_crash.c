@@ -130,10 +130,10 @@ static int check_first(const struct place *place)
 /* The images of one boundary: all systematic ones, or as many evenly chosen ones as are wanted, then random ones. */
 static uint64_t boundary_images(struct place *place, uint64_t wanted, uint64_t skip)
 {
-    uint64_t systematic = 1 + sim_image_systematic(place->story->sim), fresh = 0, tries = wanted;
+    uint64_t systematic = 1 + sim_image_systematic(place->story->sim), fresh = 0, tries = 2 * wanted; /* some are old */
     uint64_t most = wanted - wanted / 4, regular = systematic < most ? systematic : most;
     for (uint64_t i = skip ? regular : 0; i < tries && fresh < wanted && tally.violations < VIOLATIONS_SHOWN; i++) {
-        place->image = i < regular ? i * systematic / regular : systematic + skip + i;
+        place->image = i < regular ? i * systematic / regular : systematic + 2 * skip + i;
         fresh += (uint64_t)check_first(place);
     }
     return fresh;

@@ -45,7 +45,7 @@ TEST(clean_and_unclean)
     store_free();
 }
 
-TEST(killed_again_and_again)
+TEST(scenario_02_killed_again_and_again)
 {
     store_new(LSMKV_SYNC_OS);
     for (uint32_t life = 0; life < 12; life++) {
@@ -89,7 +89,7 @@ TEST(power_goes_right_after_open)
 }
 
 /* A synced write proves what an unclean open had recovered: it was written anew. */
-TEST(recovered_records_are_rewritten_before_a_synced_write)
+TEST(scenario_02_recovered_records_are_rewritten_before_a_synced_write)
 {
     store_new(LSMKV_SYNC_OS);
     store_open();
@@ -111,7 +111,7 @@ TEST(recovered_records_are_rewritten_before_a_synced_write)
 }
 
 /* Its sync too: lsmkv_sync and the interval's. */
-TEST(recovered_records_are_rewritten_before_a_sync)
+TEST(scenario_02_recovered_records_are_rewritten_before_a_sync)
 {
     for (int interval = 0; interval < 2; interval++) {
         store_new(interval ? LSMKV_SYNC_INTERVAL : LSMKV_SYNC_OS);
@@ -221,7 +221,7 @@ static void expect_corrupt(const char *file, uint64_t offset)
     CHECK_EQ(sim_image_hash(store.sim), hash); /* nothing was touched */
 }
 
-TEST(a_mark_proves)
+TEST(scenario_03_a_mark_proves)
 {
     uint64_t frames[512], end = 0;
     for (int how = 0; how < 4; how++) {
@@ -256,7 +256,7 @@ TEST(a_mark_proves)
     }
 }
 
-TEST(the_manifest_proves)
+TEST(scenario_03_the_manifest_proves)
 {
     uint64_t frames[512], end = 0;
     store_new(LSMKV_SYNC_OS);
