@@ -73,16 +73,24 @@ def ratio(medians):
     return [f"{peers[best] / medians['lsmkv']:.2f}", best]
 
 
-def facts(told):
-    """What was told about each column: text as it is, numbers as medians."""
-    names = list(dict.fromkeys(name for each in told.values() for name in each))
+def words(told):
+    """What was told in words, a line for each column."""
+    said = {
+        column: [each[-1] for each in facts.values() if isinstance(each[-1], str)] for column, facts in told.items()
+    }
+    return [f"- {column}: {', '.join(filter(None, parts))}" for column, parts in said.items()]
+
+
+def numbers(told):
+    """What was told in numbers, as a table."""
+    rows = {}
+    for column, facts in told.items():
+        for name, values in facts.items():
+            if not isinstance(values[-1], str):
+                rows.setdefault(name, {})[column] = values
     lines = []
-    for name in names:
-        cells = [name]
-        for each in told.values():
-            values = each.get(name, [""])
-            cells.append(values[-1] if isinstance(values[-1], str) else shown(statistics.median(values)))
-        lines.append(cells)
+    for name, figures in rows.items():
+        lines.append([name, *(shown(statistics.median(figures[column])) for column in told)])
     return markdown(["", *told], lines)
 
 
@@ -91,5 +99,5 @@ def text(results):
     for name, rows in results.figures.items():
         lines += ["", name, "", *table(rows)]
     if results.told:
-        lines += ["", "what the stores are, and what they left", "", *facts(results.told)]
+        lines += ["", "what the stores left", "", *numbers(results.told), "", *words(results.told)]
     return "\n".join(lines)

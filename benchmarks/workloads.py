@@ -163,7 +163,7 @@ def round_of(name, folder, data):
     check(store, data)
     payload = n * (len(data.keys[0]) + len(data.values[0]))
     told |= {
-        "anonymous after the load": memory,
+        "anonymous MiB after the load": memory / 2**20,
         "written by load and settling / payload": (written_bytes() - io_before) / payload,
         "directory, settled / payload": directory_bytes(folder / "one") / payload,
     }
@@ -174,8 +174,8 @@ def round_of(name, folder, data):
     yield "del", per_operation(n // 2, store.delete, data.shuffled[: n // 2])
     assert sum(1 for _ in store.items()) == n - n // 2
     store.close()
-    told["directory at the end"] = directory_bytes(folder / "one")
-    told["written in all"] = written_bytes() - io_before
+    told["directory at the end, MiB"] = directory_bytes(folder / "one") / 2**20
+    told["written in all, MiB"] = (written_bytes() - io_before) / 2**20
 
     store = kind(folder / "two")
     load = chunks(list(data.pairs(data.keys)), BATCH)

@@ -67,7 +67,7 @@ struct lk_db {
     _Atomic uint64_t lsn_durable;
     _Atomic int failed;             /* sticky status of a failed sync */
     struct lsmkv_error failure;     /* its text */
-    uint64_t last_sync_ns;          /* when the newest sync began (threads=0: asked on each write) */
+    _Atomic uint64_t last_sync_ns;          /* when the newest sync began (threads=0: asked on each write) */
     _Atomic int unsettled;          /* recovered segments not yet rewritten: before any claim of durability */
     uint64_t lsn_recovered;         /* constant: proven durable at open */
     uint64_t lsn_settled;           /* constant: durable once the recovered segments have been rewritten */

@@ -82,6 +82,8 @@ int lk_destroy(struct lk_env *env, const char *path)
     int rc = check(env, path);
     if (rc == 0)
         rc = empty(env, path);
+    if (rc == LSMKV_FULL)
+        rc = 0; /* no room for an empty store: then it goes as it is, CURRENT first */
     if (rc == 0)
         rc = remove_rest(env, path);
     if (rc == 0) {

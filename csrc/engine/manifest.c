@@ -88,6 +88,11 @@ int lk_manifest_create(struct lk_manifest *manifest, uint32_t number, uint64_t s
         struct lsmkv_error saved = *lk_error();
         if (fresh.file)
             (void)manifest->env->ops->close(fresh.file); /* nothing in it counts */
+        if (fresh.file && !manifest->failed) { /* nothing names it */
+            char name[24];
+            lk_file_name(name, LK_FILE_MANIFEST, number);
+            (void)manifest->env->ops->remove(manifest->dir, name);
+        }
         lk_error_restore(&saved);
         return rc;
     }

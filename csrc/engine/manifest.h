@@ -10,6 +10,8 @@
 #ifndef LK_ENGINE_MANIFEST_H
 #define LK_ENGINE_MANIFEST_H
 
+#include <stdatomic.h>
+
 #include "format/edit.h"
 #include "os/env.h"
 #include "util/hash.h"
@@ -22,8 +24,8 @@ struct lk_manifest {
     uint64_t first_bytes;   /* size of its complete first edit: rewritten when end outgrows it */
     uint32_t number, mode;
     uint64_t edits;         /* appended since open */
-    uint64_t bytes;         /* written since open */
-    int failed;             /* sticky status */
+    _Atomic uint64_t bytes; /* written since open; any thread may ask */
+    _Atomic int failed;     /* sticky status; any thread may ask */
 };
 
 /* What replaying a manifest yields: plain values. Owned slices; lk_manifest_state_deinit. */

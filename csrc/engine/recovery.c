@@ -127,6 +127,7 @@ static int make_memtable(struct lk_db *db, struct lk_segment *segment, uint64_t 
 struct chain {
     struct lk_db *db;
     struct lk_recovered *out;
+    const struct lk_listing *listing;
     uint32_t log_first;
     char stop_name[24];
 };
@@ -183,6 +184,26 @@ static int replay(struct chain *chain, struct lk_segment *segment)
     return keep(chain, memtable);
 }
 
+static int is_listed(const struct lk_listing *listing, uint32_t number)
+{
+    for (uint32_t i = 0; i < listing->logs.count; i++)
+        if (listing->logs.at[i] == number)
+            return 1;
+    return 0;
+}
+
+/* A segment leaves only after the edit that raises log_first is durable: one that is counted on and gone shows that
+ * such an edit has been lost. */
+static int check_prev(const struct chain *chain, const struct lk_segment *segment)
+{
+    char name[24];
+    if (segment->prev < chain->log_first || is_listed(chain->listing, segment->prev))
+        return 0;
+    lk_file_name(name, LK_FILE_LOG, segment->prev);
+    return lk_fail_corrupt(name, 0, "%s is missing although %s follows it: the end of the manifest or the file itself was "
+                                    "lost; nothing was changed; restore a backup", name, segment->name);
+}
+
 static int visit(struct chain *chain, uint32_t number)
 {
     struct lk_segment *segment = NULL;
@@ -196,9 +217,10 @@ static int visit(struct chain *chain, uint32_t number)
         return rc;
     if (follows(chain, segment))
         return replay(chain, segment);
+    rc = check_prev(chain, segment);
     search_marks(segment, LK_FILE_HEAD, &chain->out->proven);
     lk_segment_free(segment);
-    return lk_numbers_add(&chain->out->stale, number);
+    return rc < 0 ? rc : lk_numbers_add(&chain->out->stale, number);
 }
 
 /* The manifest says where the log begins. Unless the store was closed (an empty segment goes then) or no segment was
@@ -208,9 +230,8 @@ static int check_first(const struct lk_manifest_state *state, const struct lk_li
     char name[24];
     if (state->closed_lsn || state->log_first >= state->next_number)
         return 0;
-    for (uint32_t i = 0; i < listing->logs.count; i++)
-        if (listing->logs.at[i] == state->log_first)
-            return 0;
+    if (is_listed(listing, state->log_first))
+        return 0;
     lk_file_name(name, LK_FILE_LOG, state->log_first);
     return lk_fail_corrupt(name, 0, "%s is missing although the manifest counts on it: the end of the manifest or the file "
                                     "itself was lost; nothing was changed; restore a backup", name);
@@ -219,7 +240,7 @@ static int check_first(const struct lk_manifest_state *state, const struct lk_li
 int lk_recover(struct lk_db *db, const struct lk_manifest_state *state, const struct lk_listing *listing,
                struct lk_recovered *out)
 {
-    struct chain chain = {.db = db, .out = out, .log_first = state->log_first};
+    struct chain chain = {.db = db, .out = out, .listing = listing, .log_first = state->log_first};
     memset(out, 0, sizeof *out);
     out->data_end = LK_FILE_HEAD;
     out->proven = state->durable_lsn > state->closed_lsn ? state->durable_lsn : state->closed_lsn;

@@ -85,6 +85,12 @@ static int find_or_start(struct lk_env *env, const char *path, const struct lsmk
         return rc;
     struct lk_db *db = find(env, id);
     if (!db) {
+        if (options->flags & LSMKV_OPEN_READONLY) { /* shared with nobody, and it may have to look again and again */
+            lk_mutex_unlock(&registry_mutex);
+            rc = lk_engine_start(env, path, dir, id, options, out);
+            lk_mutex_lock(&registry_mutex);
+            return rc;
+        }
         rc = lk_engine_start(env, path, dir, id, options, &starting); /* takes dir over */
         *out = starting;
         starting = NULL;
@@ -210,9 +216,9 @@ int lsmkv_close(lsmkv *handle)
         return 0;
     }
     lk_mutex_lock(&registry_mutex);
-    db->dying = db->handles == 1;
+    int last = db->dying = db->handles == 1;
     lk_mutex_unlock(&registry_mutex);
-    if (db->dying)
+    if (last)
         lk_background_hurry(db);
     lk_epoch_wait(&db->epochs, lk_epoch_stamp(&db->epochs));
     while (atomic_load(&handle->calls))

@@ -34,9 +34,11 @@ static uint64_t capacity_for(const struct lk_db *db, uint64_t body_bytes, uint32
     return (need + 4095) & ~(uint64_t)4095;
 }
 
-int lk_rotate_possible(const struct lk_db *db, uint64_t body_bytes, uint32_t keys)
+int lk_rotate_possible(struct lk_db *db, uint64_t body_bytes, uint32_t keys)
 {
+    lk_mutex_lock(&db->write_mutex);
     uint64_t capacity = capacity_for(db, body_bytes, keys);
+    lk_mutex_unlock(&db->write_mutex);
     uint64_t unit = (uint64_t)1 << lk_segment_shift(capacity);
     return capacity <= UINT32_MAX - 4096 && body_bytes + (unit - 1) * keys <= LK_FRAME_BODY_MAX;
 }

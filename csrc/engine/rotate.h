@@ -17,7 +17,7 @@ enum { LK_PREFAULT_AHEAD = 8 << 20 };
 LK_MUST_CHECK int lk_rotate(struct lk_db *db, uint64_t body_bytes, uint32_t keys);
 
 /* Can a frame of `body_bytes` with `keys` records be written at all? */
-int lk_rotate_possible(const struct lk_db *db, uint64_t body_bytes, uint32_t keys);
+int lk_rotate_possible(struct lk_db *db, uint64_t body_bytes, uint32_t keys);
 
 /* Unlock write_mutex after a possible rotation, and then tell the background threads of it: woken earlier they
  * would only run into the mutex. */

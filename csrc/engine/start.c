@@ -331,6 +331,10 @@ static int steps(struct start *start)
         rc = open_runs(start);
     if (rc == 0)
         rc = lk_recover(db, &start->state, &start->listing, &start->recovered);
+    /* CURRENT may have been put in place by a process that died before the sync: no new file before its name is
+     * durable, or a power cut leaves a log without a store. */
+    if (rc == 0 && !db->readonly && !start->fresh)
+        rc = lk_io_dir_sync(db->env, db->dir);
     if (rc == 0)
         rc = first_version(start);
     if (rc < 0)

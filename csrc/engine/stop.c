@@ -66,12 +66,11 @@ int lk_engine_stop(struct lk_db *db)
     struct lk_version *version = atomic_exchange(&db->version, NULL);
     lk_version_unref(version);
     lk_manifest_close(&db->manifest);
-    if (db->lock) {
-        int closed = db->env->ops->close(db->lock);
-        if (rc == 0 && closed < 0)
-            rc = lk_fail_os(-closed, "unlock", "LOCK");
-    }
-    db->lock = NULL;
+    struct lk_file *lock = db->lock;
+    db->lock = NULL; /* before it is closed: the child of a fork must not close it again */
+    int closed = lock ? db->env->ops->close(lock) : 0;
+    if (rc == 0 && closed < 0)
+        rc = lk_fail_os(-closed, "unlock", "LOCK");
     return rc;
 }
 

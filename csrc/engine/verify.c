@@ -71,7 +71,7 @@ static int verify_log(struct verify *verify, const struct lk_segment *segment)
         else
             at += frame.total;
     }
-    if (rc == LSMKV_NOTFOUND)
+    if (rc > 0)
         rc = lk_fail_corrupt(segment->name, 0, "%s has lost its head", segment->name);
     rc = damage(verify, rc);
     lk_segment_free(copy);

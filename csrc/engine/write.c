@@ -37,7 +37,8 @@ static int fits(const struct lk_memtable *memtable, const struct op *op)
 {
     const struct lk_segment *segment = memtable->segment;
     uint64_t left = segment->capacity - atomic_load_explicit(&segment->end, memory_order_relaxed);
-    return lk_frame_bytes(room_for(memtable, op)) + MARK_BYTES <= left && !lk_memtable_full(memtable, op->keys);
+    uint64_t room = room_for(memtable, op);
+    return room <= LK_FRAME_BODY_MAX && lk_frame_bytes(room) + MARK_BYTES <= left && !lk_memtable_full(memtable, op->keys);
 }
 
 /* ---- under the mutex --------------------------------------------------------------------- */
@@ -223,7 +224,9 @@ static int pause_if_due(struct lk_db *db, const struct op *op)
 /* Make room by sealing; the mutex is released when it has to wait. 0: try again; a failure: released. */
 static int make_room(struct lk_db *db, const struct op *op, int *held)
 {
-    int rc = lk_rotate(db, room_for(db->active, op), op->keys);
+    uint64_t room = op->record ? lk_record_bytes(op->record) + LK_RECORD_LINK_BYTES
+                               : op->batch->bytes.len + (uint64_t)op->batch->count * LK_RECORD_LINK_BYTES;
+    int rc = lk_rotate(db, room, op->keys); /* which adds what the new segment's alignment takes */
     uint64_t appended = db->lsn_appended;
     if (rc == 0)
         return 0;

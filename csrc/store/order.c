@@ -151,9 +151,9 @@ static uint32_t complete_keys(const struct lk_memtable *memtable)
 
 static int update(struct lk_memtable *memtable, uint32_t patience, const uint32_t limits[LK_ORDER_CHUNKS])
 {
+    int sealed = atomic_load_explicit(&memtable->sealed, memory_order_acquire); /* before the keys are counted */
     struct lk_order *old = atomic_load_explicit(&memtable->order, memory_order_relaxed);
     uint32_t from = old ? old->covered : 0, to = complete_keys(memtable);
-    int sealed = atomic_load_explicit(&memtable->sealed, memory_order_acquire);
     if (to == from && old) {
         atomic_store_explicit(&memtable->order_final, sealed, memory_order_release);
         return 0;

@@ -173,10 +173,14 @@ static int is_torn(const uint8_t raw[LK_FILE_HEAD])
  * is on the disk before any frame that was synced, and only a sync leaves a mark. */
 static int has_marks(struct lk_segment *segment, uint64_t bytes, uint64_t identity)
 {
-    uint8_t *copy = identity && bytes <= UINT32_MAX ? lk_alloc(bytes + 1) : NULL;
+    if (!identity || bytes > UINT32_MAX)
+        return 0;
+    uint8_t *copy = lk_alloc(bytes + 1);
+    if (!copy)
+        return lk_fail(LSMKV_NOMEM, "memory ran out while %s was read", segment->name);
     struct lk_frame frame;
-    int found = 0;
-    if (copy && lk_io_read(segment->env, segment->file, segment->name, 0, copy, (size_t)bytes) == 0)
+    int found = lk_io_read(segment->env, segment->file, segment->name, 0, copy, (size_t)bytes);
+    if (found == 0)
         for (uint64_t at = LK_FILE_HEAD; !found && (at = lk_frame_resync(copy, bytes, at, identity)) < bytes; at += 8)
             found = lk_frame_get(copy, bytes, at, identity, &frame) == LK_FRAME_GOOD && frame.kind == LK_FRAME_SYNC_MARK;
     lk_free(copy);
@@ -201,8 +205,11 @@ static int read_head(struct lk_segment *segment, uint64_t bytes, uint64_t store)
     case 1:
         break;
     default:
-        if (is_torn(raw) && !has_marks(segment, bytes, lk_load64(raw + 16)))
-            return LSMKV_WOULDBLOCK; /* nothing behind it was ever durable, or a later proof says otherwise */
+        if (is_torn(raw)) {
+            int marks = has_marks(segment, bytes, lk_load64(raw + 16));
+            if (marks <= 0) /* nothing behind it was ever durable, or a later proof says otherwise */
+                return marks < 0 ? marks : LSMKV_WOULDBLOCK;
+        }
         return lk_fail_corrupt(segment->name, 0, "the head of log segment %s fails verification", segment->name);
     }
     if (head.number != segment->number || head.store != store)

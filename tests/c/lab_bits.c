@@ -181,9 +181,18 @@ static unsigned locate(const struct store *store, uint64_t *number, uint64_t (*w
     return i;
 }
 
-static uint64_t weight_bits(const struct kept_file *file) { return file->count * 8; }
-static uint64_t weight_bytes(const struct kept_file *file) { return file->count; }
-static uint64_t weight_sectors(const struct kept_file *file) { return (file->count + SECTOR - 1) / SECTOR; }
+static uint64_t weight_bits(const struct kept_file *file)
+{
+    return file->count * 8;
+}
+static uint64_t weight_bytes(const struct kept_file *file)
+{
+    return file->count;
+}
+static uint64_t weight_sectors(const struct kept_file *file)
+{
+    return (file->count + SECTOR - 1) / SECTOR;
+}
 
 static void flip(struct scene *scene, uint64_t number)
 {
@@ -245,7 +254,8 @@ static void misplace(struct scene *scene, struct random *random, unsigned i)
         scribble(scene, random, i);
         return;
     }
-    uint64_t a = random_below(random, scene->counts[i] / unit) * unit, b = random_below(random, scene->counts[j] / unit) * unit;
+    uint64_t a = random_below(random, scene->counts[i] / unit) * unit,
+             b = random_below(random, scene->counts[j] / unit) * unit;
     int swap = random_below(random, 2) != 0;
     uint8_t *kept = malloc(unit);
     memcpy(kept, scene->bytes[i] + a, unit);
@@ -295,11 +305,24 @@ static void damage_at_random(struct scene *scene, uint64_t seed)
     for (uint64_t times = random_below(&random, 8) ? 1 : 2; times > 0; times--) {
         unsigned i = (unsigned)random_below(&random, scene->store->file_count);
         switch (random_below(&random, 8)) {
-        case 0: case 1: case 2: scribble(scene, &random, i); break;
-        case 3: overwrite_stretch(scene, &random, i); break;
-        case 4: case 5: misplace(scene, &random, i); break;
-        case 6: append(scene, &random, i); break;
-        default: make_stale(scene, &random, i); break;
+        case 0:
+        case 1:
+        case 2:
+            scribble(scene, &random, i);
+            break;
+        case 3:
+            overwrite_stretch(scene, &random, i);
+            break;
+        case 4:
+        case 5:
+            misplace(scene, &random, i);
+            break;
+        case 6:
+            append(scene, &random, i);
+            break;
+        default:
+            make_stale(scene, &random, i);
+            break;
         }
     }
 }
@@ -320,7 +343,8 @@ static const char *wrong_error(int rc, const char *when)
     const struct lsmkv_error *error = lsmkv_last_error();
     if (error->file[0] && (rc == LSMKV_CORRUPT || (rc == LSMKV_IO && error->os_errno == ENOENT)))
         return NULL; /* ENOENT: an older manifest names a file that is gone */
-    snprintf(text, sizeof text, "%s answers %s for file \"%s\" (%s)", when, lsmkv_status_name(rc), error->file, error->text);
+    snprintf(text, sizeof text, "%s answers %s for file \"%s\" (%s)", when, lsmkv_status_name(rc), error->file,
+             error->text);
     return text;
 }
 
@@ -394,8 +418,8 @@ static const char *describe_misfit(const struct store *store, const struct sight
         gets += i % 3 != 2 && sight->gets[i] != UNREADABLE && sight->gets[i] != last->values[i];
         scans += i < sight->forward_to && sight->forward.values[i] != last->values[i];
     }
-    snprintf(text, sizeof text, "no state the store ever had: against the last one %u gets and %u keys of a scan differ", gets,
-             scans);
+    snprintf(text, sizeof text,
+             "no state the store ever had: against the last one %u gets and %u keys of a scan differ", gets, scans);
     return text;
 }
 
@@ -412,8 +436,14 @@ static int ends_with(const char *name, const char *suffix)
     return length > end && strcmp(name + length - end, suffix) == 0;
 }
 
-static int is_table(const char *name) { return ends_with(name, ".tbl"); }
-static int is_log(const char *name) { return ends_with(name, ".log"); }
+static int is_table(const char *name)
+{
+    return ends_with(name, ".tbl");
+}
+static int is_log(const char *name)
+{
+    return ends_with(name, ".log");
+}
 
 static const char *look_and_verify(const struct scene *scene, lsmkv *db, uint64_t number, int readonly)
 {
@@ -608,10 +638,10 @@ static int run(uint64_t others, unsigned workers, uint64_t seconds)
     while (wait(&status) > 0)
         lost += status != 0;
     double took = (double)(now_ns() - began) / 1e9;
-    printf("%d stores, %" PRIu64 " regular cases and %" PRIu64 " others: %" PRIu64 " looked the same, %" PRIu64 " older, %" PRIu64
-           " were refused, %" PRIu64 " read in part, %.1f s, %.0f cases/s by %u processes%s\n",
-           STORES, regular, others, tally.same, tally.older, tally.refused, tally.partly, took, (double)tally.cases / took, workers,
-           tally.unfinished ? ", ended by the clock" : "");
+    printf("%d stores, %" PRIu64 " regular cases and %" PRIu64 " others: %" PRIu64 " looked the same, %" PRIu64
+           " older, %" PRIu64 " were refused, %" PRIu64 " read in part, %.1f s, %.0f cases/s by %u processes%s\n",
+           STORES, regular, others, tally.same, tally.older, tally.refused, tally.partly, took,
+           (double)tally.cases / took, workers, tally.unfinished ? ", ended by the clock" : "");
     if (lost)
         printf("%d processes did not end well\n", lost);
     printf("T3: %" PRIu64 " cases, %" PRIu64 " violations\n", tally.cases, tally.violations + (uint64_t)lost);

@@ -62,8 +62,8 @@ static uint8_t *put(uint8_t *to, uint8_t flags, const char *key, const char *val
 static void show_log(void)
 {
     static uint8_t file[256];
-    struct lk_file_head head = {.identity = LOG, .store = STORE, .number = 12, .prev = 11, .prev_end = 0x1000,
-                                .capacity = 0x100000};
+    struct lk_file_head head = {
+        .identity = LOG, .store = STORE, .number = 12, .prev = 11, .prev_end = 0x1000, .capacity = 0x100000};
     uint64_t at = LK_FILE_HEAD, body = at + LK_FRAME_HEAD;
 
     lk_file_head_put(file, "lsmkvLOG", &head);
@@ -73,8 +73,12 @@ static void show_log(void)
     lk_frame_seal(file + at, LK_FRAME_RECORDS, bytes, LOG, at);
     at += lk_frame_bytes(bytes);
 
-    struct lk_record again = {.key = text("cat"), .value = text("3"), .flags = LK_PUT | LK_RECORD_LINK,
-                              .prev = first, .jump = first, .depth = 1};
+    struct lk_record again = {.key = text("cat"),
+                              .value = text("3"),
+                              .flags = LK_PUT | LK_RECORD_LINK,
+                              .prev = first,
+                              .jump = first,
+                              .depth = 1};
     bytes = (uint32_t)lk_record_bytes(&again);
     lk_record_put(file + at + LK_FRAME_HEAD, &again);
     lk_frame_seal(file + at, LK_FRAME_RECORDS, bytes, LOG, at);
@@ -96,10 +100,19 @@ static void show_manifest(void)
     static uint8_t file[512];
     struct lk_file_head head = {.identity = MANIFEST, .store = STORE, .number = 7};
     struct lk_run_meta run = {.id = 1};
-    struct lk_table_meta table = {.run = 1, .number = 14, .identity = TABLE, .bytes = 0x10ce, .records = 3,
-                                  .tombstones = 1, .payload = 11, .lsn_min = (uint64_t)12 << 32 | 64,
-                                  .lsn_max = (uint64_t)12 << 32 | 160, .hi_open = 1, .key_min = text("cat"),
-                                  .key_max = text("emu"), .range_deletes = 1};
+    struct lk_table_meta table = {.run = 1,
+                                  .number = 14,
+                                  .identity = TABLE,
+                                  .bytes = 0x10ce,
+                                  .records = 3,
+                                  .tombstones = 1,
+                                  .payload = 11,
+                                  .lsn_min = (uint64_t)12 << 32 | 64,
+                                  .lsn_max = (uint64_t)12 << 32 | 160,
+                                  .hi_open = 1,
+                                  .key_min = text("cat"),
+                                  .key_max = text("emu"),
+                                  .range_deletes = 1};
     struct lk_buf edit = {0};
 
     must(lk_edit_store(&edit, STORE, SEED.a, SEED.b, 0, text(""), text("")));
@@ -132,10 +145,21 @@ static void show_table(void)
     static const char *const keys[] = {"cat", "dog", "emu"};
     struct lk_line_item items[3];
     uint32_t item_of[LK_LINE_SLOTS], starts[3];
-    struct lk_footer f = {.identity = TABLE, .number = 14, .fence_count = 2, .line_count = 1, .check_count = 1,
-                          .records = 3, .tombstones = 1, .range_deletes = 1, .payload = 11,
-                          .hash_a = SEED.a, .hash_b = SEED.b, .key_min_bytes = 3, .key_max_bytes = 3,
-                          .lsn_min = (uint64_t)12 << 32 | 64, .lsn_max = (uint64_t)12 << 32 | 160};
+    struct lk_footer f = {.identity = TABLE,
+                          .number = 14,
+                          .fence_count = 2,
+                          .line_count = 1,
+                          .check_count = 1,
+                          .records = 3,
+                          .tombstones = 1,
+                          .range_deletes = 1,
+                          .payload = 11,
+                          .hash_a = SEED.a,
+                          .hash_b = SEED.b,
+                          .key_min_bytes = 3,
+                          .key_max_bytes = 3,
+                          .lsn_min = (uint64_t)12 << 32 | 64,
+                          .lsn_max = (uint64_t)12 << 32 | 160};
 
     lk_table_head_put(file, 14, TABLE);
     starts[0] = LK_TABLE_HEAD;
@@ -187,8 +211,8 @@ static void show_records(void)
     end[3] = put(bytes[3], LK_RANGE_DELETE | LK_RECORD_OPEN_END, "a", "");
     for (int i = 0; i < 4; i++)
         dump(titles[i], bytes[i], 0, (size_t)(end[i] - bytes[i]));
-    struct lk_record expiring = {.key = text("cat"), .value = text("1"), .flags = LK_PUT | LK_RECORD_EXPIRY,
-                                 .expiry = 1767225600000000000};
+    struct lk_record expiring = {
+        .key = text("cat"), .value = text("1"), .flags = LK_PUT | LK_RECORD_EXPIRY, .expiry = 1767225600000000000};
     dump("put cat = 1 until 2026-01-01", bytes[0], 0, (size_t)(lk_record_put(bytes[0], &expiring) - bytes[0]));
 }
 

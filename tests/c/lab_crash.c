@@ -236,7 +236,9 @@ static uint64_t crash_recovery(struct place *place)
         uint64_t systematic = 1 + sim_image_systematic(stopped);
         for (unsigned i = 0; i < SECOND_EACH; i++) {
             uint64_t dice = model_mix(seed_of(place) + place->stop * 16 + i);
-            place->second = i == 0 ? dice % systematic : i == 1 ? dice % 4 == 0 ? 0 : systematic + dice % 1000 : dice % systematic;
+            place->second = i == 0   ? dice % systematic
+                            : i == 1 ? dice % 4 == 0 ? 0 : systematic + dice % 1000
+                                     : dice % systematic;
             fresh += (uint64_t)check_second(place, &middle, stopped);
         }
         more = sim_boundaries(stopped) == place->stop;
@@ -257,7 +259,8 @@ static void crash_twice(unsigned number, uint64_t quota)
         place.boundary = random_below(&random, boundaries + 1);
         story_play(&story, place.boundary);
         uint64_t systematic = 1 + sim_image_systematic(story.sim);
-        place.image = random_below(&random, 2) ? random_below(&random, systematic) : systematic + random_below(&random, 100);
+        place.image =
+            random_below(&random, 2) ? random_below(&random, systematic) : systematic + random_below(&random, 100);
         fresh += crash_recovery(&place);
         story_end(&story);
     }
@@ -308,8 +311,8 @@ static int run(int second, uint64_t images, unsigned workers, uint64_t seconds)
     while (wait(&status) > 0)
         lost += status != 0;
     double took = (double)(now_ns() - began) / 1e9;
-    printf("%" PRIu64 " of %d stories, %" PRIu64 " boundaries, %" PRIu64 " images checked, %" PRIu64 " distinct, at most %" PRIu64
-           " of one story, %.1f s, %.0f images/s by %u processes%s\n",
+    printf("%" PRIu64 " of %d stories, %" PRIu64 " boundaries, %" PRIu64 " images checked, %" PRIu64
+           " distinct, at most %" PRIu64 " of one story, %.1f s, %.0f images/s by %u processes%s\n",
            tally.stories, STORIES, tally.boundaries, tally.images, tally.distinct, tally.most, took,
            (double)tally.images / took, workers, tally.unfinished ? ", ended by the clock" : "");
     if (lost)
@@ -324,20 +327,23 @@ static int run(int second, uint64_t images, unsigned workers, uint64_t seconds)
 static int again(int argc, char **argv)
 {
     static struct story story;
-    struct place place = {.story = &story, .number = (unsigned)atoi(argv[2]), .boundary = strtoull(argv[3], NULL, 10),
-                          .image = strtoull(argv[4], NULL, 10), .stop = UINT64_MAX};
+    struct place place = {.story = &story,
+                          .number = (unsigned)atoi(argv[2]),
+                          .boundary = strtoull(argv[3], NULL, 10),
+                          .image = strtoull(argv[4], NULL, 10),
+                          .stop = UINT64_MAX};
     story_init(&story, place.number);
     story_play(&story, place.boundary);
-    printf("%s%s\ntimeline: %u states, durable %u, acknowledged %u\n", sim_trace(story.sim), story.wrong, story.timeline.count,
-           story.timeline.durable, story.timeline.acknowledged);
+    printf("%s%s\ntimeline: %u states, durable %u, acknowledged %u\n", sim_trace(story.sim), story.wrong,
+           story.timeline.count, story.timeline.durable, story.timeline.acknowledged);
     if (argc > 6) {
         struct timeline middle;
         struct sim *stopped;
         place.stop = strtoull(argv[5], NULL, 10);
         place.second = strtoull(argv[6], NULL, 10);
         const char *wrong = play_second(&place, &middle, &stopped);
-        printf("%s%s\nmiddle: %u states, durable %u, acknowledged %u\n", sim_trace(stopped), wrong ? wrong : "", middle.count,
-               middle.durable, middle.acknowledged);
+        printf("%s%s\nmiddle: %u states, durable %u, acknowledged %u\n", sim_trace(stopped), wrong ? wrong : "",
+               middle.count, middle.durable, middle.acknowledged);
         check_second(&place, &middle, stopped);
         (void)sim_free(stopped);
     } else {

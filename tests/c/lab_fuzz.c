@@ -121,9 +121,37 @@ struct input {
     size_t len;
 };
 
-static const uint64_t edges[] = {0, 1, 2, 7, 8, 12, 13, 63, 64, 127, 128, 255, 256, 4095, 4096, 16383, 16384,
-                                 65535, 65536, 0x3fffffff, 0x40000000, 0x7fffff00, 0x7fffffff, 0x80000000,
-                                 0xfffffff0, 0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000, 0xfffffffffffffffc, ~0ull};
+static const uint64_t edges[] = {0,
+                                 1,
+                                 2,
+                                 7,
+                                 8,
+                                 12,
+                                 13,
+                                 63,
+                                 64,
+                                 127,
+                                 128,
+                                 255,
+                                 256,
+                                 4095,
+                                 4096,
+                                 16383,
+                                 16384,
+                                 65535,
+                                 65536,
+                                 0x3fffffff,
+                                 0x40000000,
+                                 0x7fffff00,
+                                 0x7fffffff,
+                                 0x80000000,
+                                 0xfffffff0,
+                                 0xffffffff,
+                                 0x100000000,
+                                 0x7fffffffffffffff,
+                                 0x8000000000000000,
+                                 0xfffffffffffffffc,
+                                 ~0ull};
 
 /* Write an edge value, a value close to what is there, or a number of bytes to the end. */
 static void edit_number(struct input *input, struct random *random)

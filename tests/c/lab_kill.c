@@ -156,10 +156,18 @@ static void upkeep(uint64_t seed)
         struct timespec pause = {0, (long)random_below(&random, 3000000)};
         nanosleep(&pause, NULL);
         switch (random_below(&random, 4)) {
-        case 0: (void)!lsmkv_flush(store); break;
-        case 1: (void)!lsmkv_compact(store, NULL, NULL, NULL, NULL); break;
-        case 2: (void)!lsmkv_sync(store); break;
-        default: scan_some(); break;
+        case 0:
+            (void)!lsmkv_flush(store);
+            break;
+        case 1:
+            (void)!lsmkv_compact(store, NULL, NULL, NULL, NULL);
+            break;
+        case 2:
+            (void)!lsmkv_sync(store);
+            break;
+        default:
+            scan_some();
+            break;
         }
     }
 }
@@ -170,7 +178,17 @@ static struct lk_env point_env = {&point_ops};
 static _Atomic int point_left;
 static unsigned point_kind;
 
-enum { POINT_SYNC, POINT_DIR_SYNC, POINT_RENAME, POINT_REMOVE, POINT_OPEN, POINT_WRITE, POINT_ALLOCATE, POINT_MAP_SYNC, POINTS };
+enum {
+    POINT_SYNC,
+    POINT_DIR_SYNC,
+    POINT_RENAME,
+    POINT_REMOVE,
+    POINT_OPEN,
+    POINT_WRITE,
+    POINT_ALLOCATE,
+    POINT_MAP_SYNC,
+    POINTS
+};
 
 static void point(unsigned kind)
 {
@@ -377,7 +395,8 @@ static int slots_match(lsmkv *db, const struct slots *slots, unsigned thread, ui
         size_t size = 0, bytes = key_of(thread, i, key);
         int rc = lsmkv_get(db, NULL, key, bytes, &value, &size);
         size_t wanted_size = slots->written[i] ? value_of(thread, i, slots->written[i], wanted) : 0;
-        int same = slots->written[i] ? rc == 0 && size == wanted_size && memcmp(value, wanted, size) == 0 : rc == LSMKV_NOTFOUND;
+        int same = slots->written[i] ? rc == 0 && size == wanted_size && memcmp(value, wanted, size) == 0
+                                     : rc == LSMKV_NOTFOUND;
         lsmkv_free(value);
         if (rc < 0)
             wrong(seed, "get: %s", lsmkv_last_error()->text);
@@ -398,7 +417,8 @@ static void check_thread(lsmkv *db, unsigned thread, uint64_t seed)
         return;
     slots_do(slots, thread); /* the one in flight */
     if (!slots_match(db, slots, thread, seed))
-        wrong(seed, "thread %u: not what %" PRIu64 " acknowledged operations lead to, nor one more", thread, slots->number - 1);
+        wrong(seed, "thread %u: not what %" PRIu64 " acknowledged operations lead to, nor one more", thread,
+              slots->number - 1);
 }
 
 static uint64_t count_by_scan(lsmkv *db, int reverse)
@@ -468,13 +488,15 @@ int main(int argc, char **argv)
     char path[256];
     if (argc == 7 + WRITERS && strcmp(argv[1], "child") == 0)
         return child(argv);
-    uint64_t kills = argc > 1 ? strtoull(argv[1], NULL, 10) : 200, seed = argc > 3 ? strtoull(argv[3], NULL, 10) : 1, done = 0;
+    uint64_t kills = argc > 1 ? strtoull(argv[1], NULL, 10) : 200, seed = argc > 3 ? strtoull(argv[3], NULL, 10) : 1,
+             done = 0;
     snprintf(path, sizeof path, "%s/lsmkv-kill-%d", argc > 2 ? argv[2] : "/dev/shm", (int)getpid());
     uint64_t began = now_ns();
     for (; done < kills && violations < VIOLATIONS_MOST; done++)
         one_kill(path, seed + done);
     printf("%" PRIu64 " acknowledged operations, %" PRIu64 " children ended before the first one, %" PRIu64
-           " had a named point, %.1f s\n", total_acknowledged, in_open, at_points, (double)(now_ns() - began) / 1e9);
+           " had a named point, %.1f s\n",
+           total_acknowledged, in_open, at_points, (double)(now_ns() - began) / 1e9);
     printf("T8: %" PRIu64 " cases, %" PRIu64 " violations\n", done, violations);
     if (violations)
         printf("the store is left in %s\n", path);

@@ -33,30 +33,18 @@ enum { NONE = LSMKV_SYNC_NONE, OS = LSMKV_SYNC_OS, INTERVAL = LSMKV_SYNC_INTERVA
 
 static const struct set fixed[] = {
     /* segment  table   page l0 runs  durability log tables threads simulated */
-    {4096, 512, 64, 1, 1, OS, M, M, 0, 1},
-    {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 1},
-    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 0, 1},
-    {4096, 4096, 512, 3, 3, NONE, A, R, 0, 1},
-    {4096, 512, 256, 1, 1, OS, R, R, 0, 1},
-    {8192, 2048, 64, 2, 1, INTERVAL, R, M, 0, 1},
-    {8192, 512, 64, 3, 4, ALWAYS, R, R, 0, 1},
-    {8192, 65536, 2048, 1, 1, NONE, A, M, 0, 1},
-    {65536, 4096, 128, 2, 2, OS, M, M, 0, 1},
-    {65536, 512, 4096, 1, 3, ALWAYS, A, R, 0, 1},
-    {16384, 1024, 64, 8, 8, INTERVAL, M, M, 0, 1},
-    {4096, 700, 65536, 1, 32, OS, M, R, 0, 1},
-    {4096, 512, 64, 1, 1, OS, M, M, 0, 0},
-    {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 0},
-    {8192, 4096, 512, 2, 3, OS, R, R, 0, 0},
-    {65536, 65536, 2048, 3, 4, INTERVAL, A, A, 0, 0},
-    {4096, 512, 64, 1, 1, OS, M, M, 2, 0},
-    {4096, 512, 64, 1, 2, INTERVAL, M, R, 2, 0},
-    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 2, 0},
-    {4096, 4096, 512, 3, 3, NONE, A, R, 2, 0},
-    {4096, 512, 64, 1, 1, OS, R, R, 2, 0},
-    {8192, 2048, 64, 2, 1, INTERVAL, R, M, 2, 0},
-    {65536, 4096, 128, 2, 2, OS, M, R, 2, 0},
-    {1 << 20, 1 << 20, 2048, 3, 4, INTERVAL, A, A, 2, 0},
+    {4096, 512, 64, 1, 1, OS, M, M, 0, 1},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 1},
+    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 0, 1},   {4096, 4096, 512, 3, 3, NONE, A, R, 0, 1},
+    {4096, 512, 256, 1, 1, OS, R, R, 0, 1},        {8192, 2048, 64, 2, 1, INTERVAL, R, M, 0, 1},
+    {8192, 512, 64, 3, 4, ALWAYS, R, R, 0, 1},     {8192, 65536, 2048, 1, 1, NONE, A, M, 0, 1},
+    {65536, 4096, 128, 2, 2, OS, M, M, 0, 1},      {65536, 512, 4096, 1, 3, ALWAYS, A, R, 0, 1},
+    {16384, 1024, 64, 8, 8, INTERVAL, M, M, 0, 1}, {4096, 700, 65536, 1, 32, OS, M, R, 0, 1},
+    {4096, 512, 64, 1, 1, OS, M, M, 0, 0},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 0},
+    {8192, 4096, 512, 2, 3, OS, R, R, 0, 0},       {65536, 65536, 2048, 3, 4, INTERVAL, A, A, 0, 0},
+    {4096, 512, 64, 1, 1, OS, M, M, 2, 0},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 2, 0},
+    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 2, 0},   {4096, 4096, 512, 3, 3, NONE, A, R, 2, 0},
+    {4096, 512, 64, 1, 1, OS, R, R, 2, 0},         {8192, 2048, 64, 2, 1, INTERVAL, R, M, 2, 0},
+    {65536, 4096, 128, 2, 2, OS, M, R, 2, 0},      {1 << 20, 1 << 20, 2048, 3, 4, INTERVAL, A, A, 2, 0},
 };
 enum { FIXED = sizeof fixed / sizeof fixed[0] };
 
@@ -112,8 +100,9 @@ static uint64_t operations, mistakes;
 __attribute__((format(printf, 2, 3))) static void wrong(struct history *h, const char *format, ...)
 {
     va_list args;
-    fprintf(stderr, "seed %" PRIu64 ", operation %" PRIu64 ", set {segment %u table %u page %u l0 %u runs %u durability %d "
-                    "log %d tables %d threads %d simulated %d}: ",
+    fprintf(stderr,
+            "seed %" PRIu64 ", operation %" PRIu64 ", set {segment %u table %u page %u l0 %u runs %u durability %d "
+            "log %d tables %d threads %d simulated %d}: ",
             h->seed, h->operation, h->set.segment, h->set.table, h->set.page, h->set.l0, h->set.runs, h->set.durability,
             h->set.log, h->set.tables, h->set.threads, h->set.simulated);
     va_start(args, format);
@@ -303,8 +292,8 @@ static void do_batch(struct history *h)
 
 /* ---- reading ------------------------------------------------------------------------------------- */
 
-static void check_value(struct history *h, const struct model *model, unsigned index, int rc, const void *value, size_t size,
-                        const char *what)
+static void check_value(struct history *h, const struct model *model, unsigned index, int rc, const void *value,
+                        size_t size, const char *what)
 {
     uint32_t salt = model->salts[index];
     expect(h, rc, salt ? 0 : LSMKV_NOTFOUND, what);
@@ -341,7 +330,8 @@ static void do_get(struct history *h)
     struct lsmkv_read read;
     int way = (int)random_below(&h->random, 4);
     if (way == 0) {
-        expect(h, lsmkv_exists(h->db, snapshot, key->bytes, key->size), model->salts[index] ? 0 : LSMKV_NOTFOUND, "exists");
+        expect(h, lsmkv_exists(h->db, snapshot, key->bytes, key->size), model->salts[index] ? 0 : LSMKV_NOTFOUND,
+               "exists");
         return;
     }
     int rc = way == 1 ? LSMKV_WOULDBLOCK : lsmkv_read_begin(h->db, snapshot, key->bytes, key->size, &read);
@@ -450,7 +440,8 @@ static void walk_start(struct history *h, struct walk *walk)
     int plain = random_below(&h->random, 8) == 0;
     walk->low = range.has_start && !plain ? start.low : 0;
     walk->high = range.has_stop && !plain ? stop.low : MODEL_KEYS;
-    if (!plain && range.has_start && range.exclude_start && model_index(&h->universe, start.bytes, start.size) < MODEL_KEYS)
+    if (!plain && range.has_start && range.exclude_start &&
+        model_index(&h->universe, start.bytes, start.size) < MODEL_KEYS)
         walk->low++;
     if (!plain && range.has_stop && range.include_stop && model_index(&h->universe, stop.bytes, stop.size) < MODEL_KEYS)
         walk->high++;
@@ -552,7 +543,8 @@ static void do_verify(struct history *h)
     expect(h, lsmkv_verify(h->db, NULL, NULL, NULL), 0, "verify");
     expect(h, lsmkv_get_stats(h->db, &stats), 0, "stats");
     if (stats.failed || stats.lsn_durable > stats.lsn_visible)
-        wrong(h, "stats: failed %d, durable %" PRIx64 ", visible %" PRIx64, stats.failed, stats.lsn_durable, stats.lsn_visible);
+        wrong(h, "stats: failed %d, durable %" PRIx64 ", visible %" PRIx64, stats.failed, stats.lsn_durable,
+              stats.lsn_visible);
 }
 
 static void do_explain(struct history *h)
@@ -561,7 +553,8 @@ static void do_explain(struct history *h)
     size_t count = 0;
     unsigned index = any_index(h);
     int found = -1;
-    expect(h, lsmkv_explain(h->db, key_at(h, index)->bytes, key_at(h, index)->size, probes, 64, &count, &found), 0, "explain");
+    expect(h, lsmkv_explain(h->db, key_at(h, index)->bytes, key_at(h, index)->size, probes, 64, &count, &found), 0,
+           "explain");
     for (size_t i = 0; i < count; i++)
         if (probes[i].verdict == 6)
             return; /* not looked at: nothing is known */
@@ -584,7 +577,8 @@ static void let_go(struct history *h, int closed)
     void *value;
     for (int i = 0; i < SNAPSHOTS; i++) {
         if (h->held[i].snapshot && closed)
-            expect(h, lsmkv_get(h->db, h->held[i].snapshot, "", 0, &value, &size), LSMKV_CLOSED, "get at a dead snapshot");
+            expect(h, lsmkv_get(h->db, h->held[i].snapshot, "", 0, &value, &size), LSMKV_CLOSED,
+                   "get at a dead snapshot");
         lsmkv_snapshot_free(h->held[i].snapshot);
         h->held[i].snapshot = NULL;
     }
@@ -660,10 +654,9 @@ static const struct {
     void (*play)(struct history *h);
     unsigned weight;
 } verbs[] = {
-    {do_put, 300},    {do_delete, 50}, {do_remove, 40}, {do_delete_range, 14}, {do_batch, 60},
-    {do_get, 250},    {do_read_many, 50}, {do_scan, 30}, {do_walk, 80}, {do_snapshot, 20},
-    {do_flush, 6},    {do_step, 12}, {do_compact, 3}, {do_sync, 8}, {do_verify, 3},
-    {do_explain, 10}, {do_life, 4},
+    {do_put, 300},      {do_delete, 50}, {do_remove, 40}, {do_delete_range, 14}, {do_batch, 60}, {do_get, 250},
+    {do_read_many, 50}, {do_scan, 30},   {do_walk, 80},   {do_snapshot, 20},     {do_flush, 6},  {do_step, 12},
+    {do_compact, 3},    {do_sync, 8},    {do_verify, 3},  {do_explain, 10},      {do_life, 4},
 };
 
 static void play_one(struct history *h, uint64_t dice)
@@ -765,7 +758,8 @@ static void play_all(uint64_t seed, int only)
 
 int main(int argc, char **argv)
 {
-    uint64_t wanted = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000, seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+    uint64_t wanted = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000,
+             seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     int only = argc > 3 ? atoi(argv[3]) : -1;
     uint64_t first = seed;
     struct timespec began, now;
@@ -773,7 +767,8 @@ int main(int argc, char **argv)
     for (; operations < wanted && mistakes < MISTAKES_MOST; seed++)
         play_all(seed, only);
     clock_gettime(CLOCK_MONOTONIC, &now);
-    printf("%" PRIu64 " histories under %d option sets each, %.1f s\n", seed - first, only < 0 ? FIXED + RANDOM_SETS : 1,
+    printf("%" PRIu64 " histories under %d option sets each, %.1f s\n", seed - first,
+           only < 0 ? FIXED + RANDOM_SETS : 1,
            (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9);
     printf("T5: %" PRIu64 " cases, %" PRIu64 " violations\n", operations, mistakes);
     return mistakes != 0;

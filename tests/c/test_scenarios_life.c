@@ -265,10 +265,10 @@ TEST(scenario_25_a_reader_beside_a_writer)
     fcntl(looks[0], F_SETFL, O_NONBLOCK);
     store.options.threads = 2;
     store_open();
-    while ((seen < 40 || n < 4000) && n < 300000) {
+    while ((seen < 40 || n < 4000) && n < 200000) {
         char bytes[16];
         put(number(n++), filler);
-        if (n % 500 == 0)
+        if (n % (n < 5000 ? 500 : 4000) == 0)
             CHECK_EQ(lsmkv_flush(store.db), 0);
         ssize_t some = n % 64 == 0 ? read(looks[0], bytes, sizeof bytes) : -1;
         if (some == 0)

@@ -52,8 +52,9 @@ static inline const char *session_writes(const struct story *story, struct sim *
     return NULL;
 }
 
-static inline const char *session_found(const struct story *story, struct sim *sim, lsmkv *db, const struct timeline *before,
-                                        unsigned from, unsigned salt, struct timeline *after)
+static inline const char *session_found(const struct story *story, struct sim *sim, lsmkv *db,
+                                        const struct timeline *before, unsigned from, unsigned salt,
+                                        struct timeline *after)
 {
     static char text[500];
     struct content content;
@@ -79,8 +80,8 @@ static inline const char *session_found(const struct story *story, struct sim *s
 }
 
 /* Open, look, write, close; the machine may stop anywhere. NULL, or what is wrong. */
-static inline const char *session(const struct story *story, struct sim *sim, const struct timeline *before, unsigned from,
-                                  unsigned salt, struct timeline *after)
+static inline const char *session(const struct story *story, struct sim *sim, const struct timeline *before,
+                                  unsigned from, unsigned salt, struct timeline *after)
 {
     static char text[400];
     lsmkv *db = NULL;
@@ -113,6 +114,8 @@ static inline const char *image_again(const struct story *story, struct sim *sim
     const char *wrong = store_content(db, &story->universe, &content, &failure);
     if (!wrong && content_hash(&content) != timeline->states[timeline->count - 1])
         wrong = "the content changed between close and open";
+    if (!wrong && timeline->states[timeline->count - 1] % 8 == 0 && lsmkv_verify(db, NULL, NULL, NULL) != 0)
+        wrong = complain(text, sizeof text, "verify of a sound store", lsmkv_last_error()->status);
     rc = lsmkv_close(db);
     lsmkv_release(db);
     if (!wrong && rc != 0)

@@ -140,8 +140,8 @@ static inline const char *get_content(lsmkv *db, const struct model_universe *un
         if (rc < 0)
             return complain(text, sizeof text, "get", rc);
         if (hash != content->values[i]) {
-            snprintf(text, sizeof text, "get and scan differ: key %u, %s by get, %s by scan", i, hash ? "there" : "absent",
-                     content->values[i] ? "there" : "absent");
+            snprintf(text, sizeof text, "get and scan differ: key %u, %s by get, %s by scan", i,
+                     hash ? "there" : "absent", content->values[i] ? "there" : "absent");
             return text;
         }
     }

@@ -89,6 +89,7 @@ struct story {
     struct content now;
     struct timeline timeline;
     uint64_t lsns[TIMELINE_MOST]; /* of the states; 0: not known any more */
+    uint64_t times[TIMELINE_MOST]; /* when they were acknowledged */
     struct content *contents; /* borrowed, TIMELINE_MOST of them, filled with the states; NULL: nobody asks */
     unsigned proven; /* the state that was durable before the newest commit: a mark in the log says so */
     char wrong[400]; /* "" while all is well */
@@ -102,8 +103,9 @@ static inline void story_random_script(struct story *story, uint64_t seed)
     struct random random = {seed};
     size_t at = 0;
     for (unsigned words = 6 + (unsigned)random_below(&random, 14); words > 0; words--)
-        at += (size_t)snprintf(story->made + at, sizeof story->made - at, "%u%c ", 1 + (unsigned)random_below(&random, 8),
-                               letters[random_below(&random, sizeof letters - 1)]);
+        at +=
+            (size_t)snprintf(story->made + at, sizeof story->made - at, "%u%c ", 1 + (unsigned)random_below(&random, 8),
+                             letters[random_below(&random, sizeof letters - 1)]);
     story->script = story->made;
 }
 
@@ -153,6 +155,23 @@ static inline void story_believe(struct story *story)
             timeline->durable = i;
 }
 
+static inline uint64_t story_now_ns(const struct story *story)
+{
+    return sim_env(story->sim)->ops->monotonic_ns(sim_env(story->sim));
+}
+
+/* With the interval level nothing that was acknowledged two intervals ago waits for its sync, once a write asked. */
+static inline void story_punctual(struct story *story)
+{
+    const struct timeline *timeline = &story->timeline;
+    unsigned oldest = timeline->durable + 1;
+    if (!story->db || sim_stopped(story->sim) || story->set->durability != LSMKV_SYNC_INTERVAL ||
+        oldest >= timeline->acknowledged || story->lsns[oldest] == 0)
+        return;
+    if (story->times[timeline->acknowledged] > story->times[oldest] + 2000000ull * story->options.sync_interval_ms)
+        snprintf(story->wrong, sizeof story->wrong, "state %u waits for its sync longer than the interval", oldest);
+}
+
 /* Something that makes all durable has ended. */
 static inline void story_settled(struct story *story, const char *what, int rc)
 {
@@ -184,6 +203,7 @@ static inline void story_committed(struct story *story, const struct content *af
         return;
     story->timeline.acknowledged = story->timeline.count - 1;
     story->lsns[story->timeline.acknowledged] = lsn;
+    story->times[story->timeline.acknowledged] = story_now_ns(story);
     if ((sync == 1 || story->set->durability == LSMKV_SYNC_ALWAYS) && story->set->durability != LSMKV_SYNC_NONE)
         story->timeline.durable = story->timeline.acknowledged;
 }
@@ -191,7 +211,9 @@ static inline void story_committed(struct story *story, const struct content *af
 static inline struct lsmkv_slice story_value(struct story *story, int large)
 {
     uint64_t dice = random_next(&story->random);
-    size_t size = large ? 4200 + (size_t)(dice % 6000) : dice % 8 == 0 ? (size_t)(dice >> 8) % 300 : (size_t)(dice >> 8) % 30;
+    size_t size = large           ? 4200 + (size_t)(dice % 6000)
+                  : dice % 8 == 0 ? (size_t)(dice >> 8) % 300
+                                  : (size_t)(dice >> 8) % 30;
     return (struct lsmkv_slice){model_text() + (dice >> 32) % (MODEL_TEXT - MODEL_VALUE_MOST), size};
 }
 
@@ -333,27 +355,72 @@ static inline void story_letter(struct story *story, char letter)
 {
     unsigned any = used_key(random_next(&story->random)), hot = used_key(random_below(&story->random, 4));
     switch (letter) {
-    case 'p': story_put(story, any, 0, -1); break;
-    case 'h': story_put(story, hot, 0, -1); break;
-    case 's': story_put(story, any, 0, 1); break;
-    case 'v': story_put(story, any, 1, -1); break;
-    case 'V': story_put(story, any, 1, 1); break;
-    case 'd': story_delete(story, any, 0); break;
-    case 'm': story_delete(story, any, 1); break;
-    case 'r': story_delete_range(story); break;
-    case 'b': story_batch(story, 1 + (unsigned)random_below(&story->random, 5), -1); break;
-    case 'a': story_batch(story, 1 + (unsigned)random_below(&story->random, 5), 1); break;
-    case 'B': story_batch(story, 150, -1); break;
-    case 'f': story_settled(story, "flush", lsmkv_flush(story->db)); break;
-    case 'c': story_settled(story, "compact", lsmkv_compact(story->db, NULL, NULL, NULL, NULL)); break;
-    case 'y': story_settled(story, "sync", lsmkv_sync(story->db)); break;
-    case 't': story_step(story); break;
-    case 'o': story_close(story); story_open(story); break;
-    case 'n': case 'N': story_snapshot(story, letter == 'n'); break;
-    case 'i': story_scan(story); break;
-    case 'w': sim_advance(story->sim, 6000000); break;
-    case 'x': case 'X': case 'z': story_fault(story, letter); break;
-    default: snprintf(story->wrong, sizeof story->wrong, "the script has a letter '%c'", letter);
+    case 'p':
+        story_put(story, any, 0, -1);
+        break;
+    case 'h':
+        story_put(story, hot, 0, -1);
+        break;
+    case 's':
+        story_put(story, any, 0, 1);
+        break;
+    case 'v':
+        story_put(story, any, 1, -1);
+        break;
+    case 'V':
+        story_put(story, any, 1, 1);
+        break;
+    case 'd':
+        story_delete(story, any, 0);
+        break;
+    case 'm':
+        story_delete(story, any, 1);
+        break;
+    case 'r':
+        story_delete_range(story);
+        break;
+    case 'b':
+        story_batch(story, 1 + (unsigned)random_below(&story->random, 5), -1);
+        break;
+    case 'a':
+        story_batch(story, 1 + (unsigned)random_below(&story->random, 5), 1);
+        break;
+    case 'B':
+        story_batch(story, 150, -1);
+        break;
+    case 'f':
+        story_settled(story, "flush", lsmkv_flush(story->db));
+        break;
+    case 'c':
+        story_settled(story, "compact", lsmkv_compact(story->db, NULL, NULL, NULL, NULL));
+        break;
+    case 'y':
+        story_settled(story, "sync", lsmkv_sync(story->db));
+        break;
+    case 't':
+        story_step(story);
+        break;
+    case 'o':
+        story_close(story);
+        story_open(story);
+        break;
+    case 'n':
+    case 'N':
+        story_snapshot(story, letter == 'n');
+        break;
+    case 'i':
+        story_scan(story);
+        break;
+    case 'w':
+        sim_advance(story->sim, 6000000);
+        break;
+    case 'x':
+    case 'X':
+    case 'z':
+        story_fault(story, letter);
+        break;
+    default:
+        snprintf(story->wrong, sizeof story->wrong, "the script has a letter '%c'", letter);
     }
 }
 
@@ -365,8 +432,11 @@ static inline int story_goes_on(const struct story *story)
 /* From the beginning to the boundary, or the end. Leaves the machine stopped and the store open. */
 static inline void story_play(struct story *story, uint64_t boundary)
 {
-    struct sim_config config = {.seed = story->seed, .file_bytes = 512 << 10, .cannot_map = story->set->cannot_map,
-                                .tear_words = story->set->tear_words, .trace = getenv("TRACE") != NULL};
+    struct sim_config config = {.seed = story->seed,
+                                .file_bytes = 512 << 10,
+                                .cannot_map = story->set->cannot_map,
+                                .tear_words = story->set->tear_words,
+                                .trace = getenv("TRACE") != NULL};
     story->sim = sim_new(&config);
     story->random.state = model_mix(story->seed);
     memset(&story->now, 0, sizeof story->now);
@@ -384,6 +454,7 @@ static inline void story_play(struct story *story, uint64_t boundary)
         for (; times > 0 && *at != ' ' && story_goes_on(story); times--) {
             story_letter(story, *at);
             story_believe(story);
+            story_punctual(story);
         }
     }
     if (story->db && !story->wrong[0] && !story->stays_open)

@@ -119,7 +119,7 @@ static unsigned drop_handles(struct sim *sim)
         struct handle *handle = sim->handles.next;
         fprintf(stderr, "sim: still held: %s\n", handle->what);
         if (handle->kind == HANDLE_AREA)
-            munmap(((struct area *)handle)->at, ((struct area *)handle)->bytes);
+            sim_area_free((struct area *)handle);
         sim_handle_drop(handle);
         count++;
     }

@@ -3,6 +3,7 @@
  * A mapping is a second address of the cache's pages, made by mremap with an old size of zero. Pages
  * wholly beyond the file's end cannot be touched through it. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -171,6 +172,31 @@ int64_t sim_map_resident(struct lk_env *env, const void *at, uint64_t bytes)
 
 /* ---- anonymous address space ---------------------------------------------------------------- */
 
+/* Small reservations come from the heap: an open of a small store asks for a dozen, an image is opened twice, and
+ * there are millions of images. */
+#define SMALL_BYTES (32u << 10)
+
+static int reserve(uint64_t bytes, void **out)
+{
+    if (bytes > SMALL_BYTES)
+        return lk_env_posix()->ops->reserve(lk_env_posix(), bytes, out);
+    *out = aligned_alloc(SIM_PAGE, round_page(bytes + (bytes == 0)));
+    if (!*out)
+        abort();
+    memset(*out, 0, round_page(bytes));
+    return 0;
+}
+
+void sim_area_free(struct area *area)
+{
+    if (area->inode)
+        munmap(area->at, round_page(area->bytes));
+    else if (area->bytes <= SMALL_BYTES)
+        free(area->at);
+    else
+        lk_env_posix()->ops->unreserve(lk_env_posix(), area->at, area->bytes);
+}
+
 int sim_reserve(struct lk_env *env, uint64_t bytes, void **out)
 {
     struct sim *sim = (struct sim *)env;
@@ -178,7 +204,7 @@ int sim_reserve(struct lk_env *env, uint64_t bytes, void **out)
 
     *out = NULL;
     if (rc == 0)
-        rc = lk_env_posix()->ops->reserve(lk_env_posix(), bytes, out);
+        rc = reserve(bytes, out);
     if (rc == 0)
         add_area(sim, NULL, "", *out, bytes);
     return (int)sim_leave(sim, rc);
@@ -193,16 +219,19 @@ void sim_unreserve(struct lk_env *env, void *at, uint64_t bytes)
         sim_violate(sim, "unreserve of %llu bytes that were not reserved so", (unsigned long long)bytes);
         return;
     }
-    lk_env_posix()->ops->unreserve(lk_env_posix(), at, bytes);
+    sim_area_free(area);
     sim_handle_drop(&area->handle);
 }
 
 int sim_discard(struct lk_env *env, void *at, uint64_t bytes)
 {
     struct sim *sim = (struct sim *)env;
+    struct area *area = find_area(sim, at);
     int rc = sim_begin(sim, SIM_DISCARD, "", bytes, 0);
 
-    if (rc == 0)
+    if (rc == 0 && area && !area->inode && area->bytes <= SMALL_BYTES)
+        memset(at, 0, bytes);
+    else if (rc == 0)
         rc = lk_env_posix()->ops->discard(lk_env_posix(), at, bytes);
     return (int)sim_leave(sim, rc);
 }
