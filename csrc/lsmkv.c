@@ -676,6 +676,14 @@ const char *lsmkv_feature(const char *name)
         return "ext4, xfs, tmpfs, overlay over one of these";
     if (strcmp(name, "read") == 0)
         return "every file system";
+#ifdef LSMKV_HAVE_LZ4
+    if (strcmp(name, "lz4") == 0)
+        return "found when this was built; tables are written raw so far";
+#endif
+#ifdef LSMKV_HAVE_ZSTD
+    if (strcmp(name, "zstd") == 0)
+        return "found when this was built; tables are written raw so far";
+#endif
     if (strcmp(name, "codecs") == 0)
         return "raw";
 #ifdef LSMKV_BUILD_STAMP

@@ -49,20 +49,20 @@ static int compact(struct lsmkv *handle, lsmkv_progress progress, void *context)
 {
     struct lsmkv_step did = {0};
     uint64_t done = 0, left = 0, total = 0;
-    int rc = lk_background_flush(handle->db);
-    while (rc == 0) {
-        rc = step(handle->db, &did, &left);
+    int rc = tell(handle, progress, context, 0, 0);
+    if (rc == 0)
+        rc = lk_background_flush(handle->db);
+    while (rc == 0 && (rc = step(handle->db, &did, &left)) == 0) {
         total = total ? total : left;
-        if (rc != 0)
-            break;
         done += did.bytes_in;
         rc = tell(handle, progress, context, done, total);
-        if (rc == LSMKV_CLOSED || rc == LSMKV_FORKED)
-            return rc; /* no longer entered */
         memset(&did, 0, sizeof did);
     }
-    lk_handle_leave(handle);
-    return rc == LSMKV_NOTFOUND ? 0 : rc;
+    if (rc == LSMKV_NOTFOUND)
+        rc = tell(handle, progress, context, done, done);
+    if (rc != LSMKV_CLOSED && rc != LSMKV_FORKED) /* those say that it is no longer entered */
+        lk_handle_leave(handle);
+    return rc;
 }
 
 int lk_compact(struct lsmkv *handle, lsmkv_progress progress, void *context)

@@ -49,10 +49,25 @@ static int log_is_used(const struct lk_version *version, uint32_t number)
     return 0;
 }
 
+/* Segments that were not reached, the newest first and one at a time: each one left names its predecessor in its
+ * head, and recovery takes a missing predecessor for damage. */
+static int set_stale_aside(struct lk_db *db, const struct lk_recovered *recovered)
+{
+    int rc = 0;
+    for (uint32_t i = recovered->stale.count; rc == 0 && i-- > 0;) {
+        put_away(db, LK_FILE_LOG, recovered->stale.at[i], 0);
+        rc = lk_io_dir_sync(db->env, db->dir);
+    }
+    return rc;
+}
+
 int lk_leftover_tidy(struct lk_db *db, const struct lk_listing *listing, const struct lk_recovered *recovered,
                      int ended_cleanly)
 {
     const struct lk_version *version = atomic_load(&db->version);
+    int rc = set_stale_aside(db, recovered);
+    if (rc < 0)
+        return rc;
     for (uint32_t i = 0; i < listing->manifests.count; i++)
         if (listing->manifests.at[i] != db->manifest.number)
             put_away(db, LK_FILE_MANIFEST, listing->manifests.at[i], ended_cleanly);
@@ -63,9 +78,7 @@ int lk_leftover_tidy(struct lk_db *db, const struct lk_listing *listing, const s
             put_away(db, LK_FILE_TABLE, listing->tables.at[i], ended_cleanly);
     for (uint32_t i = 0; i < listing->logs.count; i++) {
         uint32_t number = listing->logs.at[i];
-        if (has(&recovered->stale, number))
-            put_away(db, LK_FILE_LOG, number, 0);
-        else if (!log_is_used(version, number))
+        if (!has(&recovered->stale, number) && !log_is_used(version, number))
             put_away(db, LK_FILE_LOG, number, ended_cleanly || has(&recovered->unused, number));
     }
     return lk_io_dir_sync(db->env, db->dir);

@@ -11,6 +11,9 @@
  * side effect, whenever it would have to wait: for a lock, a file, a page that has not been
  * verified, a full memtable, a sync. The call of the same name without `try_` then does it.
  *
+ * Short.  A call without `try_` may wait, but those that make or end a snapshot or an iterator touch memory
+ * only and never wait for a file or for work that is going on.
+ *
  * Threads.  Every call may be made from any thread. A batch or an iterator serves one thread at
  * a time. Nothing has thread affinity, and no call exits, prints or calls back unless it says so.
  *
@@ -123,13 +126,13 @@ struct lsmkv_options {
     uint32_t flags;            /* enum lsmkv_open_flags */
     int durability;            /* enum lsmkv_durability */
     uint32_t sync_interval_ms; /* INTERVAL: from the first unsynced write; default 1000 */
-    int threads;               /* background threads: 2 (keeper, compactor) or 0 (all work inline) */
+    int threads;               /* background threads: 2 (keeper, compactor; 1 means the same) or 0 (all work inline) */
     uint64_t segment_bytes;    /* ceiling of a log segment; 4 KiB .. 1 GiB, default 32 MiB */
     uint64_t table_bytes;      /* target of a table file; 512 B .. 64 MiB, default 64 MiB */
     uint32_t page_bytes;       /* target of a page; 64 B .. 64 KiB, default 2 KiB */
-    uint32_t l0_segments;      /* sealed segments that trigger a flush; default 3 */
-    uint32_t run_count;        /* sorted runs that trigger a merge; default 4 */
-    uint64_t cache_bytes;      /* READ source: anonymous memory for table bytes; default 32 MiB */
+    uint32_t l0_segments;      /* sealed segments that trigger a flush; 1 .. 8, default 3 */
+    uint32_t run_count;        /* sorted runs that trigger a merge; 1 .. 32, default 4 */
+    uint64_t cache_bytes;      /* READ source: anonymous memory for table bytes; at least 64 KiB, default 32 MiB */
     int log_source;            /* enum lsmkv_source for the log; AUTO asks the file system */
     int table_source;          /* enum lsmkv_source for tables */
     uint32_t mode;             /* directory permissions at creation; default 0700 (files follow) */
@@ -270,7 +273,7 @@ typedef int (*lsmkv_progress)(void *context, uint64_t done, uint64_t total);
 
 /* Turn the memtable and all sealed segments into a table run. Returns once that is durable. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_flush(lsmkv *db);
-/* Flush, then merge every run that touches the range into the bottom. NULL, NULL: everything. */
+/* Flush, then merge runs until one is left. Runs are merged whole, so at least the range is settled. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_compact(lsmkv *db, const struct lsmkv_slice *start,
                                              const struct lsmkv_slice *stop, lsmkv_progress progress, void *context);
 
