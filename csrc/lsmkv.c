@@ -11,6 +11,7 @@
 #include "engine/inspect.h"
 #include "engine/open.h"
 #include "engine/scan.h"
+#include "engine/wake.h"
 #include "engine/write.h"
 #include "util/alloc.h"
 #include "util/checksum.h"
@@ -508,7 +509,7 @@ int lsmkv_iter_new(lsmkv *db, const lsmkv_snapshot *snapshot, const struct lsmkv
         atomic_fetch_add(&db->db->counters.live_iterators, 1);
         atomic_fetch_add_explicit(&db->db->counters.scans, 1, memory_order_relaxed);
         if (atomic_fetch_add_explicit(&db->db->scans_since_seal, 1, memory_order_relaxed) == 0)
-            lk_background_nudge(db->db);
+            lk_wake_try(db->db);
         *out = iter;
     } else {
         lk_free(iter);

@@ -8,6 +8,7 @@
 #include "engine/compaction.h"
 #include "engine/events.h"
 #include "engine/rotate.h"
+#include "engine/wake.h"
 #include "store/view.h"
 
 enum { PAUSE_NS = 100000, PAUSE_MAX_NS = 900000, RETRY_NS = 1000000000 };
@@ -167,7 +168,7 @@ int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
     lk_mutex_unlock(&db->work_mutex);
     set_pace(db);
     if (rc == 0)
-        lk_background_wake(db);
+        lk_wake(db);
     lk_epoch_reclaim(&db->epochs);
     return rc;
 }
@@ -188,6 +189,16 @@ int lk_background_flush_locked(struct lk_db *db)
         atomic_store(&db->unsettled, 0);
         lk_mutex_unlock(&db->sync_mutex);
     }
+    return rc;
+}
+
+int lk_background_settle(struct lk_db *db)
+{
+    if (!db->unsettled)
+        return 0;
+    lk_mutex_lock(&db->work_mutex);
+    int rc = db->unsettled ? lk_background_flush_locked(db) : 0;
+    lk_mutex_unlock(&db->work_mutex);
     return rc;
 }
 
@@ -227,7 +238,7 @@ int lk_background_flush(struct lk_db *db)
     if (rc == 0)
         rc = flush_sealed(db);
     set_pace(db);
-    lk_background_wake(db);
+    lk_wake(db);
     lk_epoch_reclaim(&db->epochs);
     return rc;
 }
@@ -260,7 +271,7 @@ int lk_background_sync_due(struct lk_db *db)
     uint64_t pending = lk_commit_pending(db);
     if (pending <= atomic_load(&db->lsn_durable))
         return LSMKV_NOTFOUND;
-    int rc = lk_commit_settle(db);
+    int rc = lk_background_settle(db);
     return rc == 0 ? lk_commit_through(db, pending) : rc;
 }
 
@@ -282,31 +293,6 @@ int lk_background_inline(struct lk_db *db)
 
 /* ---- threads ------------------------------------------------------------------------------------ */
 
-void lk_background_wake(struct lk_db *db)
-{
-    lk_mutex_lock(&db->state_mutex);
-    db->work_generation++;
-    lk_mutex_unlock(&db->state_mutex);
-    lk_cond_wake_all(&db->state_changed);
-}
-
-void lk_background_nudge(struct lk_db *db)
-{
-    if (!lk_mutex_try(&db->state_mutex))
-        return; /* whoever has it wakes them, or they look again within a second */
-    db->work_generation++;
-    lk_cond_wake_all(&db->state_changed);
-    lk_mutex_unlock(&db->state_mutex);
-}
-
-void lk_background_wait(struct lk_db *db, uint64_t ns)
-{
-    lk_mutex_lock(&db->state_mutex);
-    if (!atomic_load(&db->closing))
-        (void)lk_cond_wait_ns(&db->state_changed, &db->state_mutex, ns);
-    lk_mutex_unlock(&db->state_mutex);
-}
-
 static void compactor_run(void *arg)
 {
     struct lk_db *db = arg;
@@ -317,7 +303,7 @@ static void compactor_run(void *arg)
             lk_event(db, "failure", "%.200s", lk_error()->text);
         complained = rc < 0;
         if (rc != 0)
-            lk_background_wait(db, RETRY_NS);
+            lk_wake_wait(db, RETRY_NS);
     }
 }
 
@@ -331,17 +317,9 @@ int lk_background_start(struct lk_db *db)
     return rc < 0 ? lk_fail_os(-rc, "start a thread for", "") : 0;
 }
 
-void lk_background_hurry(struct lk_db *db)
-{
-    lk_mutex_lock(&db->state_mutex);
-    atomic_store(&db->closing, 1);
-    lk_cond_wake_all(&db->state_changed);
-    lk_mutex_unlock(&db->state_mutex);
-}
-
 void lk_background_stop(struct lk_db *db)
 {
-    lk_background_hurry(db);
+    lk_wake_hurry(db);
     if (db->compactor)
         db->env->ops->thread_join(db->compactor);
     if (db->keeper)

@@ -11,15 +11,6 @@ LK_MUST_CHECK int lk_background_start(struct lk_db *db);
 /* Stop them; returns within about 100 ms. */
 void lk_background_stop(struct lk_db *db);
 
-/* The last handle is about to close: jobs under way give up within 100 ms. */
-void lk_background_hurry(struct lk_db *db);
-
-/* Something changed: let whoever waits look. Any thread, any lock but state_mutex. */
-void lk_background_wake(struct lk_db *db);
-
-/* The same for a caller that may hold the interpreter lock: only if it need not wait. */
-void lk_background_nudge(struct lk_db *db);
-
 /* Run one ready job. 0, NOTFOUND: none, or a failure. No lock held. */
 LK_MUST_CHECK int lk_background_step(struct lk_db *db, struct lsmkv_step *did);
 /* What lk_background_step would run. */
@@ -27,6 +18,8 @@ struct lk_job lk_background_next(struct lk_db *db);
 
 /* Seal the active segment if it holds anything and flush all of L0. No lock held. */
 LK_MUST_CHECK int lk_background_flush(struct lk_db *db);
+/* Make sure that recovered segments have been rewritten before anything is called durable. No lock held. */
+LK_MUST_CHECK int lk_background_settle(struct lk_db *db);
 /* Flush the sealed segments. work_mutex held. */
 LK_MUST_CHECK int lk_background_flush_locked(struct lk_db *db);
 /* L0 is full: return when a flush made room. No lock held. */
@@ -41,8 +34,6 @@ LK_MUST_CHECK int lk_background_seal(struct lk_db *db);
 
 /* The keeper's loop; keeper.c. */
 void lk_keeper_run(void *db);
-/* Wait until something changes, at most so long. */
-void lk_background_wait(struct lk_db *db, uint64_t ns);
 
 /* The present shape for the planner. */
 void lk_background_shape(struct lk_db *db, struct lk_shape *shape);

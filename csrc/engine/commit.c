@@ -1,8 +1,6 @@
 /* commit: group commit and visibility. */
 #include "engine/commit.h"
 
-#include "engine/background.h"
-
 void lk_commit_publish(struct lk_db *db)
 {
     uint64_t durable = atomic_load_explicit(&db->lsn_durable, memory_order_acquire);
@@ -116,14 +114,4 @@ int lk_commit_visible(struct lk_db *db, uint64_t lsn)
     if (atomic_load_explicit(&db->lsn_visible, memory_order_acquire) >= lsn)
         return 0;
     return wait_for(db, &db->lsn_visible, lsn);
-}
-
-int lk_commit_settle(struct lk_db *db)
-{
-    if (!db->unsettled)
-        return 0;
-    lk_mutex_lock(&db->work_mutex);
-    int rc = db->unsettled ? lk_background_flush_locked(db) : 0;
-    lk_mutex_unlock(&db->work_mutex);
-    return rc;
 }

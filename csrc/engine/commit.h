@@ -32,8 +32,4 @@ uint64_t lk_commit_pending(struct lk_db *db);
 /* The sticky failure as this thread's error; its status. 0 when there is none. */
 LK_MUST_CHECK int lk_commit_failed(struct lk_db *db);
 
-/* Make sure that recovered segments have been rewritten before anything is called durable. work_mutex must
- * not be held. */
-LK_MUST_CHECK int lk_commit_settle(struct lk_db *db);
-
 #endif

@@ -4,7 +4,7 @@
  *   write.c commit.c rotate.c      frame, index, publish; group commit; the next segment
  *   read.c scan.c snapshot.c       one key; a range; a frozen state
  *   flush.c compaction.c planner.c L0 into a run; runs into one; which, and why
- *   background.c keeper.c          who does it, and when
+ *   background.c keeper.c wake.c   who does it, and when
  *   install.c                      manifest edit, then the new version
  *   inspect.c events.c             what can be seen from outside
  *

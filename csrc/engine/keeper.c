@@ -3,6 +3,7 @@
 #include "engine/background.h"
 #include "engine/events.h"
 #include "engine/rotate.h"
+#include "engine/wake.h"
 
 enum { NAP_MAX_NS = 500000000 };
 
@@ -23,6 +24,6 @@ void lk_keeper_run(void *arg)
         if ((rc < 0 || prepared < 0) && !complained)
             lk_event(db, "failure", "%.200s", lk_error()->text);
         complained = rc < 0 || prepared < 0;
-        lk_background_wait(db, nap(db));
+        lk_wake_wait(db, nap(db));
     }
 }

@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "engine/handle.h"
 #include "engine/open.h"
+#include "engine/wake.h"
 #include "util/alloc.h"
 
 static struct lk_mutex registry_mutex = {PTHREAD_MUTEX_INITIALIZER};
@@ -219,7 +220,7 @@ int lsmkv_close(lsmkv *handle)
     int last = db->dying = db->handles == 1;
     lk_mutex_unlock(&registry_mutex);
     if (last)
-        lk_background_hurry(db);
+        lk_wake_hurry(db);
     lk_epoch_wait(&db->epochs, lk_epoch_stamp(&db->epochs));
     while (atomic_load(&handle->calls))
         db->env->ops->sleep_ns(db->env, 50000);

@@ -1,7 +1,7 @@
 /* rotate: spare, start, swap. */
 #include "engine/rotate.h"
 
-#include "engine/background.h"
+#include "engine/wake.h"
 #include "store/view.h"
 #include "util/alloc.h"
 
@@ -225,5 +225,5 @@ void lk_rotate_unlock(struct lk_db *db)
     db->rotated = 0;
     lk_mutex_unlock(&db->write_mutex);
     if (rotated)
-        lk_background_wake(db);
+        lk_wake(db);
 }

@@ -16,7 +16,7 @@ int lk_engine_settle(struct lk_db *db)
         return lk_commit_failed(db);
     if (db->segment_kind == LK_SEGMENT_NONE)
         return lk_background_flush(db);
-    int rc = lk_commit_settle(db);
+    int rc = lk_background_settle(db);
     uint64_t pending = lk_commit_pending(db);
     return rc == 0 && pending ? lk_commit_through(db, pending) : rc;
 }

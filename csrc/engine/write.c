@@ -297,7 +297,7 @@ static int confirm(struct lk_db *db, uint64_t end, int sync)
 static int write_op(struct lk_db *db, const struct op *op, uint64_t hash, int sync, uint64_t *lsn)
 {
     uint64_t end = 0;
-    int rc = sync ? lk_commit_settle(db) : 0;
+    int rc = sync ? lk_background_settle(db) : 0;
     if (rc == 0)
         rc = push(db, op, hash, sync, &end);
     if (rc == 0)
@@ -412,7 +412,7 @@ static int clear_the_way(struct lk_db *db, struct lk_slice key)
 int lk_write_remove(struct lk_db *db, struct lk_slice key, int sync, uint64_t *lsn)
 {
     uint64_t end = 0;
-    int rc = sync ? lk_commit_settle(db) : 0;
+    int rc = sync ? lk_background_settle(db) : 0;
     while (rc == 0) {
         rc = remove_once(db, key, 1, sync, &end);
         if (rc != LSMKV_WOULDBLOCK)

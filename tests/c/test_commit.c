@@ -3,6 +3,7 @@
 #include "store_kit.h"
 
 #include "engine/commit.h"
+#include "engine/read.h"
 
 /* ---- the group ---------------------------------------------------------------------------------- */
 
@@ -182,8 +183,33 @@ static void writers_and_watcher(int durability, int threads)
 TEST(writers_and_a_watcher)
 {
     writers_and_watcher(LSMKV_SYNC_OS, 0);
+    writers_and_watcher(LSMKV_SYNC_INTERVAL, 0);
     writers_and_watcher(LSMKV_SYNC_OS, 2);
     writers_and_watcher(LSMKV_SYNC_INTERVAL, 2);
+}
+
+/* A reader loads the version and then the LSN; a rotation may come in between. What he may see of the version's own
+ * active segment: all of it when that was sealed meanwhile, nothing when the LSN still lies before it. */
+TEST(the_lsn_is_clipped_to_the_version)
+{
+    store_new(LSMKV_SYNC_OS);
+    store_open();
+    put("a", "1");
+    struct lk_db *db = engine();
+    uint64_t visible = atomic_load(&db->lsn_visible);
+    uint32_t active = db->active->segment->number;
+    CHECK_EQ(lk_lsn_number(visible), active);
+    CHECK_EQ(lk_read_present(db).limit, lk_lsn_offset(visible));
+    CHECK_EQ(lk_read_present(db).lsn, visible);
+    atomic_store(&db->lsn_visible, lk_lsn(active + 1, LK_FILE_HEAD));
+    CHECK_EQ(lk_read_present(db).limit, UINT32_MAX);
+    CHECK_EQ(lk_lsn_number(lk_read_present(db).lsn), active);
+    expect("a", "1");
+    atomic_store(&db->lsn_visible, lk_lsn(active - 1, 99999));
+    CHECK_EQ(lk_read_present(db).limit, 0);
+    expect("a", NULL);
+    atomic_store(&db->lsn_visible, visible);
+    store_free();
 }
 
 /* ---- what sync promises ------------------------------------------------------------------------- */
