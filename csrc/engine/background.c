@@ -11,7 +11,8 @@
 #include "engine/wake.h"
 #include "store/view.h"
 
-enum { PAUSE_NS = 100000, PAUSE_MAX_NS = 900000, RETRY_NS = 1000000000 };
+enum { PAUSE_NS = 100000, PAUSE_MAX_NS = 900000, RETRY_NS = 1000000000,
+       MEMORY_COUNTS = 1 << 20 /* below that a segment's index is small, whatever it holds */ };
 
 /* ---- the shape, and the pace that follows from it ---------------------------------------------- */
 
@@ -32,13 +33,25 @@ static int run_is_damaged(const struct lk_run *run)
     return 0;
 }
 
+/* What L0 weighs: its log, or, for tiny records, the memory of its index, of which three bytes stand for as much
+ * as 24 of log. */
+static uint64_t l0_bytes(const struct lk_version *version)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 1; i < version->memtable_count; i++) {
+        uint64_t log = atomic_load(&version->memtables[i]->segment->end);
+        uint64_t index = 8 * lk_memtable_index_bytes(version->memtables[i]);
+        bytes += log > MEMORY_COUNTS && index > log ? index : log;
+    }
+    return bytes;
+}
+
 void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
 {
     struct lk_version *version = pin(db);
     memset(shape, 0, sizeof *shape);
     shape->sealed = version->memtable_count - 1;
-    for (uint32_t i = 1; i < version->memtable_count; i++)
-        shape->sealed_bytes += atomic_load(&version->memtables[i]->segment->end);
+    shape->sealed_bytes = l0_bytes(version);
     shape->segment_bytes = db->options.segment_bytes;
     shape->l0_segments = db->options.l0_segments;
     shape->run_limit = db->options.run_count;
@@ -60,9 +73,7 @@ static void set_pace(struct lk_db *db)
 {
     struct lk_version *version = pin(db);
     uint32_t sealed = version->memtable_count - 1, calm = db->options.l0_segments + 1, pause = 0;
-    uint64_t bytes = 0;
-    for (uint32_t i = 1; i < version->memtable_count; i++)
-        bytes += atomic_load(&version->memtables[i]->segment->end);
+    uint64_t bytes = l0_bytes(version);
     if (sealed > calm && bytes > db->options.segment_bytes && db->options.threads > 0)
         pause = PAUSE_NS << (sealed - calm < 4 ? sealed - calm - 1 : 3);
     atomic_store(&db->pace_ns, pause > PAUSE_MAX_NS ? PAUSE_MAX_NS : pause);
@@ -140,9 +151,38 @@ static void report(struct lk_db *db, const struct lsmkv_step *did)
              (unsigned long long)did->records_out, (double)did->nanoseconds / 1e6);
 }
 
+/* Flush all of L0. What stands in tables is on the disk, whatever became of its log. work_mutex held. */
+static int flush_l0(struct lk_db *db, struct lsmkv_step *did)
+{
+    struct lk_version *version = pin(db);
+    const struct lk_segment *newest = version->memtable_count > 1 ? version->memtables[1]->segment : NULL;
+    uint64_t through = newest ? lk_lsn(newest->number, atomic_load(&newest->end)) : 0;
+    lk_version_unref(version);
+    int rc = lk_flush_l0(db, did);
+    if (rc < 0)
+        return rc;
+    lk_mutex_lock(&db->sync_mutex);
+    if (atomic_load(&db->unsettled) && db->lsn_settled > through)
+        through = db->lsn_settled;
+    if (through > atomic_load(&db->lsn_durable))
+        atomic_store(&db->lsn_durable, through);
+    atomic_store(&db->unsettled, 0);
+    lk_mutex_unlock(&db->sync_mutex);
+    return rc;
+}
+
+int lk_background_flush_locked(struct lk_db *db)
+{
+    struct lsmkv_step did = {0};
+    int rc = flush_l0(db, &did);
+    if (rc == 0)
+        report(db, &did);
+    return rc == LSMKV_NOTFOUND ? 0 : rc;
+}
+
 static int run_job(struct lk_db *db, const struct lk_job *job, struct lsmkv_step *did)
 {
-    int rc = job->kind == LK_JOB_FLUSH ? lk_flush_l0(db, did) : lk_merge_step_run(db, job, did);
+    int rc = job->kind == LK_JOB_FLUSH ? flush_l0(db, did) : lk_merge_step_run(db, job, did);
     if (rc == 0 && job->kind == LK_JOB_FLUSH)
         snprintf(did->why, sizeof did->why, "%s", job->why);
     if (rc == 0)
@@ -170,25 +210,6 @@ int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
     if (rc == 0)
         lk_wake(db);
     lk_epoch_reclaim(&db->epochs);
-    return rc;
-}
-
-int lk_background_flush_locked(struct lk_db *db)
-{
-    struct lsmkv_step did = {0};
-    int rc = lk_flush_l0(db, &did);
-    if (rc == 0)
-        report(db, &did);
-    if (rc == LSMKV_NOTFOUND)
-        rc = 0;
-    if (rc == 0 && atomic_load(&db->unsettled)) {
-        /* What was recovered stands in tables now, every one of them synced. */
-        lk_mutex_lock(&db->sync_mutex);
-        if (db->lsn_settled > atomic_load(&db->lsn_durable))
-            atomic_store(&db->lsn_durable, db->lsn_settled);
-        atomic_store(&db->unsettled, 0);
-        lk_mutex_unlock(&db->sync_mutex);
-    }
     return rc;
 }
 

@@ -5,14 +5,17 @@
 #include "store/view.h"
 #include "util/alloc.h"
 
-enum { FIRST_SEGMENT = 1024 * 1024, GROWTH = 4, RECORD_LEAST = 32, RECORD_GUESS = 96, SEALED_MAX = 14, SEALED_SPARE = 3, SMALL_SEGMENT = 4096 };
+enum { FIRST_SEGMENT = 1024 * 1024, GROWTH = 4, RECORD_LEAST = 32, RECORD_GUESS = 96, SEALED_MAX = 14, SEALED_SPARE = 3, SMALL_SEGMENT = 4096,
+       KEYS_MAX = 512 * 1024 /* of an ordinary segment: bounds its index, whatever the size of records */ };
 
 int lk_rotate_l0_is_full(const struct lk_db *db, const struct lk_version *version)
 {
-    uint64_t bytes = 0, most = (db->options.l0_segments + SEALED_SPARE) * db->options.segment_bytes;
-    for (uint32_t i = 1; i < version->memtable_count; i++)
+    uint64_t bytes = 0, index = 0, most = (db->options.l0_segments + SEALED_SPARE) * db->options.segment_bytes;
+    for (uint32_t i = 1; i < version->memtable_count; i++) {
         bytes += atomic_load_explicit(&version->memtables[i]->segment->end, memory_order_relaxed);
-    return version->memtable_count > SEALED_MAX || bytes >= most;
+        index += lk_memtable_index_bytes(version->memtables[i]);
+    }
+    return version->memtable_count > SEALED_MAX || bytes >= most || index >= LK_L0_INDEX_MAX;
 }
 
 static uint64_t ordinary_bytes(const struct lk_db *db)
@@ -47,6 +50,7 @@ static uint32_t keys_for(const struct lk_db *db, uint64_t capacity, uint32_t key
 {
     uint32_t average = db->record_bytes_average ? db->record_bytes_average : RECORD_GUESS;
     uint64_t expected = capacity / (average < RECORD_LEAST ? RECORD_LEAST : average);
+    expected = expected < KEYS_MAX ? expected : KEYS_MAX;
     uint64_t least = (uint64_t)keys * (db->batch_keys_factor ? db->batch_keys_factor : 1) + 1;
     expected = expected < least ? least : expected;
     return expected > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)expected;

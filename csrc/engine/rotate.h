@@ -8,6 +8,9 @@
 
 #include "engine/db.h"
 
+/* Sealed segments' hash lines and key lists together: at this much writers wait for a flush. */
+enum { LK_L0_INDEX_MAX = 32 << 20 };
+
 /* Pages of a mapped segment are prefaulted so far ahead when the keeper has not done all of it. */
 enum { LK_PREFAULT_AHEAD = 8 << 20 };
 

@@ -116,12 +116,13 @@ static int take_back(struct lk_db *db, uint64_t from, uint64_t to, int rc)
 static void count_op(struct lk_db *db, const struct op *op)
 {
     struct lk_counters *counters = &db->counters;
-    if (op->record && lk_record_kind(op->record) == LK_DELETE)
-        count(&counters->deletes, 1);
-    else
-        count(&counters->puts, op->record ? 1 : op->batch->count - op->batch->ranges);
-    if (op->batch && op->batch->ranges)
-        count(&counters->range_deletes, op->batch->ranges);
+    uint32_t deletes = op->record ? lk_record_kind(op->record) == LK_DELETE : op->batch->deletes;
+    uint32_t ranges = op->record ? 0 : op->batch->ranges;
+    count(&counters->puts, (op->record ? 1 : op->batch->count) - deletes - ranges);
+    if (deletes)
+        count(&counters->deletes, deletes);
+    if (ranges)
+        count(&counters->range_deletes, ranges);
     count(&counters->user_bytes, op->payload);
 }
 

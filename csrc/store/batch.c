@@ -13,6 +13,7 @@ int lk_batch_add(struct lk_batch *batch, const struct lk_record *record)
     lk_record_put(batch->bytes.at + batch->bytes.len, record);
     batch->bytes.len += bytes;
     batch->count++;
+    batch->deletes += lk_record_kind(record) == LK_DELETE;
     batch->ranges += lk_record_kind(record) == LK_RANGE_DELETE;
     batch->payload += record->key.len + record->value.len;
     return 0;
@@ -21,7 +22,7 @@ int lk_batch_add(struct lk_batch *batch, const struct lk_record *record)
 void lk_batch_reset(struct lk_batch *batch)
 {
     lk_buf_reset(&batch->bytes);
-    batch->count = batch->ranges = 0;
+    batch->count = batch->deletes = batch->ranges = 0;
     batch->payload = 0;
 }
 

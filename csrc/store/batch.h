@@ -7,7 +7,7 @@
 
 struct lk_batch {
     struct lk_buf bytes; /* owned; records without links */
-    uint32_t count, ranges;
+    uint32_t count, deletes, ranges;
     uint64_t payload;    /* key and value bytes */
 };
 

@@ -100,6 +100,11 @@ int lk_memtable_restart(struct lk_memtable *memtable, uint32_t expected_keys)
     return reserve(memtable, expected_keys);
 }
 
+uint64_t lk_memtable_index_bytes(const struct lk_memtable *memtable)
+{
+    return index_bytes(memtable);
+}
+
 uint64_t lk_memtable_memory(const struct lk_memtable *memtable)
 {
     uint32_t keys = atomic_load_explicit(&memtable->key_count, memory_order_relaxed);

@@ -114,6 +114,7 @@ int lk_memtable_covered(const struct lk_memtable *memtable, struct lk_slice key,
 /* Append the range deletes below limit to *out, merged. 0 or NOMEM. */
 LK_MUST_CHECK int lk_memtable_ranges(const struct lk_memtable *memtable, uint64_t limit, struct lk_ranges *out);
 
+uint64_t lk_memtable_index_bytes(const struct lk_memtable *memtable); /* lines and key list */
 uint64_t lk_memtable_memory(const struct lk_memtable *memtable); /* anonymous bytes of index and order */
 
 #endif

@@ -178,10 +178,12 @@ static void crash_story(unsigned number, uint64_t quota)
     wanted = wanted < IMAGES_LEAST ? IMAGES_LEAST : wanted;
     if (story.wrong[0])
         report(&place, story.wrong, "the story itself");
-    for (int pass = 0; pass < 6 && (pass == 0 || fresh < quota) && !too_late(); pass++, skip += wanted) {
+    for (int pass = 0; pass < 6 && (pass == 0 || fresh < quota) && !too_late(); pass++) {
         if (tally.violations >= VIOLATIONS_SHOWN)
             return;
         fresh += one_pass(&story, &place, boundaries, wanted, skip);
+        skip += wanted;
+        wanted = fresh < quota ? (quota - fresh) / (boundaries + 1) + 1 : 0;
     }
     tally.stories++;
     tally.distinct += fresh;
@@ -292,6 +294,13 @@ static void gather(const struct tally *part)
     tally.unfinished += part->unfinished;
 }
 
+/* Short stories have not that many legal states, so the others get more, but none more than 1 % of the whole. */
+static uint64_t quota_of(uint64_t images)
+{
+    uint64_t share = 3 * images / STORIES + 1;
+    return share < images / 100 ? share : images / 100 + 1;
+}
+
 static int run(int second, uint64_t images, unsigned workers, uint64_t seconds)
 {
     int pipes[2], status, lost = 0;
@@ -302,7 +311,7 @@ static int run(int second, uint64_t images, unsigned workers, uint64_t seconds)
         return 1;
     for (unsigned i = 0; i < workers; i++)
         if (fork() == 0) {
-            work(second, i, workers, images / STORIES + 1);
+            work(second, i, workers, second ? images / STORIES + 1 : quota_of(images));
             exit(write(pipes[1], &tally, sizeof tally) != sizeof tally); /* and leaks are looked for */
         }
     close(pipes[1]);

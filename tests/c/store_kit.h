@@ -165,8 +165,8 @@ static inline void erase(const char *key) { CHECK_EQ(lsmkv_delete(store.db, key,
 
 static inline const char *number(uint32_t n)
 {
-    static char text[4][32];
-    static unsigned turn;
+    static _Thread_local char text[4][32];
+    static _Thread_local unsigned turn;
     char *to = text[turn++ % 4];
     snprintf(to, sizeof text[0], "%06u", n);
     return to;
@@ -182,7 +182,7 @@ static inline void put_numbers(uint32_t from, uint32_t to, const char *value)
 /* The value; NULL when absent; the status in words when it failed. Valid until the next call. */
 static inline const char *get_at(const lsmkv_snapshot *snapshot, const char *key)
 {
-    static char text[512];
+    static _Thread_local char text[512];
     void *value;
     size_t bytes;
     int rc = lsmkv_get(store.db, snapshot, key, strlen(key), &value, &bytes);

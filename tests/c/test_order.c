@@ -313,7 +313,7 @@ TEST(an_order_names_only_complete_frames)
 
 /* ---- beside a writer ---------------------------------------------------------------------------- */
 
-enum { WRITES = 4000, SCANNERS = 2 };
+enum { WRITES = 2500, SCANNERS = 2 };
 static struct {
     struct mem mem;
     uint32_t keys[WRITES + 1], end_of[WRITES + 1]; /* after i writes: distinct keys, limit */

@@ -6,6 +6,8 @@
 
 #include "store_kit.h"
 
+#include "engine/install.h"
+
 /* What `work` returns in a child process that has nothing of this one's but memory. */
 static int in_child(int (*work)(void))
 {
@@ -355,6 +357,37 @@ TEST(a_handle_closes_beside_a_writer)
         CHECK_EQ(lsmkv_open(store.path, NULL, &other), 0);
         CHECK_EQ(lsmkv_close(other), 0);
         lsmkv_release(other);
+    }
+    atomic_store(&writing_over, 1);
+    pthread_join(writer, NULL);
+    CHECK_EQ(atomic_load(&wrong), 0);
+    store_free();
+}
+
+/* The manifest is rewritten while a writer rotates: what it names is a version that is being replaced. */
+TEST(the_account_is_complete_beside_a_writer)
+{
+    pthread_t writer;
+    store_new_real(LSMKV_SYNC_OS);
+    store.options.threads = 2;
+    store.options.table_bytes = 512; /* many to name */
+    store_open();
+    put_numbers(0, 500, "some value to fill a segment with");
+    CHECK_EQ(lsmkv_flush(store.db), 0);
+    atomic_store(&wrong, 0);
+    atomic_store(&writing_over, 0);
+    CHECK_EQ(pthread_create(&writer, NULL, write_on, NULL), 0);
+    for (int i = 0; i < 1500; i++) {
+        struct lk_buf complete = {0};
+        lk_mutex_lock(&engine()->work_mutex);
+        CHECK_EQ(lk_install_complete(engine(), &complete, 0), 0);
+        lk_mutex_unlock(&engine()->work_mutex);
+        const uint8_t *at = complete.at, *end = at + complete.len;
+        struct lk_edit_field field;
+        while (at && at < end)
+            at = lk_edit_get(at, end, &field);
+        CHECK(at == end && complete.len > 0);
+        lk_buf_deinit(&complete);
     }
     atomic_store(&writing_over, 1);
     pthread_join(writer, NULL);

@@ -248,6 +248,7 @@ TEST(scenario_25_a_reader_beside_a_writer)
     store_new_real(LSMKV_SYNC_OS);
     store.options.threads = 2;
     store.options.segment_bytes = 16 << 10;
+    store.options.table_bytes = 32 << 10;
     store.options.l0_segments = 2;
     store.options.run_count = 2;
     CHECK_EQ(pipe(looks) | pipe(over), 0);
@@ -265,16 +266,16 @@ TEST(scenario_25_a_reader_beside_a_writer)
     fcntl(looks[0], F_SETFL, O_NONBLOCK);
     store.options.threads = 2;
     store_open();
-    while ((seen < 40 || n < 4000) && n < 200000) {
+    for (uint32_t i = 1; (seen < 40 || i < 4000) && i < 1000000; i++) {
         char bytes[16];
-        put(number(n++), filler);
-        if (n % (n < 5000 ? 500 : 4000) == 0)
+        put(number(n < 4000 ? n++ : i % n), filler); /* first they grow, then they are overwritten */
+        if (i % (i < 4000 ? 500 : 4000) == 0)
             CHECK_EQ(lsmkv_flush(store.db), 0);
-        ssize_t some = n % 64 == 0 ? read(looks[0], bytes, sizeof bytes) : -1;
+        ssize_t some = i % 64 == 0 ? read(looks[0], bytes, sizeof bytes) : -1;
         if (some == 0)
             break;
         seen += some > 0 ? (uint32_t)some : 0;
-        if (n > 4000 && n % 32 == 0)
+        if (i > 4000 && i % 32 == 0)
             usleep(1000); /* the reader is at it still */
     }
     CHECK(seen >= 40);

@@ -35,7 +35,7 @@ static const struct lk_version *version(void)
  * in another one. */
 TEST(scenario_05_what_is_read_again_is_verified_again)
 {
-    enum { KEYS = 6000 };
+    enum { KEYS = 2500 };
     char value[200];
     store_new(LSMKV_SYNC_OS);
     store.options.segment_bytes = 4 << 20;
