@@ -91,7 +91,9 @@ static int check_sizes(size_t key_bytes, size_t value_bytes)
 
 static int check_writable(const lsmkv *db)
 {
-    return db->readonly ? lk_fail(LSMKV_READONLY, "the store was opened for reading only: open it with flag=\"w\" to write") : 0;
+    return db->readonly
+               ? lk_fail(LSMKV_READONLY, "the store was opened for reading only: open it with flag=\"w\" to write")
+               : 0;
 }
 
 static int syncs(const lsmkv *db, int sync)
@@ -340,7 +342,8 @@ static struct lk_present present_for(struct lk_db *db, const lsmkv_snapshot *sna
     return (struct lk_present){snapshot->at.version, snapshot->at.lsn, snapshot->at.limit, snapshot->at.wall_ns};
 }
 
-int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes, struct lsmkv_read *read)
+int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes,
+                     struct lsmkv_read *read)
 {
     int rc = 0, slot = lk_handle_slot(db, &rc);
     if (slot < 0)
@@ -459,7 +462,8 @@ int lsmkv_snapshot_new(lsmkv *db, lsmkv_snapshot **out)
     if (rc != 0)
         return rc;
     lsmkv_snapshot *snapshot = lk_alloc_zero(sizeof *snapshot);
-    rc = snapshot ? lk_snapshot_take(db->db, &snapshot->at) : lk_fail(LSMKV_NOMEM, "memory ran out while a snapshot was taken");
+    rc = snapshot ? lk_snapshot_take(db->db, &snapshot->at)
+                  : lk_fail(LSMKV_NOMEM, "memory ran out while a snapshot was taken");
     if (rc == 0) {
         lk_handle_ref(db);
         snapshot->handle = db;
@@ -528,7 +532,8 @@ void lsmkv_iter_free(lsmkv_iter *iter)
     lk_free(iter);
 }
 
-static int iter_begin(lsmkv_iter *iter, int wait, size_t most, size_t most_bytes, struct lsmkv_pair *pairs, size_t *count)
+static int iter_begin(lsmkv_iter *iter, int wait, size_t most, size_t most_bytes, struct lsmkv_pair *pairs,
+                      size_t *count)
 {
     *count = 0;
     if (iter->handle->db->fork_generation != lk_fork_generation)

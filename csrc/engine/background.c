@@ -11,8 +11,12 @@
 #include "engine/wake.h"
 #include "store/view.h"
 
-enum { PAUSE_NS = 100000, PAUSE_MAX_NS = 900000, RETRY_NS = 1000000000,
-       MEMORY_COUNTS = 1 << 20 /* below that a segment's index is small, whatever it holds */ };
+enum {
+    PAUSE_NS = 100000,
+    PAUSE_MAX_NS = 900000,
+    RETRY_NS = 1000000000,
+    MEMORY_COUNTS = 1 << 20 /* below that a segment's index is small, whatever it holds */
+};
 
 /* ---- the shape, and the pace that follows from it ---------------------------------------------- */
 
@@ -58,8 +62,8 @@ void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
     for (uint32_t i = 0; i < version->run_count && i < LK_SHAPE_RUNS; i++) {
         const struct lk_run *run = version->runs[i];
         struct lk_shape_run *out = &shape->runs[shape->run_count++];
-        *out = (struct lk_shape_run){.id = run->id, .into = run->into, .bytes = lk_run_bytes(run),
-                                     .damaged = run_is_damaged(run)};
+        *out = (struct lk_shape_run){
+            .id = run->id, .into = run->into, .bytes = lk_run_bytes(run), .damaged = run_is_damaged(run)};
         for (uint32_t j = 0; j < run->count; j++) {
             out->records += run->tables[j]->meta.records;
             out->tombstones += run->tables[j]->meta.tombstones;
@@ -196,8 +200,9 @@ int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
     did = did ? did : &own;
     memset(did, 0, sizeof *did);
     if (db->manifest.failed)
-        return lk_fail(db->manifest.failed, "the manifest could not be written: no more flushes and merges until the store is "
-                                            "opened again");
+        return lk_fail(db->manifest.failed,
+                       "the manifest could not be written: no more flushes and merges until the store is "
+                       "opened again");
     lk_mutex_lock(&db->work_mutex);
     struct lk_job job = lk_background_next(db);
     int rc = LSMKV_NOTFOUND;

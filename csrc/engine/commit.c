@@ -38,8 +38,9 @@ int lk_commit_failed(struct lk_db *db)
     lk_mutex_lock(&db->sync_mutex);
     *lk_error() = db->failure;
     lk_mutex_unlock(&db->sync_mutex);
-    return lk_fail(LSMKV_FAILED, "an earlier sync failed (%.300s): what was committed can be read, nothing more can be "
-                                 "written; close the store, see to the disk, and open it again",
+    return lk_fail(LSMKV_FAILED,
+                   "an earlier sync failed (%.300s): what was committed can be read, nothing more can be "
+                   "written; close the store, see to the disk, and open it again",
                    lk_error()->text);
 }
 
@@ -54,7 +55,8 @@ static int sync_segments(struct lk_db *db, uint64_t *through)
     int rc = 0;
     for (uint32_t i = version->memtable_count; rc == 0 && i-- > 0;) {
         struct lk_segment *segment = version->memtables[i]->segment;
-        uint64_t end = segment->number == lk_lsn_number(*through) ? lk_lsn_offset(*through) : atomic_load(&segment->end);
+        uint64_t end =
+            segment->number == lk_lsn_number(*through) ? lk_lsn_offset(*through) : atomic_load(&segment->end);
         rc = lk_segment_sync(segment, end);
     }
     lk_version_unref(version);

@@ -17,7 +17,8 @@ static int tell(struct lsmkv *handle, lsmkv_progress progress, void *context, ui
     int rc = lk_handle_enter(handle);
     if (rc != 0)
         return rc;
-    return stop ? lk_fail(LSMKV_CANCELLED, "the operation was cancelled; the store is sound, and it can go on later") : 0;
+    return stop ? lk_fail(LSMKV_CANCELLED, "the operation was cancelled; the store is sound, and it can go on later")
+                : 0;
 }
 
 static uint64_t bytes_to_merge(const struct lk_shape *shape)
@@ -52,9 +53,10 @@ static int check_whole(struct lk_db *db)
     lk_background_shape(db, &shape);
     for (uint32_t i = 0; i < shape.run_count; i++)
         if (shape.runs[i].damaged)
-            return lk_fail_corrupt("", 0, "run %u of %u holds a damaged table and was left alone, everything else was merged: "
-                                          "`lsmkv verify` names the place; other keys can be read and written", i + 1,
-                                   shape.run_count);
+            return lk_fail_corrupt("", 0,
+                                   "run %u of %u holds a damaged table and was left alone, everything else was merged: "
+                                   "`lsmkv verify` names the place; other keys can be read and written",
+                                   i + 1, shape.run_count);
     return 0;
 }
 

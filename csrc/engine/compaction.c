@@ -259,8 +259,7 @@ struct next_version {
 
 static int is_behind(const struct merge *merge, const struct lk_table *table)
 {
-    return merge->ended ||
-           (!table->meta.hi_open && lk_compare(table->meta.hi, lk_buf_slice(&merge->next)) <= 0);
+    return merge->ended || (!table->meta.hi_open && lk_compare(table->meta.hi, lk_buf_slice(&merge->next)) <= 0);
 }
 
 /* What is left of an input. Its tables that lie wholly behind the bound are dropped. */
@@ -272,8 +271,8 @@ static int shrink_input(const struct merge *merge, const struct lk_run *run, str
         made->dropped[made->dropped_count++] = run->tables[behind++];
     if (merge->ended)
         return 0;
-    struct lk_run *left = lk_run_new(run->id, run->tables + behind, run->count - behind, merge->output_id,
-                                     lk_buf_slice(&merge->next));
+    struct lk_run *left =
+        lk_run_new(run->id, run->tables + behind, run->count - behind, merge->output_id, lk_buf_slice(&merge->next));
     if (!left)
         return LSMKV_NOMEM;
     made->runs[made->count++] = left;
@@ -395,8 +394,9 @@ static int step(struct merge *merge)
 int lk_merge_step_run(struct lk_db *db, const struct lk_job *job, struct lsmkv_step *did)
 {
     if (db->manifest.failed) /* what would be written could not be named */
-        return lk_fail(db->manifest.failed, "the manifest could not be written: no more flushes and merges until the store "
-                                            "is opened again");
+        return lk_fail(db->manifest.failed,
+                       "the manifest could not be written: no more flushes and merges until the store "
+                       "is opened again");
     struct merge merge = {.db = db, .version = lk_rewrite_version(db), .bound = lk_slice("", 0)};
     int rc = choose(&merge, job);
 

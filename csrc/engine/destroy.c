@@ -26,8 +26,10 @@ static int check(struct lk_env *env, const char *path)
         if (!listing.current && !listing.manifests.count && !listing.logs.count && !listing.tables.count)
             rc = lk_fail(LSMKV_ABSENT, "there is no store in %s", path);
         else if (listing.strangers)
-            rc = lk_fail(LSMKV_EXISTS, "%s holds files that are not lsmkv's (%s, for one): nothing was removed; move them "
-                                       "away first", path, listing.stranger);
+            rc = lk_fail(LSMKV_EXISTS,
+                         "%s holds files that are not lsmkv's (%s, for one): nothing was removed; move them "
+                         "away first",
+                         path, listing.stranger);
         lk_listing_deinit(&listing);
     }
     env->ops->dir_close(dir);
@@ -63,7 +65,8 @@ static int remove_rest(struct lk_env *env, const char *path)
     if (rc < 0)
         return rc;
     if (env->ops->lock(dir, "LOCK", &lock, &pid) < 0)
-        rc = lk_fail(LSMKV_LOCKED, "%s was opened in another process (pid %d) meanwhile: it was emptied, and stays", path, pid);
+        rc = lk_fail(LSMKV_LOCKED, "%s was opened in another process (pid %d) meanwhile: it was emptied, and stays",
+                     path, pid);
     if (rc == 0)
         rc = lk_listing_read(env, dir, &listing);
     if (rc == 0)

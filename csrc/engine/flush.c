@@ -148,8 +148,9 @@ static void release(struct flush *flush, int installed)
 int lk_flush_l0(struct lk_db *db, struct lsmkv_step *did)
 {
     if (db->manifest.failed) /* what would be written could not be named */
-        return lk_fail(db->manifest.failed, "the manifest could not be written: no more flushes and merges until the store "
-                                            "is opened again");
+        return lk_fail(db->manifest.failed,
+                       "the manifest could not be written: no more flushes and merges until the store "
+                       "is opened again");
     struct flush flush = {.db = db, .version = lk_rewrite_version(db)};
     int rc = flush.version->memtable_count > 1 ? 0 : LSMKV_NOTFOUND;
 

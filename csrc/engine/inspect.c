@@ -157,7 +157,8 @@ int lk_inspect_levels(struct lk_db *db, struct lsmkv_level **out, size_t *count)
         most += now.version->runs[i]->count;
     struct lsmkv_level *levels = lk_alloc_zero((most + 1) * sizeof *levels);
     int slot = lk_read_enter(db); /* lists of range deletes are replaced at any time */
-    rc = levels ? list(db, now.version, levels, count) : lk_fail(LSMKV_NOMEM, "memory ran out while levels were listed");
+    rc =
+        levels ? list(db, now.version, levels, count) : lk_fail(LSMKV_NOMEM, "memory ran out while levels were listed");
     lk_epoch_leave(&db->epochs, slot);
     lk_snapshot_drop(&now);
     if (rc < 0)

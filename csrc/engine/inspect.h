@@ -12,6 +12,7 @@ LK_MUST_CHECK int lk_inspect_explain(struct lk_db *db, struct lk_slice key, stru
                                      size_t *count, int *found);
 
 /* verify.c: every byte of every file of the present version. keep_on(context) non-zero: stop (CANCELLED). */
-LK_MUST_CHECK int lk_verify(struct lk_db *db, lsmkv_found found, int (*progress)(void *, uint64_t, uint64_t), void *context);
+LK_MUST_CHECK int lk_verify(struct lk_db *db, lsmkv_found found, int (*progress)(void *, uint64_t, uint64_t),
+                            void *context);
 
 #endif

@@ -41,7 +41,8 @@ static int put_state(struct lk_db *db, struct lk_buf *edit, uint32_t through)
     if (rc == 0)
         rc = lk_edit_log(edit, first, 0, 0, lk_slice("", 0));
     if (rc == 0)
-        rc = lk_edit_durable(edit, db->segment_kind == LK_SEGMENT_NONE ? db->lsn_recovered : atomic_load(&db->lsn_durable));
+        rc = lk_edit_durable(edit,
+                             db->segment_kind == LK_SEGMENT_NONE ? db->lsn_recovered : atomic_load(&db->lsn_durable));
     return rc;
 }
 

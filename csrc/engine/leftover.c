@@ -98,17 +98,25 @@ static int remove_all(struct lk_env *env, struct lk_dir *dir, enum lk_file_type 
 /* Files set aside have the engine's names too. */
 static int remove_aside(void *arg, const char *name)
 {
-    struct { struct lk_env *env; struct lk_dir *dir; } *where = arg;
+    struct {
+        struct lk_env *env;
+        struct lk_dir *dir;
+    } *where = arg;
     uint32_t number;
     return lk_file_name_get(name, &number) == LK_FILE_ASIDE ? where->env->ops->remove(where->dir, name) : 0;
 }
 
 int lk_leftover_clear(struct lk_env *env, struct lk_dir *dir, const char *path, const struct lk_listing *listing)
 {
-    struct { struct lk_env *env; struct lk_dir *dir; } where = {env, dir};
+    struct {
+        struct lk_env *env;
+        struct lk_dir *dir;
+    } where = {env, dir};
     if (listing->strangers)
-        return lk_fail(LSMKV_EXISTS, "%s holds files that are not lsmkv's (%s, for one): nothing was removed; move them away "
-                                     "first", path, listing->stranger);
+        return lk_fail(LSMKV_EXISTS,
+                       "%s holds files that are not lsmkv's (%s, for one): nothing was removed; move them away "
+                       "first",
+                       path, listing->stranger);
     int rc = listing->current ? lk_io_remove(env, dir, "CURRENT") : 0;
     if (rc == 0)
         rc = lk_io_dir_sync(env, dir); /* from here on it is no store, whatever happens to the rest */
@@ -121,6 +129,7 @@ int lk_leftover_clear(struct lk_env *env, struct lk_dir *dir, const char *path, 
     if (rc == 0)
         rc = remove_all(env, dir, LK_FILE_TEMP, &listing->temps);
     if (rc == 0)
-        rc = env->ops->dir_list(dir, remove_aside, &where) < 0 ? lk_fail(LSMKV_IO, "files set aside in %s stay", path) : 0;
+        rc = env->ops->dir_list(dir, remove_aside, &where) < 0 ? lk_fail(LSMKV_IO, "files set aside in %s stay", path)
+                                                               : 0;
     return rc == 0 ? lk_io_dir_sync(env, dir) : rc;
 }

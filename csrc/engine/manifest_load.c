@@ -42,8 +42,9 @@ static int read_current(struct lk_env *env, struct lk_dir *dir, uint32_t *number
     if (rc == LSMKV_IO && lk_error()->os_errno == 2 /* ENOENT */)
         rc = LSMKV_NOTFOUND;
     if (rc == 0 && lk_current_get((const char *)text.at, text.len, number) < 0)
-        rc = lk_fail_corrupt("CURRENT", 0, "CURRENT does not name a manifest: it is damaged; `lsmkv verify` and a backup "
-                                           "are the next steps");
+        rc = lk_fail_corrupt("CURRENT", 0,
+                             "CURRENT does not name a manifest: it is damaged; `lsmkv verify` and a backup "
+                             "are the next steps");
     lk_buf_deinit(&text);
     return rc;
 }
@@ -151,8 +152,8 @@ static int apply_edit(struct lk_manifest_state *state, struct lk_slice edit, con
         if (rc < 0)
             return rc;
         if (rc > 0)
-            return lk_fail_corrupt(name, offset, "the edit at byte %llu of %s makes no sense", (unsigned long long)offset,
-                                   name);
+            return lk_fail_corrupt(name, offset, "the edit at byte %llu of %s makes no sense",
+                                   (unsigned long long)offset, name);
     }
     return 0;
 }
@@ -164,7 +165,8 @@ static int replay(struct lk_manifest_state *state, const struct lk_buf *bytes, u
     enum lk_frame_verdict verdict;
     while ((verdict = lk_frame_get(bytes->at, bytes->len, at, identity, &frame)) == LK_FRAME_GOOD) {
         if (frame.kind != LK_FRAME_EDIT)
-            return lk_fail_corrupt(name, at, "%s holds a frame that is no edit at byte %llu", name, (unsigned long long)at);
+            return lk_fail_corrupt(name, at, "%s holds a frame that is no edit at byte %llu", name,
+                                   (unsigned long long)at);
         int rc = apply_edit(state, frame.body, name, at);
         if (rc < 0)
             return rc;
@@ -172,8 +174,10 @@ static int replay(struct lk_manifest_state *state, const struct lk_buf *bytes, u
     }
     uint64_t later = lk_frame_resync(bytes->at, bytes->len, at + 8, identity);
     if (at == LK_FILE_HEAD || later < bytes->len)
-        return lk_fail_corrupt(name, at, "%s is damaged at byte %llu and goes on after it: the store was not touched; "
-                                         "restore a backup", name, (unsigned long long)at);
+        return lk_fail_corrupt(name, at,
+                               "%s is damaged at byte %llu and goes on after it: the store was not touched; "
+                               "restore a backup",
+                               name, (unsigned long long)at);
     state->ended_cleanly = verdict == LK_FRAME_END && at == bytes->len;
     return 0;
 }
@@ -207,8 +211,10 @@ static int load(struct lk_env *env, struct lk_dir *dir, struct lk_manifest_state
     if (rc == 0) {
         int good = bytes.len < LK_FILE_HEAD ? -1 : lk_file_head_get(bytes.at, magic, &head, &version);
         if (good == -2)
-            rc = lk_fail(LSMKV_FORMAT, "%s has format %u; this build reads format %u: open it with the release that "
-                                       "wrote it", name, version, LK_FORMAT_VERSION);
+            rc = lk_fail(LSMKV_FORMAT,
+                         "%s has format %u; this build reads format %u: open it with the release that "
+                         "wrote it",
+                         name, version, LK_FORMAT_VERSION);
         else if (good != 1 || head.number != state->manifest_number)
             rc = lk_fail_corrupt(name, 0, "the head of %s fails verification", name);
     }

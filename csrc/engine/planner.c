@@ -21,8 +21,8 @@ struct stretch {
     uint64_t bytes;
 };
 
-__attribute__((format(printf, 5, 6)))
-static int decide(struct lk_job *job, enum lk_job_kind kind, uint32_t first, uint32_t last, const char *why, ...)
+__attribute__((format(printf, 5, 6))) static int decide(struct lk_job *job, enum lk_job_kind kind, uint32_t first,
+                                                        uint32_t last, const char *why, ...)
 {
     va_list rest;
 
@@ -174,8 +174,7 @@ static int plan_tier(const struct lk_shape *shape, struct lk_job *job)
             uint32_t last = tier_from(shape, first, stretch.last);
             if (last > first)
                 return decide(job, LK_JOB_MERGE, first, last, "%u runs, %u allowed: %u of like size, %.1f MiB",
-                              free_count(shape), shape->run_limit, last - first + 1,
-                              MIB(bytes_of(shape, first, last)));
+                              free_count(shape), shape->run_limit, last - first + 1, MIB(bytes_of(shape, first, last)));
         }
     return 0;
 }
@@ -218,8 +217,7 @@ struct lk_job lk_plan(const struct lk_shape *shape)
     if (!crowded && full && plan_flush(shape, &job))
         return job;
     if (plan_under_way(shape, &job) || (crowded && plan_count(shape, &job)) || plan_flush(shape, &job) ||
-        (shape->merge_wanted && plan_everything(shape, &job)) || plan_count(shape, &job) ||
-        plan_space(shape, &job, 0))
+        (shape->merge_wanted && plan_everything(shape, &job)) || plan_count(shape, &job) || plan_space(shape, &job, 0))
         return job;
     decide(&job, LK_JOB_NONE, 0, 0, "nothing to do: %u of %u sealed segments, %u of %u runs", shape->sealed,
            shape->l0_segments, shape->run_count, shape->run_limit);

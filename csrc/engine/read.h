@@ -17,7 +17,10 @@ struct lk_snapshot {
 };
 
 /* Where the present stands: the version (valid within the slot) and the limit that goes with it. */
-struct lk_present { struct lk_version *version; uint64_t lsn, limit, wall_ns; };
+struct lk_present {
+    struct lk_version *version;
+    uint64_t lsn, limit, wall_ns;
+};
 
 /* Inside an epoch slot. The version is loaded first, then the LSN, clipped to the version's active segment. */
 static inline struct lk_present lk_read_present(struct lk_db *db)

@@ -112,7 +112,8 @@ static int make_memtable(struct lk_db *db, struct lk_segment *segment, uint64_t 
         return rc;
     while ((rc = index_all(*out, arrived)) == LSMKV_WOULDBLOCK) {
         if ((keys > LINES_FOR_MOST && keys > records * FACTOR_MOST) || keys > UINT32_MAX / 4)
-            return lk_fail_corrupt(segment->name, 0, "the keys of %s collide beyond what its index can hold", segment->name);
+            return lk_fail_corrupt(segment->name, 0, "the keys of %s collide beyond what its index can hold",
+                                   segment->name);
         keys *= 2;
         rc = lk_memtable_restart(*out, (uint32_t)keys);
         if (rc < 0)
@@ -200,8 +201,10 @@ static int check_prev(const struct chain *chain, const struct lk_segment *segmen
     if (segment->prev < chain->log_first || is_listed(chain->listing, segment->prev))
         return 0;
     lk_file_name(name, LK_FILE_LOG, segment->prev);
-    return lk_fail_corrupt(name, 0, "%s is missing although %s follows it: the end of the manifest or the file itself was "
-                                    "lost; nothing was changed; restore a backup", name, segment->name);
+    return lk_fail_corrupt(name, 0,
+                           "%s is missing although %s follows it: the end of the manifest or the file itself was "
+                           "lost; nothing was changed; restore a backup",
+                           name, segment->name);
 }
 
 static int visit(struct chain *chain, uint32_t number)
@@ -233,8 +236,10 @@ static int check_first(const struct lk_manifest_state *state, const struct lk_li
     if (is_listed(listing, state->log_first))
         return 0;
     lk_file_name(name, LK_FILE_LOG, state->log_first);
-    return lk_fail_corrupt(name, 0, "%s is missing although the manifest counts on it: the end of the manifest or the file "
-                                    "itself was lost; nothing was changed; restore a backup", name);
+    return lk_fail_corrupt(name, 0,
+                           "%s is missing although the manifest counts on it: the end of the manifest or the file "
+                           "itself was lost; nothing was changed; restore a backup",
+                           name);
 }
 
 int lk_recover(struct lk_db *db, const struct lk_manifest_state *state, const struct lk_listing *listing,

@@ -72,8 +72,9 @@ static int same_options(const struct lk_db *db, const struct lsmkv_options *want
         which = "log_source";
     if (!which)
         return 0;
-    return lk_fail(LSMKV_OPTIONS, "%s is open in this process with another value of %s: close it first, or leave that "
-                                  "option out to share the open engine",
+    return lk_fail(LSMKV_OPTIONS,
+                   "%s is open in this process with another value of %s: close it first, or leave that "
+                   "option out to share the open engine",
                    db->path, which);
 }
 

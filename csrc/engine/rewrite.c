@@ -250,8 +250,8 @@ int lk_rewrite_check(const struct lk_rewrite *rewrite)
     if (met == rewrite->written + rewrite->dropped && stand == rewrite->written)
         return 0;
     return lk_fail(LSMKV_CORRUPT, "merge lost records: %llu met, %llu dropped, %llu written, %llu in the new tables",
-                   (unsigned long long)met, (unsigned long long)rewrite->dropped,
-                   (unsigned long long)rewrite->written, (unsigned long long)stand);
+                   (unsigned long long)met, (unsigned long long)rewrite->dropped, (unsigned long long)rewrite->written,
+                   (unsigned long long)stand);
 }
 
 int lk_rewrite_check_source(const struct lk_rewrite *rewrite, uint32_t index, uint64_t least, uint64_t most)

@@ -5,8 +5,16 @@
 #include "store/view.h"
 #include "util/alloc.h"
 
-enum { FIRST_SEGMENT = 1024 * 1024, GROWTH = 4, RECORD_LEAST = 32, RECORD_GUESS = 96, SEALED_MAX = 14, SEALED_SPARE = 3, SMALL_SEGMENT = 4096,
-       KEYS_MAX = 512 * 1024 /* of an ordinary segment: bounds its index, whatever the size of records */ };
+enum {
+    FIRST_SEGMENT = 1024 * 1024,
+    GROWTH = 4,
+    RECORD_LEAST = 32,
+    RECORD_GUESS = 96,
+    SEALED_MAX = 14,
+    SEALED_SPARE = 3,
+    SMALL_SEGMENT = 4096,
+    KEYS_MAX = 512 * 1024 /* of an ordinary segment: bounds its index, whatever the size of records */
+};
 
 int lk_rotate_l0_is_full(const struct lk_db *db, const struct lk_version *version)
 {
@@ -109,7 +117,8 @@ static int take_segment(struct lk_db *db, uint64_t body_bytes, uint32_t keys, st
         lk_segment_free(spare);
         spare = db->spare = NULL;
     }
-    if (spare && spare->capacity >= LK_FILE_HEAD + 64 + lk_frame_bytes(body_bytes) && capacity <= db->options.segment_bytes)
+    if (spare && spare->capacity >= LK_FILE_HEAD + 64 + lk_frame_bytes(body_bytes) &&
+        capacity <= db->options.segment_bytes)
         db->spare = NULL;
     else
         spare = NULL;
@@ -118,7 +127,8 @@ static int take_segment(struct lk_db *db, uint64_t body_bytes, uint32_t keys, st
     if (spare)
         return 0;
     int rc = make(db, capacity, out);
-    while (rc == LSMKV_FULL && capacity / GROWTH >= SMALL_SEGMENT && capacity / GROWTH > lk_frame_bytes(body_bytes) + SMALL_SEGMENT / 2) {
+    while (rc == LSMKV_FULL && capacity / GROWTH >= SMALL_SEGMENT &&
+           capacity / GROWTH > lk_frame_bytes(body_bytes) + SMALL_SEGMENT / 2) {
         capacity /= GROWTH; /* little space is left: what fits into it may still be written */
         rc = make(db, capacity, out);
     }

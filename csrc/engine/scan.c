@@ -93,9 +93,12 @@ static void clipped_deinit(struct lk_cursor *cursor)
     source->run.cursor.ops->deinit(&source->run.cursor);
 }
 
-static const struct lk_cursor_ops clipped_ops = {.seek = clipped_seek, .seek_back = clipped_seek_back,
-                                                 .next = clipped_next, .prev = clipped_prev,
-                                                 .value_piece = clipped_piece, .deinit = clipped_deinit};
+static const struct lk_cursor_ops clipped_ops = {.seek = clipped_seek,
+                                                 .seek_back = clipped_seek_back,
+                                                 .next = clipped_next,
+                                                 .prev = clipped_prev,
+                                                 .value_piece = clipped_piece,
+                                                 .deinit = clipped_deinit};
 
 static struct lk_cursor *open_run(struct run_source *source, const struct lk_run *run, int streaming)
 {
@@ -125,8 +128,8 @@ static int allocate(struct lk_scan *scan)
 
 static void add_source(struct lk_scan *scan, struct lk_cursor *cursor, const struct lk_ranges *ranges)
 {
-    scan->sources[scan->source_count++] = (struct lk_merge_source){
-        .cursor = cursor, .ranges = ranges && ranges->count ? ranges : NULL};
+    scan->sources[scan->source_count++] =
+        (struct lk_merge_source){.cursor = cursor, .ranges = ranges && ranges->count ? ranges : NULL};
 }
 
 static int open_sources(struct lk_scan *scan)
@@ -240,16 +243,24 @@ static int order(struct lk_scan *scan, int wait)
 
 static void seek(struct lk_scan *scan, struct lk_merge *merge)
 {
-    struct lk_slice last = lk_buf_slice(&scan->last), start = lk_buf_slice(&scan->start), stop = lk_buf_slice(&scan->stop);
+    struct lk_slice last = lk_buf_slice(&scan->last), start = lk_buf_slice(&scan->start),
+                    stop = lk_buf_slice(&scan->stop);
     const struct lk_slice *near = scan->started ? &last : scan->reverse ? &stop : &start;
     const struct lk_version *version = scan->at.version;
-    for (uint32_t i = 0; i < version->run_count && (scan->started || (scan->reverse ? scan->has_stop : scan->has_start)); i++)
+    for (uint32_t i = 0;
+         i < version->run_count && (scan->started || (scan->reverse ? scan->has_stop : scan->has_start)); i++)
         lk_run_prefetch(version->runs[i]->tables, version->runs[i]->count, *near); /* all seeks on their way together */
     if (!scan->reverse)
-        lk_merge_seek(merge, scan->started ? &last : scan->has_start ? &start : NULL,
+        lk_merge_seek(merge,
+                      scan->started     ? &last
+                      : scan->has_start ? &start
+                                        : NULL,
                       scan->started || scan->exclude_start);
     else
-        lk_merge_seek_back(merge, scan->started ? &last : scan->has_stop ? &stop : NULL,
+        lk_merge_seek_back(merge,
+                           scan->started    ? &last
+                           : scan->has_stop ? &stop
+                                            : NULL,
                            scan->started || !scan->include_stop);
 }
 
@@ -419,7 +430,8 @@ static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, stru
     }
 }
 
-int lk_scan_begin(struct lk_scan *scan, int wait, size_t most, size_t most_bytes, struct lsmkv_pair *pairs, size_t *count)
+int lk_scan_begin(struct lk_scan *scan, int wait, size_t most, size_t most_bytes, struct lsmkv_pair *pairs,
+                  size_t *count)
 {
     *count = 0;
     if (scan->status < 0) {

@@ -24,8 +24,8 @@ void lk_scan_free(struct lk_scan *scan);
 
 /* The next pairs, lent until lk_scan_end. wait 0: WOULDBLOCK instead of file access, long sorting, or long
  * stretches of deleted keys. NOTFOUND: over. A failure is latched. */
-LK_MUST_CHECK int lk_scan_begin(struct lk_scan *scan, int wait, size_t most, size_t most_bytes, struct lsmkv_pair *pairs,
-                                size_t *count);
+LK_MUST_CHECK int lk_scan_begin(struct lk_scan *scan, int wait, size_t most, size_t most_bytes,
+                                struct lsmkv_pair *pairs, size_t *count);
 void lk_scan_end(struct lk_scan *scan);
 uint64_t lk_scan_lsn(const struct lk_scan *scan);
 

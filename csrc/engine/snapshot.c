@@ -7,7 +7,10 @@ int lk_snapshot_take(struct lk_db *db, struct lk_snapshot *out)
     struct lk_present present = lk_read_present(db);
     lk_version_ref(present.version); /* it is still the engine's: its own reference goes only after this slot */
     lk_epoch_leave(&db->epochs, slot);
-    *out = (struct lk_snapshot){.db = db, .version = present.version, .lsn = present.lsn, .limit = present.limit,
+    *out = (struct lk_snapshot){.db = db,
+                                .version = present.version,
+                                .lsn = present.lsn,
+                                .limit = present.limit,
                                 .wall_ns = db->env->ops->wall_ns(db->env),
                                 .taken_ns = db->env->ops->monotonic_ns(db->env)};
     return 0;

@@ -89,7 +89,8 @@ static void choose_sources(struct lk_db *db)
         db->segment_kind = LK_SEGMENT_WRITTEN;
     else
         db->segment_kind = LK_SEGMENT_MAPPED;
-    db->map_tables = options->table_source == LSMKV_SOURCE_MAPPED || (options->table_source == LSMKV_SOURCE_AUTO && can);
+    db->map_tables =
+        options->table_source == LSMKV_SOURCE_MAPPED || (options->table_source == LSMKV_SOURCE_AUTO && can);
 }
 
 /* ---- steps ------------------------------------------------------------------------------------ */
@@ -103,8 +104,9 @@ static int take_lock(struct lk_db *db)
     db->lock = NULL;
     if (rc != -EWOULDBLOCK)
         return lk_fail_os(-rc, "lock", "LOCK");
-    rc = lk_fail(LSMKV_LOCKED, "%s is open for writing in another process (pid %d): reading works (flag=\"r\"); to write, "
-                               "close it there first",
+    rc = lk_fail(LSMKV_LOCKED,
+                 "%s is open for writing in another process (pid %d): reading works (flag=\"r\"); to write, "
+                 "close it there first",
                  db->path, pid);
     lk_error()->pid = pid;
     return rc;
@@ -119,11 +121,15 @@ static int classify(struct start *start)
     if (!start->fresh)
         return 0;
     if (listing->logs.count || listing->tables.count)
-        return lk_fail_corrupt("CURRENT", 0, "%s holds logs or tables of a store, but CURRENT is missing: restore it or a "
-                                             "backup; nothing was changed", db->path);
+        return lk_fail_corrupt("CURRENT", 0,
+                               "%s holds logs or tables of a store, but CURRENT is missing: restore it or a "
+                               "backup; nothing was changed",
+                               db->path);
     if (listing->strangers)
-        return lk_fail(LSMKV_EXISTS, "%s is a directory with other things in it (%s, for one) and no store: name an empty "
-                                     "or a new directory", db->path, listing->stranger);
+        return lk_fail(LSMKV_EXISTS,
+                       "%s is a directory with other things in it (%s, for one) and no store: name an empty "
+                       "or a new directory",
+                       db->path, listing->stranger);
     if (db->readonly || !(db->options.flags & LSMKV_OPEN_CREATE))
         return lk_fail(LSMKV_ABSENT, "there is no store in %s: open it with flag=\"c\" to make one", db->path);
     return 0;
@@ -226,7 +232,8 @@ static int first_version(struct start *start)
     struct lk_db *db = start->db;
     const struct lk_recovered *recovered = &start->recovered;
     struct lk_memtable *active = NULL, **list = lk_alloc((recovered->count + 1) * sizeof *list);
-    int rc = list ? first_memtable(start, &active) : lk_fail(LSMKV_NOMEM, "memory ran out while %s was opened", db->path);
+    int rc =
+        list ? first_memtable(start, &active) : lk_fail(LSMKV_NOMEM, "memory ran out while %s was opened", db->path);
     if (rc == 0) {
         list[0] = active;
         for (uint32_t i = 0; i < recovered->count; i++)
@@ -309,8 +316,10 @@ static int look_before_locking(struct start *start)
     struct lk_db *db = start->db;
     int rc = lk_listing_read(db->env, db->dir, &start->listing);
     if (rc == 0 && (db->options.flags & LSMKV_OPEN_ANEW) && start->listing.strangers)
-        rc = lk_fail(LSMKV_EXISTS, "%s holds files that are not lsmkv's (%s, for one): nothing was removed; move them away "
-                                   "first", db->path, start->listing.stranger);
+        rc = lk_fail(LSMKV_EXISTS,
+                     "%s holds files that are not lsmkv's (%s, for one): nothing was removed; move them away "
+                     "first",
+                     db->path, start->listing.stranger);
     else if (rc == 0 && !(db->options.flags & LSMKV_OPEN_ANEW))
         rc = classify(start);
     lk_listing_deinit(&start->listing);
@@ -347,8 +356,9 @@ static int steps(struct start *start)
     if (rc == 0)
         rc = lk_leftover_tidy(db, &start->listing, &start->recovered, start->state.ended_cleanly);
     if (rc == 0)
-        lk_event(db, "open", "%s, %llu records of log replayed, %u tables in %u runs", db->clean_open ? "clean" : "unclean",
-                 (unsigned long long)start->recovered.records, start->state.table_count, start->run_count);
+        lk_event(db, "open", "%s, %llu records of log replayed, %u tables in %u runs",
+                 db->clean_open ? "clean" : "unclean", (unsigned long long)start->recovered.records,
+                 start->state.table_count, start->run_count);
     return rc == 0 ? lk_background_start(db) : rc;
 }
 

@@ -116,8 +116,9 @@ int lk_engine_directory(struct lk_env *env, const char *path, const struct lsmkv
     *dir = NULL;
     int status;
     if (rc == -ENOENT)
-        status = create ? lk_fail(LSMKV_ABSENT, "%s cannot be made: the directory that is to hold it does not exist", path)
-                        : lk_fail(LSMKV_ABSENT, "there is no directory %s: open it with flag=\"c\" to make a store", path);
+        status = create
+                     ? lk_fail(LSMKV_ABSENT, "%s cannot be made: the directory that is to hold it does not exist", path)
+                     : lk_fail(LSMKV_ABSENT, "there is no directory %s: open it with flag=\"c\" to make a store", path);
     else if (rc == -ENOTDIR)
         status = lk_fail(LSMKV_EXISTS, "%s is not a directory: a store is a directory; name another path", path);
     else
@@ -149,8 +150,10 @@ int lk_engine_options(const struct lsmkv_options *given, struct lsmkv_options *o
 {
     lsmkv_options_init(out);
     if (given && given->struct_bytes != sizeof *given)
-        return lk_fail(LSMKV_OPTIONS, "the options are %zu bytes, this build's are %zu: lsmkv_options_init was not called, or "
-                                      "header and library differ", given->struct_bytes, sizeof *given);
+        return lk_fail(LSMKV_OPTIONS,
+                       "the options are %zu bytes, this build's are %zu: lsmkv_options_init was not called, or "
+                       "header and library differ",
+                       given->struct_bytes, sizeof *given);
     if (given)
         *out = *given;
     fill_in(out);

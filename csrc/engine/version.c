@@ -13,7 +13,8 @@ static int collect_ranges(struct lk_run *run)
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < run->count; i++)
         if (run->tables[i]->ranges.count)
-            rc = lk_ranges_clip(&run->tables[i]->ranges, run->into ? run->bound : lk_slice(NULL, 0), NULL, &run->ranges);
+            rc =
+                lk_ranges_clip(&run->tables[i]->ranges, run->into ? run->bound : lk_slice(NULL, 0), NULL, &run->ranges);
     return rc;
 }
 
@@ -118,11 +119,13 @@ void lk_version_unref(struct lk_version *version)
 static int check_run(const struct lk_run *run)
 {
     for (uint32_t i = 0; i < run->count; i++) {
-        const struct lk_table_meta *meta = &run->tables[i]->meta, *next = i + 1 < run->count ? &run->tables[i + 1]->meta : NULL;
+        const struct lk_table_meta *meta = &run->tables[i]->meta,
+                                   *next = i + 1 < run->count ? &run->tables[i + 1]->meta : NULL;
         if (!meta->hi_open && lk_compare(meta->lo, meta->hi) >= 0)
             return lk_fail(LSMKV_CORRUPT, "table %u of run %u has an empty interval", meta->number, run->id);
         if (next && (meta->hi_open || !lk_equal(meta->hi, next->lo)))
-            return lk_fail(LSMKV_CORRUPT, "tables %u and %u of run %u do not tile", meta->number, next->number, run->id);
+            return lk_fail(LSMKV_CORRUPT, "tables %u and %u of run %u do not tile", meta->number, next->number,
+                           run->id);
     }
     return 0;
 }

@@ -38,7 +38,8 @@ static int fits(const struct lk_memtable *memtable, const struct op *op)
     const struct lk_segment *segment = memtable->segment;
     uint64_t left = segment->capacity - atomic_load_explicit(&segment->end, memory_order_relaxed);
     uint64_t room = room_for(memtable, op);
-    return room <= LK_FRAME_BODY_MAX && lk_frame_bytes(room) + MARK_BYTES <= left && !lk_memtable_full(memtable, op->keys);
+    return room <= LK_FRAME_BODY_MAX && lk_frame_bytes(room) + MARK_BYTES <= left &&
+           !lk_memtable_full(memtable, op->keys);
 }
 
 /* ---- under the mutex --------------------------------------------------------------------- */
@@ -136,7 +137,8 @@ static int append(struct lk_db *db, const struct op *op, uint64_t hash, int sync
         return rc;
     uint8_t *body = lk_segment_body(segment);
     uint64_t from = (uint64_t)(body - segment->base), room = room_for(memtable, op);
-    uint8_t *end = op->record ? lk_memtable_add(memtable, body, op->record, hash) : add_batch(memtable, op->batch, body);
+    uint8_t *end =
+        op->record ? lk_memtable_add(memtable, body, op->record, hash) : add_batch(memtable, op->batch, body);
     if (!end && op->record && lk_error()->status == LSMKV_WOULDBLOCK) {
         memtable->crowded = 1; /* nothing was added */
         return LSMKV_WOULDBLOCK;

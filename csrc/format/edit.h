@@ -50,22 +50,40 @@ LK_MUST_CHECK int lk_edit_drop(struct lk_buf *out, uint32_t number);
 LK_MUST_CHECK int lk_edit_closed(struct lk_buf *out, uint64_t lsn);
 
 enum lk_edit_tag {
-    LK_EDIT_STORE = 1, LK_EDIT_NEXT, LK_EDIT_LOG, LK_EDIT_DURABLE, LK_EDIT_RUNS, LK_EDIT_TABLE, LK_EDIT_DROP,
-    LK_EDIT_CLOSED, LK_EDIT_COUNT
+    LK_EDIT_STORE = 1,
+    LK_EDIT_NEXT,
+    LK_EDIT_LOG,
+    LK_EDIT_DURABLE,
+    LK_EDIT_RUNS,
+    LK_EDIT_TABLE,
+    LK_EDIT_DROP,
+    LK_EDIT_CLOSED,
+    LK_EDIT_COUNT
 };
 
 /* One decoded field; slices are borrowed from the edit's bytes. */
 struct lk_edit_field {
     enum lk_edit_tag tag;
     union {
-        struct { uint64_t identity, hash_a, hash_b, features; struct lk_slice key_codec, value_codec; } store;
+        struct {
+            uint64_t identity, hash_a, hash_b, features;
+            struct lk_slice key_codec, value_codec;
+        } store;
         uint32_t next;
-        struct { uint32_t first, last_bound, into; struct lk_slice bound; } log;
+        struct {
+            uint32_t first, last_bound, into;
+            struct lk_slice bound;
+        } log;
         uint64_t lsn; /* durable, closed */
-        struct { const uint8_t *at, *end; uint32_t count; } runs; /* walk with lk_edit_next_run */
+        struct {
+            const uint8_t *at, *end;
+            uint32_t count;
+        } runs; /* walk with lk_edit_next_run */
         struct lk_table_meta table;
         uint32_t drop;
-        struct { uint64_t live, lsn; } count;
+        struct {
+            uint64_t live, lsn;
+        } count;
     };
 };
 
@@ -94,8 +112,16 @@ int lk_current_get(const char *from, size_t len, uint32_t *number);
  * put: the name of a file of that type, "" for NONE and ASIDE; number is ignored for LOCK and CURRENT.
  * name_aside: the same with .aside. get: LK_FILE_NONE (0) when the name is none of the engine's; *number
  * is 0 for LOCK and CURRENT. */
-enum lk_file_type { LK_FILE_NONE = 0, LK_FILE_LOCK, LK_FILE_CURRENT, LK_FILE_MANIFEST, LK_FILE_LOG, LK_FILE_TABLE,
-                    LK_FILE_TEMP, LK_FILE_ASIDE };
+enum lk_file_type {
+    LK_FILE_NONE = 0,
+    LK_FILE_LOCK,
+    LK_FILE_CURRENT,
+    LK_FILE_MANIFEST,
+    LK_FILE_LOG,
+    LK_FILE_TABLE,
+    LK_FILE_TEMP,
+    LK_FILE_ASIDE
+};
 enum { LK_FILE_NAME = 24, LK_FILE_NAME_ASIDE = 32 };
 void lk_file_name(char to[LK_FILE_NAME], enum lk_file_type type, uint32_t number);
 void lk_file_name_aside(char to[LK_FILE_NAME_ASIDE], enum lk_file_type type, uint32_t number);

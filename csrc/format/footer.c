@@ -12,12 +12,37 @@ enum { FENCE_BYTES = 12, FENCE_LAST = 4, LINE_BYTES = 64, SUM_BYTES = 4 };
 
 /* Where each field of the drawing begins. */
 enum {
-    AT_MAGIC = 0, AT_VERSION = 8, AT_NUMBER = 12, AT_IDENTITY = 16, AT_FILE_BYTES = 24, AT_CODEC = 32,
-    AT_FEATURES = 36, AT_PREFIX = 40, AT_FENCE_COUNT = 44, AT_PAGES_END = 48, AT_FENCES_AT = 56, AT_LINES_AT = 64,
-    AT_LINE_COUNT = 72, AT_ZERO_1 = 76, AT_CHECKS_AT = 80, AT_CHECK_COUNT = 88, AT_KEY_MIN = 92, AT_KEY_MAX = 96,
-    AT_RANGE_BYTES = 100, AT_RECORDS = 104, AT_TOMBSTONES = 112, AT_RANGE_DELETES = 120, AT_ZERO_2 = 124,
-    AT_LSN_MIN = 128, AT_LSN_MAX = 136, AT_HASH_A = 144, AT_HASH_B = 152, AT_PAYLOAD = 160, AT_ZERO_3 = 168,
-    AT_TAIL_SUM = 184, AT_CHECK = 188
+    AT_MAGIC = 0,
+    AT_VERSION = 8,
+    AT_NUMBER = 12,
+    AT_IDENTITY = 16,
+    AT_FILE_BYTES = 24,
+    AT_CODEC = 32,
+    AT_FEATURES = 36,
+    AT_PREFIX = 40,
+    AT_FENCE_COUNT = 44,
+    AT_PAGES_END = 48,
+    AT_FENCES_AT = 56,
+    AT_LINES_AT = 64,
+    AT_LINE_COUNT = 72,
+    AT_ZERO_1 = 76,
+    AT_CHECKS_AT = 80,
+    AT_CHECK_COUNT = 88,
+    AT_KEY_MIN = 92,
+    AT_KEY_MAX = 96,
+    AT_RANGE_BYTES = 100,
+    AT_RECORDS = 104,
+    AT_TOMBSTONES = 112,
+    AT_RANGE_DELETES = 120,
+    AT_ZERO_2 = 124,
+    AT_LSN_MIN = 128,
+    AT_LSN_MAX = 136,
+    AT_HASH_A = 144,
+    AT_HASH_B = 152,
+    AT_PAYLOAD = 160,
+    AT_ZERO_3 = 168,
+    AT_TAIL_SUM = 184,
+    AT_CHECK = 188
 };
 
 /* ---- encode --------------------------------------------------------------------------------- */

@@ -84,8 +84,17 @@ uint64_t lk_frame_resync(const uint8_t *base, uint64_t bytes, uint64_t from, uin
 
 /* Where each field of the drawing begins. */
 enum {
-    AT_MAGIC = 0, AT_VERSION = 8, AT_NUMBER = 12, AT_IDENTITY = 16, AT_STORE = 24, AT_PREV = 32, AT_PREV_END = 36,
-    AT_SHIFT = 40, AT_CAPACITY = 44, AT_ZERO = 52, AT_CHECK = 60
+    AT_MAGIC = 0,
+    AT_VERSION = 8,
+    AT_NUMBER = 12,
+    AT_IDENTITY = 16,
+    AT_STORE = 24,
+    AT_PREV = 32,
+    AT_PREV_END = 36,
+    AT_SHIFT = 40,
+    AT_CAPACITY = 44,
+    AT_ZERO = 52,
+    AT_CHECK = 60
 };
 
 void lk_file_head_put(uint8_t to[LK_FILE_HEAD], const char magic[8], const struct lk_file_head *head)
@@ -103,8 +112,7 @@ void lk_file_head_put(uint8_t to[LK_FILE_HEAD], const char magic[8], const struc
     lk_store32(to + AT_CHECK, lk_checksum(0, to, AT_CHECK));
 }
 
-int lk_file_head_get(const uint8_t from[LK_FILE_HEAD], const char magic[8], struct lk_file_head *out,
-                     uint32_t *version)
+int lk_file_head_get(const uint8_t from[LK_FILE_HEAD], const char magic[8], struct lk_file_head *out, uint32_t *version)
 {
     if (all_zero(from, LK_FILE_HEAD))
         return 0;

@@ -32,8 +32,7 @@ uint32_t lk_line_match_plain(const struct lk_line *line, uint64_t hash, unsigned
     uint32_t found = 0, want = (uint32_t)(hash >> 8) & 0x3f;
 
     for (unsigned i = 0; i < count && i < LK_LINE_SLOTS; i++)
-        if (line->tag[i] == (uint8_t)hash &&
-            atomic_load_explicit(&line->place[i], memory_order_relaxed) >> 26 == want)
+        if (line->tag[i] == (uint8_t)hash && atomic_load_explicit(&line->place[i], memory_order_relaxed) >> 26 == want)
             found |= 1u << i;
     return found;
 }

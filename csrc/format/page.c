@@ -22,8 +22,7 @@ uint32_t lk_fences_find(const struct lk_fences *fences, uint64_t head, uint32_t 
     uint32_t less = below(fences->head, fences->count, head), upto = less;
 
     if (less < fences->count && fences->head[less] == head)
-        upto = head == UINT64_MAX ? fences->count
-                                  : less + below(fences->head + less, fences->count - less, head + 1);
+        upto = head == UINT64_MAX ? fences->count : less + below(fences->head + less, fences->count - less, head + 1);
     *through = upto ? upto - 1 : 0;
     return less ? less - 1 : 0;
 }

@@ -3,10 +3,7 @@
 
 #include "include/lsmkv.h"
 
-enum {
-    KNOWN = LK_RECORD_KIND | LK_RECORD_LINK | LK_RECORD_EXPIRY | LK_RECORD_OPEN_END,
-    EXPIRY_BYTES = 8
-};
+enum { KNOWN = LK_RECORD_KIND | LK_RECORD_LINK | LK_RECORD_EXPIRY | LK_RECORD_OPEN_END, EXPIRY_BYTES = 8 };
 
 static size_t extras_bytes(uint8_t flags)
 {

@@ -43,25 +43,25 @@ extern "C" {
 
 /* ---- statuses ------------------------------------------------------------------------- */
 
-#define LSMKV_STATUS_TABLE(X)                                                       \
-    X(WOULDBLOCK, 2, "the call would have to wait")                                 \
-    X(NOTFOUND, 1, "the key is absent")                                             \
-    X(OK, 0, "success")                                                             \
-    X(NOMEM, -1, "memory ran out")                                                  \
-    X(IO, -2, "the file system reported an error")                                  \
-    X(FULL, -3, "no space is left for the store")                                   \
-    X(CORRUPT, -4, "stored bytes fail verification")                                \
-    X(FORMAT, -5, "the files are not a store this build can read")                  \
-    X(LOCKED, -6, "another process writes to the store")                            \
-    X(READONLY, -7, "the store was opened for reading only")                        \
-    X(CLOSED, -8, "the store is closed")                                            \
-    X(FORKED, -9, "the store was opened in the parent of this process")             \
-    X(INVALID, -10, "an argument is out of bounds")                                 \
-    X(OPTIONS, -11, "an option is invalid or in conflict with an open handle")      \
-    X(ABSENT, -12, "there is no store at this path")                                \
-    X(EXISTS, -13, "the path is taken by something that is not a store")            \
-    X(BUSY, -14, "the object is in use by another thread")                          \
-    X(FAILED, -15, "an earlier sync failed: the handle takes no more writes")       \
+#define LSMKV_STATUS_TABLE(X)                                                  \
+    X(WOULDBLOCK, 2, "the call would have to wait")                            \
+    X(NOTFOUND, 1, "the key is absent")                                        \
+    X(OK, 0, "success")                                                        \
+    X(NOMEM, -1, "memory ran out")                                             \
+    X(IO, -2, "the file system reported an error")                             \
+    X(FULL, -3, "no space is left for the store")                              \
+    X(CORRUPT, -4, "stored bytes fail verification")                           \
+    X(FORMAT, -5, "the files are not a store this build can read")             \
+    X(LOCKED, -6, "another process writes to the store")                       \
+    X(READONLY, -7, "the store was opened for reading only")                   \
+    X(CLOSED, -8, "the store is closed")                                       \
+    X(FORKED, -9, "the store was opened in the parent of this process")        \
+    X(INVALID, -10, "an argument is out of bounds")                            \
+    X(OPTIONS, -11, "an option is invalid or in conflict with an open handle") \
+    X(ABSENT, -12, "there is no store at this path")                           \
+    X(EXISTS, -13, "the path is taken by something that is not a store")       \
+    X(BUSY, -14, "the object is in use by another thread")                     \
+    X(FAILED, -15, "an earlier sync failed: the handle takes no more writes")  \
     X(CANCELLED, -16, "the operation was cancelled")
 
 enum lsmkv_status {
@@ -126,16 +126,16 @@ struct lsmkv_options {
     uint32_t flags;            /* enum lsmkv_open_flags */
     int durability;            /* enum lsmkv_durability */
     uint32_t sync_interval_ms; /* INTERVAL: from the first unsynced write; default 1000 */
-    int threads;               /* background threads: 2 (keeper, compactor; 1 means the same) or 0 (all work inline) */
-    uint64_t segment_bytes;    /* ceiling of a log segment; 4 KiB .. 1 GiB, default 32 MiB */
-    uint64_t table_bytes;      /* target of a table file; 512 B .. 64 MiB, default 64 MiB */
-    uint32_t page_bytes;       /* target of a page; 64 B .. 64 KiB, default 2 KiB */
-    uint32_t l0_segments;      /* sealed segments that trigger a flush; 1 .. 8, default 3 */
-    uint32_t run_count;        /* sorted runs that trigger a merge; 1 .. 32, default 4 */
-    uint64_t cache_bytes;      /* READ source: anonymous memory for table bytes; at least 64 KiB, default 32 MiB */
-    int log_source;            /* enum lsmkv_source for the log; AUTO asks the file system */
-    int table_source;          /* enum lsmkv_source for tables */
-    uint32_t mode;             /* directory permissions at creation; default 0700 (files follow) */
+    int threads; /* background threads: 2 (keeper, compactor; 1 means the same) or 0 (all work inline) */
+    uint64_t segment_bytes; /* ceiling of a log segment; 4 KiB .. 1 GiB, default 32 MiB */
+    uint64_t table_bytes; /* target of a table file; 512 B .. 64 MiB, default 64 MiB */
+    uint32_t page_bytes; /* target of a page; 64 B .. 64 KiB, default 2 KiB */
+    uint32_t l0_segments; /* sealed segments that trigger a flush; 1 .. 8, default 3 */
+    uint32_t run_count; /* sorted runs that trigger a merge; 1 .. 32, default 4 */
+    uint64_t cache_bytes; /* READ source: anonymous memory for table bytes; at least 64 KiB, default 32 MiB */
+    int log_source; /* enum lsmkv_source for the log; AUTO asks the file system */
+    int table_source; /* enum lsmkv_source for tables */
+    uint32_t mode; /* directory permissions at creation; default 0700 (files follow) */
 };
 
 LSMKV_API void lsmkv_options_init(struct lsmkv_options *options);
@@ -186,8 +186,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_delete_range(lsmkv *db, const struct lsmkv_
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_new(lsmkv_batch **out);
 LSMKV_API void lsmkv_batch_free(lsmkv_batch *batch);
 LSMKV_API void lsmkv_batch_reset(lsmkv_batch *batch); /* empties, keeps memory */
-LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_put(lsmkv_batch *batch, const void *key, size_t key_bytes,
-                                               const void *value, size_t value_bytes);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_put(lsmkv_batch *batch, const void *key, size_t key_bytes, const void *value,
+                                               size_t value_bytes);
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_delete(lsmkv_batch *batch, const void *key, size_t key_bytes);
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_delete_range(lsmkv_batch *batch, const struct lsmkv_slice *start,
                                                         const struct lsmkv_slice *stop);
@@ -204,7 +204,7 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_sync(lsmkv *db);
 /* A value lent in place, or the key's existence when the caller ignores the value. */
 struct lsmkv_read {
     struct lsmkv_slice value; /* borrowed until lsmkv_read_end */
-    void *hold;               /* the engine's */
+    void *hold; /* the engine's */
 };
 
 /* Memory only. 0: read->value is lent and lsmkv_read_end must follow soon: between the two the
@@ -228,8 +228,7 @@ LSMKV_API void lsmkv_free(void *owned);
 #define LSMKV_READ_MANY 16
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot,
                                                      const struct lsmkv_slice *keys, size_t count,
-                                                     struct lsmkv_slice *values, int *results,
-                                                     struct lsmkv_read *read);
+                                                     struct lsmkv_slice *values, int *results, struct lsmkv_read *read);
 
 /* A snapshot pins what it sees until it is closed. It may outlive the handle's close: reads then
  * answer CLOSED. free: any time, any thread; also ends it. */
@@ -242,7 +241,7 @@ LSMKV_API uint64_t lsmkv_snapshot_taken_ns(const lsmkv_snapshot *snapshot); /* m
 
 struct lsmkv_range {
     struct lsmkv_slice start, stop;
-    int has_start, has_stop;         /* 0: unbounded on that side */
+    int has_start, has_stop; /* 0: unbounded on that side */
     int exclude_start, include_stop; /* both 0: start <= key < stop */
     int reverse;
 };
@@ -274,13 +273,13 @@ typedef int (*lsmkv_progress)(void *context, uint64_t done, uint64_t total);
 /* Turn the memtable and all sealed segments into a table run. Returns once that is durable. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_flush(lsmkv *db);
 /* Flush, then merge runs until one is left. Runs are merged whole, so at least the range is settled. */
-LSMKV_MUST_CHECK LSMKV_API int lsmkv_compact(lsmkv *db, const struct lsmkv_slice *start,
-                                             const struct lsmkv_slice *stop, lsmkv_progress progress, void *context);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_compact(lsmkv *db, const struct lsmkv_slice *start, const struct lsmkv_slice *stop,
+                                             lsmkv_progress progress, void *context);
 
 /* What one unit of background work did. */
 struct lsmkv_step {
-    char what[32];   /* "seal sort", "flush step", "merge step", "scan view", "sync", "remove files" */
-    char why[160];   /* the planner's reason, with its numbers */
+    char what[32]; /* "seal sort", "flush step", "merge step", "scan view", "sync", "remove files" */
+    char why[160]; /* the planner's reason, with its numbers */
     uint64_t bytes_in, bytes_out, records_in, records_out, nanoseconds;
 };
 
@@ -298,20 +297,20 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_verify(lsmkv *db, lsmkv_found found, lsmkv_
 /* ---- inspect -------------------------------------------------------------------------- */
 
 struct lsmkv_stats {
-    uint64_t lsn_visible, lsn_durable;           /* segment number << 32 | offset */
+    uint64_t lsn_visible, lsn_durable; /* segment number << 32 | offset */
     uint64_t puts, deletes, range_deletes, gets, gets_missed, scans; /* calls since open, this engine */
-    uint64_t memtable_bytes, memtable_keys;      /* active segment */
-    uint64_t sealed_segments, sealed_bytes;      /* L0 */
+    uint64_t memtable_bytes, memtable_keys; /* active segment */
+    uint64_t sealed_segments, sealed_bytes; /* L0 */
     uint64_t runs, tables, table_bytes, table_records, table_tombstones;
-    uint64_t user_bytes;                         /* keys and values accepted */
+    uint64_t user_bytes; /* keys and values accepted */
     uint64_t log_bytes, flush_bytes, merge_bytes, manifest_bytes, recovery_bytes; /* written, by cause */
-    uint64_t read_bytes;                         /* read from table files */
+    uint64_t read_bytes; /* read from table files */
     uint64_t syncs, stalls, stall_ns;
     uint64_t stall_memtable, stall_pacing, stall_sync; /* stalls by cause */
-    uint64_t anonymous_bytes;                    /* lines, order, views, buffers, read source */
+    uint64_t anonymous_bytes; /* lines, order, views, buffers, read source */
     uint64_t live_snapshots, live_iterators, pinned_bytes;
     uint64_t recovered_bytes, recovered_records; /* replayed at open */
-    int clean_open, failed;                      /* failed: a sync failed, no more writes */
+    int clean_open, failed; /* failed: a sync failed, no more writes */
 };
 
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_get_stats(lsmkv *db, struct lsmkv_stats *out);
@@ -321,7 +320,7 @@ enum lsmkv_level_kind { LSMKV_LEVEL_MEMTABLE = 0, LSMKV_LEVEL_SEGMENT = 1, LSMKV
 /* One place where records live, newest first; `run` groups tables (1 newest), 0 for segments. */
 struct lsmkv_level {
     int kind;
-    uint32_t run, number;         /* file number: 000012.log, 000014.tbl */
+    uint32_t run, number; /* file number: 000012.log, 000014.tbl */
     uint64_t bytes, records, tombstones, range_deletes;
     uint64_t lsn_min, lsn_max;
     struct lsmkv_slice key_min, key_max; /* owned by the listing */
@@ -333,8 +332,8 @@ LSMKV_API void lsmkv_levels_free(struct lsmkv_level *levels, size_t count);
 
 /* One thing the engine did. Kept in a bounded ring; old ones are overwritten. */
 struct lsmkv_event {
-    uint64_t number;       /* counts up for ever */
-    uint64_t at_ns;        /* wall clock */
+    uint64_t number; /* counts up for ever */
+    uint64_t at_ns; /* wall clock */
     char what[32], detail[224];
 };
 
@@ -344,9 +343,9 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_get_events(lsmkv *db, uint64_t from, struct
 
 /* How one get went: every place that was asked, newest first. */
 struct lsmkv_probe {
-    int kind;              /* enum lsmkv_level_kind */
+    int kind; /* enum lsmkv_level_kind */
     uint32_t run, number;
-    int verdict;           /* 0 not in its range, 1 line says no, 2 tag matched another key, 3 value, 4 tombstone,
+    int verdict; /* 0 not in its range, 1 line says no, 2 tag matched another key, 3 value, 4 tombstone,
                               5 covered by a range delete, 6 bytes not verified yet, 7 expired */
     uint32_t lines, records; /* cache lines of the index read; records compared */
 };

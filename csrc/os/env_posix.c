@@ -81,8 +81,7 @@ static void *enter_thread(void *arg)
 
 /* A thread inherits the mask of its maker: block everything for the moment of its making, so that
  * no handler of the host ever runs in it. */
-static int thread_start(struct lk_env *env, const char *name, void (*run)(void *arg), void *arg,
-                        struct lk_thread **out)
+static int thread_start(struct lk_env *env, const char *name, void (*run)(void *arg), void *arg, struct lk_thread **out)
 {
     struct lk_thread *thread = lk_alloc_zero(sizeof *thread);
     sigset_t all, before;

@@ -6,8 +6,12 @@
 #include <pthread.h>
 #include <stdint.h>
 
-struct lk_mutex { pthread_mutex_t native; };
-struct lk_cond { pthread_cond_t native; }; /* on the monotonic clock */
+struct lk_mutex {
+    pthread_mutex_t native;
+};
+struct lk_cond {
+    pthread_cond_t native;
+}; /* on the monotonic clock */
 
 void lk_mutex_init(struct lk_mutex *mutex);
 void lk_mutex_deinit(struct lk_mutex *mutex);

@@ -35,8 +35,13 @@ static int open_range(struct lk_granules *granules, int mapped)
 int lk_granules_open(struct lk_granules *granules, struct lk_cache *cache, struct lk_file *file, const char *name,
                      uint64_t identity, uint64_t bytes, uint32_t *checks, int mapped)
 {
-    *granules = (struct lk_granules){.bytes = bytes, .cache = cache, .env = cache->env, .file = file, .name = name,
-                                     .identity = identity, .checks = checks,
+    *granules = (struct lk_granules){.bytes = bytes,
+                                     .cache = cache,
+                                     .env = cache->env,
+                                     .file = file,
+                                     .name = name,
+                                     .identity = identity,
+                                     .checks = checks,
                                      .count = (uint32_t)(bytes >> LK_GRANULE_SHIFT)};
     granules->state = lk_alloc_zero(granules->count);
     int rc = granules->state ? open_range(granules, mapped)

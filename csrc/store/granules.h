@@ -67,8 +67,8 @@ struct lk_cache {
     uint64_t evicting_stamp;
     _Atomic uint64_t read_bytes;   /* bytes read from table files, both sources */
 };
-LK_MUST_CHECK int lk_cache_init(struct lk_cache *cache, struct lk_env *env, uint64_t budget,
-                                uint64_t (*stamp)(void *), int (*passed)(void *, uint64_t), void *context);
+LK_MUST_CHECK int lk_cache_init(struct lk_cache *cache, struct lk_env *env, uint64_t budget, uint64_t (*stamp)(void *),
+                                int (*passed)(void *, uint64_t), void *context);
 void lk_cache_deinit(struct lk_cache *cache);
 
 struct lk_granules {

@@ -13,7 +13,8 @@ enum { LOAD_PERCENT = 60, LINES_MIN = 8 };
 /* Lines, then keys: one reservation. */
 static uint64_t index_bytes(const struct lk_memtable *memtable)
 {
-    return (uint64_t)memtable->line_count * sizeof(struct lk_line) + (uint64_t)memtable->key_cap * sizeof(struct lk_mem_key);
+    return (uint64_t)memtable->line_count * sizeof(struct lk_line) +
+           (uint64_t)memtable->key_cap * sizeof(struct lk_mem_key);
 }
 
 static int reserve(struct lk_memtable *memtable, uint32_t expected_keys)
@@ -108,7 +109,8 @@ uint64_t lk_memtable_index_bytes(const struct lk_memtable *memtable)
 uint64_t lk_memtable_memory(const struct lk_memtable *memtable)
 {
     uint32_t keys = atomic_load_explicit(&memtable->key_count, memory_order_relaxed);
-    uint64_t bytes = (uint64_t)memtable->line_count * sizeof(struct lk_line) + (uint64_t)keys * sizeof(struct lk_mem_key);
+    uint64_t bytes =
+        (uint64_t)memtable->line_count * sizeof(struct lk_line) + (uint64_t)keys * sizeof(struct lk_mem_key);
     if (atomic_load_explicit(&memtable->order, memory_order_relaxed))
         bytes += (uint64_t)keys * sizeof(struct lk_entry);
     if (memtable->segment->kind != LK_SEGMENT_MAPPED && !memtable->segment->file_mapped)
@@ -234,13 +236,16 @@ static void publish(struct lk_memtable *memtable, const struct place *place, uin
 
 static int range_of(const struct lk_record *record, uint64_t offset, struct lk_mem_range *out)
 {
-    *out = (struct lk_mem_range){.start = record->key, .stop = record->value,
-                                 .open_end = (record->flags & LK_RECORD_OPEN_END) != 0, .position = (uint32_t)offset};
+    *out = (struct lk_mem_range){.start = record->key,
+                                 .stop = record->value,
+                                 .open_end = (record->flags & LK_RECORD_OPEN_END) != 0,
+                                 .position = (uint32_t)offset};
     return 0;
 }
 
 /* A list of the first `keep` of `old` and, when given, one more. */
-static struct lk_mem_ranges *copy_ranges(const struct lk_mem_ranges *old, uint32_t keep, const struct lk_mem_range *more)
+static struct lk_mem_ranges *copy_ranges(const struct lk_mem_ranges *old, uint32_t keep,
+                                         const struct lk_mem_range *more)
 {
     struct lk_mem_ranges *list = lk_alloc_zero(sizeof *list + (keep + 1) * sizeof *list->at);
     if (!list)

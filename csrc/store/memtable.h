@@ -41,7 +41,9 @@ struct lk_mem_ranges {
 };
 enum { LK_MEM_RANGES_MAX = 1024 };
 
-struct lk_mem_key { uint32_t slot, position; }; /* line * 16 + slot; first position (units) */
+struct lk_mem_key {
+    uint32_t slot, position;
+}; /* line * 16 + slot; first position (units) */
 
 struct lk_memtable {
     struct lk_segment *segment;  /* owned */
@@ -107,8 +109,8 @@ int lk_memtable_find(const struct lk_memtable *memtable, uint64_t hash, struct l
                      struct lk_record *record, uint32_t *lines, uint32_t *records);
 
 /* From a key's slot: the newest record below limit. 0 or NOTFOUND. */
-int lk_memtable_version(const struct lk_memtable *memtable, uint32_t position, uint64_t limit,
-                        struct lk_record *record, uint64_t *at);
+int lk_memtable_version(const struct lk_memtable *memtable, uint32_t position, uint64_t limit, struct lk_record *record,
+                        uint64_t *at);
 /* Does a range delete that starts in (after, limit) cover key? `after` = offset of the record in question. */
 int lk_memtable_covered(const struct lk_memtable *memtable, struct lk_slice key, uint64_t after, uint64_t limit);
 /* Append the range deletes below limit to *out, merged. 0 or NOMEM. */

@@ -9,8 +9,8 @@ static const uint8_t *record_at(const struct lk_segment *segment, uint64_t offse
     return lk_record_get(segment->base + offset, segment->base + segment->capacity, out);
 }
 
-int lk_memtable_version(const struct lk_memtable *memtable, uint32_t position, uint64_t limit,
-                        struct lk_record *record, uint64_t *at)
+int lk_memtable_version(const struct lk_memtable *memtable, uint32_t position, uint64_t limit, struct lk_record *record,
+                        uint64_t *at)
 {
     const struct lk_segment *segment = memtable->segment;
     uint64_t offset = (uint64_t)position << segment->shift;

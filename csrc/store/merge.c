@@ -67,9 +67,7 @@ static uint32_t least_but(const struct lk_merge *merge, uint32_t but)
 static void set_second(struct lk_merge *merge, uint32_t second)
 {
     merge->second = second;
-    merge->second_head = second < merge->count ? merge->sources[second].cursor->head
-                         : merge->backward     ? 0
-                                               : UINT64_MAX;
+    merge->second_head = second < merge->count ? merge->sources[second].cursor->head : merge->backward ? 0 : UINT64_MAX;
 }
 
 /* ---- moving ----------------------------------------------------------------------------------- */

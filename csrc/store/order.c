@@ -231,7 +231,8 @@ __attribute__((always_inline)) static inline void prefetch(const struct lk_memta
         return;
     const struct lk_entry *entry = &part->at[forward ? index + AHEAD : index - AHEAD];
     __builtin_prefetch(&cursor->memtable->lines[entry->extra >> 4]);
-    const uint8_t *record = cursor->memtable->segment->base + ((uint64_t)entry->position << cursor->memtable->segment->shift);
+    const uint8_t *record =
+        cursor->memtable->segment->base + ((uint64_t)entry->position << cursor->memtable->segment->shift);
     __builtin_prefetch(record);
     __builtin_prefetch(record + 64);
 }
@@ -258,7 +259,8 @@ static void step(struct lk_memtable_cursor *cursor, int forward)
 }
 
 /* Number of entries of a chunk before `key` (`past`: or equal to it). */
-static uint32_t rank(const struct lk_memtable_cursor *cursor, const struct lk_chunk *chunk, struct lk_slice key, int past)
+static uint32_t rank(const struct lk_memtable_cursor *cursor, const struct lk_chunk *chunk, struct lk_slice key,
+                     int past)
 {
     uint64_t head = lk_head(key, 0);
     uint32_t low = 0, high = chunk->count;

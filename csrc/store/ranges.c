@@ -151,8 +151,7 @@ int lk_ranges_add(struct lk_ranges *ranges, struct lk_slice start, const struct 
     return rc;
 }
 
-int lk_ranges_clip(const struct lk_ranges *ranges, struct lk_slice lo, const struct lk_slice *hi,
-                   struct lk_ranges *out)
+int lk_ranges_clip(const struct lk_ranges *ranges, struct lk_slice lo, const struct lk_slice *hi, struct lk_ranges *out)
 {
     int rc = 0;
     for (uint32_t i = stops_before(ranges, lo); rc == 0 && i < ranges->count; i++) {

@@ -157,8 +157,8 @@ static void deinit(struct lk_cursor *cursor)
 
 void lk_run_cursor_init(struct lk_run_cursor *cursor, struct lk_table *const *tables, uint32_t count, int streaming)
 {
-    static const struct lk_cursor_ops ops = {.seek = seek, .seek_back = seek_back, .next = next, .prev = prev,
-                                             .value_piece = value_piece, .deinit = deinit};
-    *cursor = (struct lk_run_cursor){.cursor.ops = &ops, .tables = tables, .count = count, .index = count,
-                                     .inner.streaming = streaming};
+    static const struct lk_cursor_ops ops = {
+        .seek = seek, .seek_back = seek_back, .next = next, .prev = prev, .value_piece = value_piece, .deinit = deinit};
+    *cursor = (struct lk_run_cursor){
+        .cursor.ops = &ops, .tables = tables, .count = count, .index = count, .inner.streaming = streaming};
 }

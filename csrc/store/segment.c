@@ -182,7 +182,8 @@ static int has_marks(struct lk_segment *segment, uint64_t bytes, uint64_t identi
     int found = lk_io_read(segment->env, segment->file, segment->name, 0, copy, (size_t)bytes);
     if (found == 0)
         for (uint64_t at = LK_FILE_HEAD; !found && (at = lk_frame_resync(copy, bytes, at, identity)) < bytes; at += 8)
-            found = lk_frame_get(copy, bytes, at, identity, &frame) == LK_FRAME_GOOD && frame.kind == LK_FRAME_SYNC_MARK;
+            found =
+                lk_frame_get(copy, bytes, at, identity, &frame) == LK_FRAME_GOOD && frame.kind == LK_FRAME_SYNC_MARK;
     lk_free(copy);
     return found;
 }
@@ -200,8 +201,10 @@ static int read_head(struct lk_segment *segment, uint64_t bytes, uint64_t store)
     case 0:
         return LSMKV_NOTFOUND;
     case -2:
-        return lk_fail(LSMKV_FORMAT, "%s has log format %u; this build reads format %u: open it with the release "
-                                     "that wrote it", segment->name, version, LK_FORMAT_VERSION);
+        return lk_fail(LSMKV_FORMAT,
+                       "%s has log format %u; this build reads format %u: open it with the release "
+                       "that wrote it",
+                       segment->name, version, LK_FORMAT_VERSION);
     case 1:
         break;
     default:

@@ -38,9 +38,18 @@ struct lk_segment {
     _Atomic int obsolete;    /* remove the file when closed */
 };
 
-static inline uint64_t lk_lsn(uint32_t number, uint64_t offset) { return (uint64_t)number << 32 | offset; }
-static inline uint32_t lk_lsn_number(uint64_t lsn) { return (uint32_t)(lsn >> 32); }
-static inline uint32_t lk_lsn_offset(uint64_t lsn) { return (uint32_t)lsn; }
+static inline uint64_t lk_lsn(uint32_t number, uint64_t offset)
+{
+    return (uint64_t)number << 32 | offset;
+}
+static inline uint32_t lk_lsn_number(uint64_t lsn)
+{
+    return (uint32_t)(lsn >> 32);
+}
+static inline uint32_t lk_lsn_offset(uint64_t lsn)
+{
+    return (uint32_t)lsn;
+}
 
 /* Smallest shift with which every position in `capacity` bytes fits 26 bits. */
 uint8_t lk_segment_shift(uint64_t capacity);

@@ -29,8 +29,7 @@ static int read_footer(struct lk_env *env, struct lk_file *file, const char *nam
     const char *what = "";
 
     if (bytes < LK_FOOTER)
-        return lk_fail_corrupt(name, bytes, "%s: %llu bytes are too few for a table", name,
-                               (unsigned long long)bytes);
+        return lk_fail_corrupt(name, bytes, "%s: %llu bytes are too few for a table", name, (unsigned long long)bytes);
     uint64_t at = bytes - LK_FOOTER;
     int rc = lk_io_read(env, file, name, at, from, sizeof from);
     if (rc < 0)
@@ -132,8 +131,9 @@ static int read_ranges(struct lk_table *table, const uint8_t *at, const uint8_t 
         before = record.key;
     }
     if (count != table->ranges.count || count != table->footer.range_deletes || !ranges_inside(table))
-        return lk_table_corrupt(table, offset, "the range deletes overlap, are not as many as counted or leave "
-                                               "the table's interval");
+        return lk_table_corrupt(table, offset,
+                                "the range deletes overlap, are not as many as counted or leave "
+                                "the table's interval");
     return 0;
 }
 
@@ -176,8 +176,8 @@ static int attach(struct lk_table *table, struct lk_cache *cache, const struct l
 
     const uint8_t *base = table->granules.base;
     const uint64_t *heads = (const uint64_t *)(const void *)(base + footer->fences_at);
-    table->fences = (struct lk_fences){heads, (const uint32_t *)(const void *)(heads + footer->fence_count),
-                                       footer->fence_count};
+    table->fences =
+        (struct lk_fences){heads, (const uint32_t *)(const void *)(heads + footer->fence_count), footer->fence_count};
     table->lines = (const struct lk_line *)(const void *)(base + footer->lines_at);
     table->line_count = footer->line_count;
     table->pages_end = (uint32_t)footer->pages_end;

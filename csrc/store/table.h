@@ -76,13 +76,15 @@ static inline int lk_table_spans(const struct lk_table *table, struct lk_slice k
     return 1;
 }
 
-struct lk_probe_cost { uint32_t lines, records; }; /* may be NULL; filled for explain */
+struct lk_probe_cost {
+    uint32_t lines, records;
+}; /* may be NULL; filled for explain */
 
 /* The point record of `key`, in place. 0 found (*record borrowed, puts and deletes alike), NOTFOUND,
  * WOULDBLOCK with *missing set, CORRUPT (bytes that verify but make no sense, e.g. a position outside
  * the pages). Memory only. Two dependent cache misses. Range deletes are not looked at. */
-LK_MUST_CHECK int lk_table_find(struct lk_table *table, uint64_t hash, struct lk_slice key,
-                                struct lk_record *record, struct lk_missing *missing, struct lk_probe_cost *cost);
+LK_MUST_CHECK int lk_table_find(struct lk_table *table, uint64_t hash, struct lk_slice key, struct lk_record *record,
+                                struct lk_missing *missing, struct lk_probe_cost *cost);
 /* Make ready what a lookup missed; may block. Called outside an epoch slot with the table pinned. A failure
  * is about what was wanted, never about what lies ahead of it. */
 LK_MUST_CHECK int lk_table_fill(const struct lk_missing *missing);

@@ -75,8 +75,12 @@ static void deinit_op(struct lk_cursor *cursor)
 
 void lk_table_cursor_init(struct lk_table_cursor *cursor, struct lk_table *table, int streaming)
 {
-    static const struct lk_cursor_ops ops = {.seek = seek_op, .seek_back = seek_back_op, .next = next_op,
-                                             .prev = prev_op, .value_piece = piece_op, .deinit = deinit_op};
+    static const struct lk_cursor_ops ops = {.seek = seek_op,
+                                             .seek_back = seek_back_op,
+                                             .next = next_op,
+                                             .prev = prev_op,
+                                             .value_piece = piece_op,
+                                             .deinit = deinit_op};
     *cursor = (struct lk_table_cursor){.cursor.ops = &ops, .streaming = streaming};
     lk_table_cursor_reuse(cursor, table);
 }

@@ -24,16 +24,16 @@ static int ranges_inside(const struct interval *interval, const struct lk_ranges
     if (ranges == NULL || ranges->count == 0)
         return 1;
     const struct lk_interval *last = &ranges->at[ranges->count - 1];
-    int ends = last->open_end ? interval->hi == NULL
-                              : interval->hi == NULL || lk_compare(last->stop, *interval->hi) <= 0;
+    int ends =
+        last->open_end ? interval->hi == NULL : interval->hi == NULL || lk_compare(last->stop, *interval->hi) <= 0;
     return ends && lk_compare(interval->lo, ranges->at[0].start) <= 0 && lk_ranges_sound(ranges);
 }
 
 static int check_inside(const struct lk_table_writer *writer, const struct interval *interval,
                         const struct lk_ranges *ranges)
 {
-    int keys = writer->item_count == 0 || (inside(interval, lk_buf_slice(&writer->key_min)) &&
-                                           inside(interval, lk_buf_slice(&writer->key_last)));
+    int keys = writer->item_count == 0 ||
+               (inside(interval, lk_buf_slice(&writer->key_min)) && inside(interval, lk_buf_slice(&writer->key_last)));
     if (keys && ranges_inside(interval, ranges))
         return 0;
     return lk_fail_corrupt("", 0, "the records for table %u lie outside its interval; the table was not made",

@@ -178,8 +178,7 @@ static int seek_page(struct lk_table_cursor *cursor, struct lk_cursor *face, con
     return find_page(cursor, face, target, page);
 }
 
-void lk_table_cursor_seek(struct lk_table_cursor *cursor, struct lk_cursor *face, const struct lk_slice *key,
-                          int after)
+void lk_table_cursor_seek(struct lk_table_cursor *cursor, struct lk_cursor *face, const struct lk_slice *key, int after)
 {
     struct target target;
     uint32_t page;

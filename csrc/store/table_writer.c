@@ -160,8 +160,7 @@ static int check_record(struct lk_table_writer *writer, const struct lk_record *
         return lk_fail(LSMKV_INVALID, "a table's pages take puts and deletes only");
     if (writer->item_count >= RECORDS_MAX || lk_table_output_offset(&writer->output) > LK_LINE_POSITION_MAX)
         return lk_fail(LSMKV_INVALID, "table %u takes no further record", writer->plan.number);
-    if (writer->item_count && head <= writer->key_head &&
-        lk_compare(record->key, lk_buf_slice(&writer->key_last)) <= 0)
+    if (writer->item_count && head <= writer->key_head && lk_compare(record->key, lk_buf_slice(&writer->key_last)) <= 0)
         return lk_fail_corrupt("", 0,
                                "the records for table %u are not in key order: record %u; a source is damaged or "
                                "was read wrongly, and the table was not made",

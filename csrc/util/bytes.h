@@ -16,12 +16,36 @@ static inline struct lk_slice lk_slice(const void *at, size_t len)
     return (struct lk_slice){at, len};
 }
 
-static inline uint16_t lk_load16(const void *at) { uint16_t v; memcpy(&v, at, 2); return v; }
-static inline uint32_t lk_load32(const void *at) { uint32_t v; memcpy(&v, at, 4); return v; }
-static inline uint64_t lk_load64(const void *at) { uint64_t v; memcpy(&v, at, 8); return v; }
-static inline void lk_store16(void *at, uint16_t v) { memcpy(at, &v, 2); }
-static inline void lk_store32(void *at, uint32_t v) { memcpy(at, &v, 4); }
-static inline void lk_store64(void *at, uint64_t v) { memcpy(at, &v, 8); }
+static inline uint16_t lk_load16(const void *at)
+{
+    uint16_t v;
+    memcpy(&v, at, 2);
+    return v;
+}
+static inline uint32_t lk_load32(const void *at)
+{
+    uint32_t v;
+    memcpy(&v, at, 4);
+    return v;
+}
+static inline uint64_t lk_load64(const void *at)
+{
+    uint64_t v;
+    memcpy(&v, at, 8);
+    return v;
+}
+static inline void lk_store16(void *at, uint16_t v)
+{
+    memcpy(at, &v, 2);
+}
+static inline void lk_store32(void *at, uint32_t v)
+{
+    memcpy(at, &v, 4);
+}
+static inline void lk_store64(void *at, uint64_t v)
+{
+    memcpy(at, &v, 8);
+}
 
 /* Bytewise order; a prefix is smaller. */
 static inline int lk_compare(struct lk_slice a, struct lk_slice b)

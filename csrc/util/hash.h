@@ -18,7 +18,9 @@
 
 #include "util/bytes.h"
 
-struct lk_hash_seed { uint64_t a, b; };
+struct lk_hash_seed {
+    uint64_t a, b;
+};
 
 /* Two numbers without structure, half of their bits set: a seed of zeros still hashes well. */
 #define LK_HASH_A 0x8d1f3b5647c2e9a5u

@@ -73,7 +73,7 @@ static struct check_test *check_first, **check_last = &check_first;
 #define TEST(title)                                                        \
     static void test_##title(void);                                        \
     static struct check_test entry_##title = {#title, test_##title, NULL}; \
-    __attribute__((constructor)) static void register_##title(void)       \
+    __attribute__((constructor)) static void register_##title(void)        \
     {                                                                      \
         *check_last = &entry_##title;                                      \
         check_last = &entry_##title.next;                                  \

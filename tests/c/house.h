@@ -37,7 +37,10 @@ static struct house {
 static struct lk_env_ops house_ops;
 static struct lk_env house_env = {&house_ops};
 
-static inline int house_fails(void) { return house.fail_after >= 0 && house.fail_after-- == 0; }
+static inline int house_fails(void)
+{
+    return house.fail_after >= 0 && house.fail_after-- == 0;
+}
 
 static inline int house_write(struct lk_file *file, uint64_t offset, const void *from, size_t bytes)
 {
@@ -63,8 +66,14 @@ static inline int64_t house_read(struct lk_file *file, uint64_t offset, void *to
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
-static inline uint64_t house_stamp(void *epochs) { return lk_epoch_stamp(epochs); }
-static inline int house_passed(void *epochs, uint64_t stamp) { return lk_epoch_passed(epochs, stamp); }
+static inline uint64_t house_stamp(void *epochs)
+{
+    return lk_epoch_stamp(epochs);
+}
+static inline int house_passed(void *epochs, uint64_t stamp)
+{
+    return lk_epoch_passed(epochs, stamp);
+}
 
 static inline struct lk_memtable *house_memtable(void)
 {
@@ -170,7 +179,8 @@ static inline struct lk_run *house_run(const struct lk_manifest_state *state, co
     for (uint32_t i = 0; i < state->table_count; i++)
         if (state->tables[i].run == meta->id && CHECK(count < 512)) {
             if (CHECK_EQ(lk_table_open(house.db.env, house.db.dir, &state->tables[i], house.db.seed, &house.db.cache,
-                                       count % 2, &tables[count]), 0))
+                                       count % 2, &tables[count]),
+                         0))
                 count++;
         }
     qsort(tables, count, sizeof tables[0], house_by_lo);
@@ -246,7 +256,10 @@ static inline void house_put_until(uint32_t key, int large, uint64_t expiry)
     house.large[key] = (uint32_t)large;
 }
 
-static inline void house_put(uint32_t key) { house_put_until(key, 0, 0); }
+static inline void house_put(uint32_t key)
+{
+    house_put_until(key, 0, 0);
+}
 
 static inline void house_delete(uint32_t key)
 {
@@ -272,7 +285,10 @@ static inline void house_delete_range(uint32_t first, uint32_t stop)
 
 /* ---- work --------------------------------------------------------------------------------------- */
 
-static inline void house_release(void *version) { lk_version_unref(version); }
+static inline void house_release(void *version)
+{
+    lk_version_unref(version);
+}
 
 static inline void house_seal(void)
 {
@@ -289,7 +305,10 @@ static inline void house_seal(void)
     lk_epoch_retire(&house.db.epochs, old, house_release);
 }
 
-static inline struct lk_version *house_version(void) { return atomic_load(&house.db.version); }
+static inline struct lk_version *house_version(void)
+{
+    return atomic_load(&house.db.version);
+}
 
 static inline int house_flush(void)
 {

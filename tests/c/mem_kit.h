@@ -39,7 +39,8 @@ static inline uint64_t mem_end_of(const struct mem *mem)
 }
 
 /* epochs NULL: its own. */
-static inline void mem_new_in(struct mem *mem, struct lk_epochs *epochs, uint32_t number, uint64_t capacity, uint32_t keys)
+static inline void mem_new_in(struct mem *mem, struct lk_epochs *epochs, uint32_t number, uint64_t capacity,
+                              uint32_t keys)
 {
     struct lk_segment *segment = NULL;
     memset(mem, 0, sizeof *mem);
@@ -115,8 +116,9 @@ static inline uint64_t mem_add(struct mem *mem, struct lk_record record)
 
 static inline uint64_t mem_put(struct mem *mem, const char *key, const char *value)
 {
-    return mem_add(mem, (struct lk_record){
-                            .flags = LK_PUT, .key = lk_slice(key, strlen(key)), .value = lk_slice(value, strlen(value))});
+    return mem_add(mem, (struct lk_record){.flags = LK_PUT,
+                                           .key = lk_slice(key, strlen(key)),
+                                           .value = lk_slice(value, strlen(value))});
 }
 
 static inline uint64_t mem_delete(struct mem *mem, const char *key)

@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct random { uint64_t state; };
+struct random {
+    uint64_t state;
+};
 
 static inline uint64_t random_next(struct random *random)
 {

@@ -74,7 +74,10 @@ static inline void store_new_real(int durability)
     const char *base = getenv("TMPDIR");
     memset(&store, 0, sizeof store);
     store_options(durability);
-    snprintf(store.path, sizeof store.path, "%s/lsmkv-store-XXXXXX", base ? base : access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+    snprintf(store.path, sizeof store.path, "%s/lsmkv-store-XXXXXX",
+             base                       ? base
+             : access("/dev/shm", W_OK) ? "/tmp"
+                                        : "/dev/shm");
     CHECK(mkdtemp(store.path) != NULL);
 }
 
@@ -159,9 +162,18 @@ static inline int try_to_put(const char *key, const char *value, int sync)
 {
     return lsmkv_put(store.db, key, strlen(key), value, strlen(value), sync, NULL);
 }
-static inline void put(const char *key, const char *value) { CHECK_EQ(try_to_put(key, value, -1), 0); }
-static inline void put_synced(const char *key, const char *value) { CHECK_EQ(try_to_put(key, value, 1), 0); }
-static inline void erase(const char *key) { CHECK_EQ(lsmkv_delete(store.db, key, strlen(key), -1, NULL), 0); }
+static inline void put(const char *key, const char *value)
+{
+    CHECK_EQ(try_to_put(key, value, -1), 0);
+}
+static inline void put_synced(const char *key, const char *value)
+{
+    CHECK_EQ(try_to_put(key, value, 1), 0);
+}
+static inline void erase(const char *key)
+{
+    CHECK_EQ(lsmkv_delete(store.db, key, strlen(key), -1, NULL), 0);
+}
 
 static inline const char *number(uint32_t n)
 {
@@ -195,7 +207,10 @@ static inline const char *get_at(const lsmkv_snapshot *snapshot, const char *key
     return text;
 }
 
-static inline const char *get(const char *key) { return get_at(NULL, key); }
+static inline const char *get(const char *key)
+{
+    return get_at(NULL, key);
+}
 
 static inline int expect(const char *key, const char *value)
 {
@@ -260,7 +275,10 @@ static inline struct lk_dir *store_dir(void)
     return dir;
 }
 
-struct store_names { char at[64][40]; uint32_t count; };
+struct store_names {
+    char at[64][40];
+    uint32_t count;
+};
 
 static inline int store_note_name(void *arg, const char *name)
 {
@@ -270,7 +288,10 @@ static inline int store_note_name(void *arg, const char *name)
     return 0;
 }
 
-static inline int store_by_name(const void *a, const void *b) { return strcmp(a, b); }
+static inline int store_by_name(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
 
 /* Names that end with `suffix`, in order. */
 static inline struct store_names store_names(const char *suffix)

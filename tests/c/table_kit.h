@@ -47,8 +47,8 @@ static inline void model_add(struct model *model, const void *key, size_t len, u
     uint8_t *copy = malloc(len + 1);
     if (len)
         memcpy(copy, key, len);
-    model->rows[model->count++] = (struct row){.key = lk_slice(copy, len), .value_bytes = value_bytes,
-                                               .salt = (uint32_t)model->count};
+    model->rows[model->count++] =
+        (struct row){.key = lk_slice(copy, len), .value_bytes = value_bytes, .salt = (uint32_t)model->count};
 }
 
 static int row_order(const void *a, const void *b)
@@ -145,7 +145,8 @@ static inline void model_show(struct model_cursor *self)
     struct lk_record *record = &self->cursor.record;
 
     self->cursor.ops = &ops;
-    *record = (struct lk_record){.key = row->key, .expiry = row->expiry,
+    *record = (struct lk_record){.key = row->key,
+                                 .expiry = row->expiry,
                                  .flags = (uint8_t)((row->deleted ? LK_DELETE : LK_PUT) |
                                                     (row->expiry ? LK_RECORD_EXPIRY : 0) | LK_RECORD_LINK)};
     record->prev = 77;
@@ -214,15 +215,19 @@ static inline void kit_close(struct kit *kit)
 
 static inline struct lk_table_plan kit_plan(struct kit *kit)
 {
-    return (struct lk_table_plan){.env = kit->env, .dir = kit->dir, .number = kit->next++, .run = 3,
-                                  .file_mode = 0600, .table_bytes = kit->table_bytes,
-                                  .page_bytes = kit->page_bytes, .seed = kit_seed};
+    return (struct lk_table_plan){.env = kit->env,
+                                  .dir = kit->dir,
+                                  .number = kit->next++,
+                                  .run = 3,
+                                  .file_mode = 0600,
+                                  .table_bytes = kit->table_bytes,
+                                  .page_bytes = kit->page_bytes,
+                                  .seed = kit_seed};
 }
 
 /* Rows [from, to) become a table over [lo, hi). 0 or the failure; abandons on failure. */
 static inline int kit_write_part(struct kit *kit, const struct model *model, size_t from, size_t to, struct lk_slice lo,
-                                 const struct lk_slice *hi, const struct lk_ranges *ranges,
-                                 struct lk_table_meta *meta)
+                                 const struct lk_slice *hi, const struct lk_ranges *ranges, struct lk_table_meta *meta)
 {
     struct lk_table_plan plan = kit_plan(kit);
     struct lk_table_writer *writer = NULL;

@@ -8,7 +8,10 @@
 /* ---- the group ---------------------------------------------------------------------------------- */
 
 enum { CROWD = 8 };
-static struct { int rc; uint64_t lsn; } member[CROWD];
+static struct {
+    int rc;
+    uint64_t lsn;
+} member[CROWD];
 
 static void *synced_put(void *at)
 {
@@ -250,8 +253,9 @@ TEST(a_failed_sync_is_sticky)
         store_open();
         put("a", "1");
         uint64_t syncs = sim_calls(store.sim, SIM_SYNC);
-        sim_fail(store.sim, &(struct sim_fault){
-                                .call = SIM_SYNC, .nth = 1, .err = EIO, .kernel = (enum sim_kernel)kernel, .only = ".log"});
+        sim_fail(store.sim,
+                 &(struct sim_fault){
+                     .call = SIM_SYNC, .nth = 1, .err = EIO, .kernel = (enum sim_kernel)kernel, .only = ".log"});
         CHECK_EQ(try_to_put("b", "2", -1), LSMKV_FAILED);
         CHECK_EQ(sim_fired(store.sim), 1);
         sim_fail_none(store.sim);

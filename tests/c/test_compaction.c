@@ -3,7 +3,10 @@
 
 static const uint64_t an_hour = 3600000000000u;
 
-static uint64_t now(void) { return house.db.env->ops->wall_ns(house.db.env); }
+static uint64_t now(void)
+{
+    return house.db.env->ops->wall_ns(house.db.env);
+}
 
 static uint64_t in_runs(uint64_t (*of)(const struct lk_table *))
 {
@@ -13,9 +16,18 @@ static uint64_t in_runs(uint64_t (*of)(const struct lk_table *))
             sum += of(house_version()->runs[i]->tables[j]);
     return sum;
 }
-static uint64_t records(const struct lk_table *table) { return table->meta.records; }
-static uint64_t tombstones(const struct lk_table *table) { return table->meta.tombstones; }
-static uint64_t range_deletes(const struct lk_table *table) { return table->meta.range_deletes; }
+static uint64_t records(const struct lk_table *table)
+{
+    return table->meta.records;
+}
+static uint64_t tombstones(const struct lk_table *table)
+{
+    return table->meta.tombstones;
+}
+static uint64_t range_deletes(const struct lk_table *table)
+{
+    return table->meta.range_deletes;
+}
 
 static uint64_t live(void)
 {
@@ -37,7 +49,9 @@ static void write_run(struct random *random, int count)
         case 1:
             house_put_until(key, 0, random_below(random, 2) ? 5 : now() + an_hour);
             break;
-        case 2: case 3: case 4:
+        case 2:
+        case 3:
+        case 4:
             house_delete(key);
             break;
         default:
@@ -250,10 +264,11 @@ TEST(the_planner_keeps_house)
         write_run(&random, 100);
         for (int steps = 0; steps < 200; steps++) {
             const struct lk_version *version = house_version();
-            struct lk_shape shape = {.segment_bytes = HOUSE_SEGMENT, .l0_segments = 3, .run_limit = 4,
-                                     .run_count = version->run_count};
+            struct lk_shape shape = {
+                .segment_bytes = HOUSE_SEGMENT, .l0_segments = 3, .run_limit = 4, .run_count = version->run_count};
             for (uint32_t i = 0; i < version->run_count; i++)
-                shape.runs[i] = (struct lk_shape_run){.id = version->runs[i]->id, .into = version->runs[i]->into,
+                shape.runs[i] = (struct lk_shape_run){.id = version->runs[i]->id,
+                                                      .into = version->runs[i]->into,
                                                       .bytes = lk_run_bytes(version->runs[i])};
             struct lk_job job = lk_plan(&shape);
             if (job.kind == LK_JOB_NONE)
@@ -309,8 +324,14 @@ static void fail_at_every_call(int (*work)(void))
     }
 }
 
-static int flush_work(void) { return house_flush(); }
-static int merge_work(void) { return house_step(0, house_version()->run_count - 1); }
+static int flush_work(void)
+{
+    return house_flush();
+}
+static int merge_work(void)
+{
+    return house_step(0, house_version()->run_count - 1);
+}
 
 TEST(a_flush_that_fails_leaves_nothing_behind)
 {

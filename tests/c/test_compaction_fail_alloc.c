@@ -3,8 +3,14 @@
 #include "alloc_fail.h"
 #include "house.h"
 
-static int flush_work(void) { return house_flush(); }
-static int merge_work(void) { return house_step(0, house_version()->run_count - 1); }
+static int flush_work(void)
+{
+    return house_flush();
+}
+static int merge_work(void)
+{
+    return house_step(0, house_version()->run_count - 1);
+}
 
 static void write_some(struct random *random)
 {

@@ -8,7 +8,11 @@
 #include "script.h"
 #include "store/drop.h"
 
-struct newest { int given; struct lk_record record; uint8_t value; };
+struct newest {
+    int given;
+    struct lk_record record;
+    uint8_t value;
+};
 
 static void parse_source(char *words, struct newest keys[128])
 {

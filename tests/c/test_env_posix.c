@@ -365,8 +365,8 @@ TEST(a_lock_excludes_other_processes_and_ends_with_its_own)
     CHECK_EQ(pipe(go), 0);
     pid_t child = fork();
     if (child == 0) {
-        int ok = ops->lock(dir, "LOCK", &lock, &holder) == 0 && write(ready[1], "r", 1) == 1 &&
-                 read(go[0], &byte, 1) == 1;
+        int ok =
+            ops->lock(dir, "LOCK", &lock, &holder) == 0 && write(ready[1], "r", 1) == 1 && read(go[0], &byte, 1) == 1;
         _exit(!ok);
     }
     CHECK_EQ(read(ready[0], &byte, 1), 1);

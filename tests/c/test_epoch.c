@@ -181,7 +181,8 @@ static void poison(void *at)
 
 static struct object *make(struct random *random, uint64_t word)
 {
-    for (uint32_t at = (uint32_t)random_below(random, OBJECTS), tried = 0; tried < OBJECTS; tried++, at = (at + 1) % OBJECTS) {
+    for (uint32_t at = (uint32_t)random_below(random, OBJECTS), tried = 0; tried < OBJECTS;
+         tried++, at = (at + 1) % OBJECTS) {
         struct object *object = &race.pool[at];
         int free_one = 0;
         if (!atomic_compare_exchange_strong(&object->in_use, &free_one, 1))

@@ -43,8 +43,8 @@ TEST(the_worked_examples_are_these_bytes)
     struct lk_run_meta runs[2] = {{.id = 3, .into = 4, .bound = text("m")}, {.id = 4}};
 
     CHECK_EQ(lk_edit_store(&buf, 0x1122334455667788, 1, 2, 0, text("i64"), text("")), 0);
-    SAME(1, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0,
-         0, 0, 0, 0, 0, 0, 0, 0, 3, 'i', '6', '4', 0);
+    SAME(1, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+         0, 0, 0, 0, 3, 'i', '6', '4', 0);
     CHECK_EQ(lk_edit_next(&buf, 16), 0);
     SAME(2, 16, 0, 0, 0);
     CHECK_EQ(lk_edit_log(&buf, 12, 13, 4, text("m")), 0);
@@ -61,18 +61,30 @@ TEST(the_worked_examples_are_these_bytes)
 }
 
 static const struct lk_table_meta META = {
-    .run = 4, .number = 14, .range_deletes = 5, .identity = 6, .bytes = 7, .records = 8, .tombstones = 9,
-    .payload = 10, .lsn_min = 11, .lsn_max = 12, .hi_open = 0, .lo = {(const uint8_t *)"a", 1},
-    .hi = {(const uint8_t *)"mm", 2}, .key_min = {(const uint8_t *)"b", 1}, .key_max = {(const uint8_t *)"lll", 3},
+    .run = 4,
+    .number = 14,
+    .range_deletes = 5,
+    .identity = 6,
+    .bytes = 7,
+    .records = 8,
+    .tombstones = 9,
+    .payload = 10,
+    .lsn_min = 11,
+    .lsn_max = 12,
+    .hi_open = 0,
+    .lo = {(const uint8_t *)"a", 1},
+    .hi = {(const uint8_t *)"mm", 2},
+    .key_min = {(const uint8_t *)"b", 1},
+    .key_max = {(const uint8_t *)"lll", 3},
 };
 
 TEST(a_table_field_is_these_bytes)
 {
     struct lk_buf buf = {0};
     CHECK_EQ(lk_edit_table(&buf, &META), 0);
-    SAME(6, 4, 0, 0, 0, 14, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0,
-         9, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0,
-         0, 1, 'a', 2, 'm', 'm', 1, 'b', 3, 'l', 'l', 'l');
+    SAME(6, 4, 0, 0, 0, 14, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0,
+         0, 0, 0, 0, 5, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 1, 'a',
+         2, 'm', 'm', 1, 'b', 3, 'l', 'l', 'l');
     lk_buf_deinit(&buf);
 }
 
@@ -316,13 +328,48 @@ TEST(every_name_the_engine_writes_it_reads)
 TEST(names_of_strangers_are_left_to_strangers)
 {
     static const char *const strangers[] = {
-        "", "lock", "LOCK ", "LOCKED", "CURRENT.tmp", "CURRENT.aside", "LOCK.aside", "MANIFEST", "MANIFEST-",
-        "MANIFEST-7", "MANIFEST-0000007", "MANIFEST-000000", "MANIFEST-00000x", "MANIFEST-4294967296",
-        "MANIFEST--00001", "MANIFEST-000007.log", "000012", "000012.", "000012.lo", "000012.logs", "000012.LOG",
-        "00012.log", "0000012.log", "000000.log", "4294967296.log", "18446744073709551628.log",
-        "99999999999999999999999999999999.tbl", "+00012.log", "-00012.log", " 000012.log", "000012 .log",
-        "000012.log.aside.aside", ".aside", "x.aside", "000012.aside",
-        "000012.val", "a/000012.log", "../000012.log", "000012.log/", ".", "..", "notes.txt",
+        "",
+        "lock",
+        "LOCK ",
+        "LOCKED",
+        "CURRENT.tmp",
+        "CURRENT.aside",
+        "LOCK.aside",
+        "MANIFEST",
+        "MANIFEST-",
+        "MANIFEST-7",
+        "MANIFEST-0000007",
+        "MANIFEST-000000",
+        "MANIFEST-00000x",
+        "MANIFEST-4294967296",
+        "MANIFEST--00001",
+        "MANIFEST-000007.log",
+        "000012",
+        "000012.",
+        "000012.lo",
+        "000012.logs",
+        "000012.LOG",
+        "00012.log",
+        "0000012.log",
+        "000000.log",
+        "4294967296.log",
+        "18446744073709551628.log",
+        "99999999999999999999999999999999.tbl",
+        "+00012.log",
+        "-00012.log",
+        " 000012.log",
+        "000012 .log",
+        "000012.log.aside.aside",
+        ".aside",
+        "x.aside",
+        "000012.aside",
+        "000012.val",
+        "a/000012.log",
+        "../000012.log",
+        "000012.log/",
+        ".",
+        "..",
+        "notes.txt",
     };
     for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
         uint32_t number = 5;

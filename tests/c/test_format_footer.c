@@ -11,11 +11,27 @@
 static struct lk_footer small(void)
 {
     return (struct lk_footer){
-        .identity = 0x1122334455667788, .file_bytes = 4096 + 4 + 3 + 5 + 0 + LK_FOOTER, .pages_end = 124,
-        .fences_at = 128, .lines_at = 192, .checks_at = 4096, .records = 3, .tombstones = 1,
-        .lsn_min = (uint64_t)12 << 32 | 64, .lsn_max = (uint64_t)12 << 32 | 200, .hash_a = 1, .hash_b = 2,
-        .payload = 40, .number = 14, .prefix = 2, .fence_count = 1, .line_count = 1, .check_count = 1,
-        .key_min_bytes = 3, .key_max_bytes = 5, .tail_sum = 0xdeadbeef,
+        .identity = 0x1122334455667788,
+        .file_bytes = 4096 + 4 + 3 + 5 + 0 + LK_FOOTER,
+        .pages_end = 124,
+        .fences_at = 128,
+        .lines_at = 192,
+        .checks_at = 4096,
+        .records = 3,
+        .tombstones = 1,
+        .lsn_min = (uint64_t)12 << 32 | 64,
+        .lsn_max = (uint64_t)12 << 32 | 200,
+        .hash_a = 1,
+        .hash_b = 2,
+        .payload = 40,
+        .number = 14,
+        .prefix = 2,
+        .fence_count = 1,
+        .line_count = 1,
+        .check_count = 1,
+        .key_min_bytes = 3,
+        .key_max_bytes = 5,
+        .tail_sum = 0xdeadbeef,
     };
 }
 
@@ -36,8 +52,8 @@ static void check_refused(const struct lk_footer *footer)
 
 TEST(the_worked_table_head_is_these_bytes)
 {
-    static const uint8_t wanted[64] = {'l', 's', 'm', 'k', 'v', 'T', 'B', 'L', 1, 0, 0, 0, 14, 0, 0, 0,
-                                       0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11};
+    static const uint8_t wanted[64] = {'l', 's', 'm', 'k', 'v',  'T',  'B',  'L',  1,    0,    0,    0,
+                                       14,  0,   0,   0,   0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11};
     uint8_t head[LK_TABLE_HEAD];
     memset(head, 0xee, sizeof head);
     lk_table_head_put(head, 14, 0x1122334455667788);
@@ -47,14 +63,31 @@ TEST(the_worked_table_head_is_these_bytes)
 TEST(each_field_stands_where_the_drawing_says)
 {
     struct lk_footer f = {
-        .number = 0x0c0d0e0f, .identity = 0x1011121314151617, .file_bytes = 0x18191a1b1c1d1e1f, .codec = 0x20212223,
-        .features = 0x24252627, .prefix = 0x28292a2b, .fence_count = 0x2c2d2e2f, .pages_end = 0x3031323334353637,
-        .fences_at = 0x38393a3b3c3d3e3f, .lines_at = 0x4041424344454647, .line_count = 0x48494a4b,
-        .checks_at = 0x5051525354555657, .check_count = 0x58595a5b, .key_min_bytes = 0x5c5d5e5f,
-        .key_max_bytes = 0x60616263, .range_bytes = 0x64656667, .records = 0x68696a6b6c6d6e6f,
-        .tombstones = 0x7071727374757677, .range_deletes = 0x78797a7b, .lsn_min = 0x8081828384858687,
-        .lsn_max = 0x88898a8b8c8d8e8f, .hash_a = 0x9091929394959697, .hash_b = 0x98999a9b9c9d9e9f,
-        .payload = 0xa0a1a2a3a4a5a6a7, .tail_sum = 0xb8b9babb,
+        .number = 0x0c0d0e0f,
+        .identity = 0x1011121314151617,
+        .file_bytes = 0x18191a1b1c1d1e1f,
+        .codec = 0x20212223,
+        .features = 0x24252627,
+        .prefix = 0x28292a2b,
+        .fence_count = 0x2c2d2e2f,
+        .pages_end = 0x3031323334353637,
+        .fences_at = 0x38393a3b3c3d3e3f,
+        .lines_at = 0x4041424344454647,
+        .line_count = 0x48494a4b,
+        .checks_at = 0x5051525354555657,
+        .check_count = 0x58595a5b,
+        .key_min_bytes = 0x5c5d5e5f,
+        .key_max_bytes = 0x60616263,
+        .range_bytes = 0x64656667,
+        .records = 0x68696a6b6c6d6e6f,
+        .tombstones = 0x7071727374757677,
+        .range_deletes = 0x78797a7b,
+        .lsn_min = 0x8081828384858687,
+        .lsn_max = 0x88898a8b8c8d8e8f,
+        .hash_a = 0x9091929394959697,
+        .hash_b = 0x98999a9b9c9d9e9f,
+        .payload = 0xa0a1a2a3a4a5a6a7,
+        .tail_sum = 0xb8b9babb,
     };
     uint8_t bytes[LK_FOOTER];
     lk_footer_put(bytes, &f);
@@ -139,11 +172,11 @@ TEST(bytes_that_must_be_zero_must_be_zero)
     }
 }
 
-#define REFUSED(change)                \
-    do {                               \
-        struct lk_footer f = small();  \
-        change;                        \
-        check_refused(&f);             \
+#define REFUSED(change)               \
+    do {                              \
+        struct lk_footer f = small(); \
+        change;                       \
+        check_refused(&f);            \
     } while (0)
 
 TEST(sections_out_of_place_are_refused_however_well_summed)

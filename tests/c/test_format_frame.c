@@ -22,10 +22,10 @@ static uint64_t add(uint8_t *file, uint64_t offset, enum lk_frame_kind kind, con
 TEST(the_worked_examples_are_these_bytes)
 {
     /* From a second implementation, in another language, of the drawing in format/frame.h. */
-    static const uint8_t put[24] = {0x0e, 0x0b, 0xb4, 0x60, 0x07, 0, 0, 0, 0x01, 0, 0, 0, 0x24, 0xd3, 0x01, 0xdf,
-                                    0x01, 0x03, 0x01, 0x63, 0x61, 0x74, 0x31, 0};
-    static const uint8_t mark[24] = {0x61, 0x8f, 0xb7, 0xc4, 0x08, 0, 0, 0, 0x02, 0, 0, 0, 0x25, 0x36, 0xb4, 0xc6,
-                                     0x58, 0, 0, 0, 0x0c, 0, 0, 0};
+    static const uint8_t put[24] = {0x0e, 0x0b, 0xb4, 0x60, 0x07, 0,    0,    0,    0x01, 0,    0,    0,
+                                    0x24, 0xd3, 0x01, 0xdf, 0x01, 0x03, 0x01, 0x63, 0x61, 0x74, 0x31, 0};
+    static const uint8_t mark[24] = {0x61, 0x8f, 0xb7, 0xc4, 0x08, 0, 0, 0, 0x02, 0, 0, 0,
+                                     0x25, 0x36, 0xb4, 0xc6, 0x58, 0, 0, 0, 0x0c, 0, 0, 0};
     uint8_t file[128], lsn[8];
     memset(file, 0xee, sizeof file);
     lk_store64(lsn, (uint64_t)12 << 32 | 0x58);
@@ -167,16 +167,20 @@ TEST(resynchronisation_finds_the_next_sound_header_and_no_other)
 
 /* ---- file heads ----------------------------------------------------------------------------- */
 
-static const struct lk_file_head HEAD = {.number = 12, .identity = 0x1122334455667788, .store = 0x0102030405060708,
-                                         .prev = 11, .prev_end = 0x1000, .shift = 0, .capacity = 1 << 20};
+static const struct lk_file_head HEAD = {.number = 12,
+                                         .identity = 0x1122334455667788,
+                                         .store = 0x0102030405060708,
+                                         .prev = 11,
+                                         .prev_end = 0x1000,
+                                         .shift = 0,
+                                         .capacity = 1 << 20};
 
 TEST(the_worked_file_head_is_these_bytes)
 {
     static const uint8_t wanted[64] = {
-        'l', 's', 'm', 'k', 'v', 'L', 'O', 'G', 1, 0, 0, 0, 0x0c, 0, 0, 0,
-        0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 8, 7, 6, 5, 4, 3, 2, 1,
-        0x0b, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x4a, 0x48, 0xcb, 0x10,
+        'l',  's',  'm',  'k', 'v', 'L', 'O', 'G', 1, 0, 0,    0, 0x0c, 0, 0, 0,    0x88, 0x77, 0x66, 0x55, 0x44, 0x33,
+        0x22, 0x11, 8,    7,   6,   5,   4,   3,   2, 1, 0x0b, 0, 0,    0, 0, 0x10, 0,    0,    0,    0,    0,    0,
+        0,    0,    0x10, 0,   0,   0,   0,   0,   0, 0, 0,    0, 0,    0, 0, 0,    0x4a, 0x48, 0xcb, 0x10,
     };
     uint8_t head[LK_FILE_HEAD];
     memset(head, 0xee, sizeof head);
@@ -189,9 +193,12 @@ TEST(a_file_head_comes_back)
     uint8_t head[LK_FILE_HEAD];
     struct random random = {23};
     for (int round = 0; round < 1000; round++) {
-        struct lk_file_head in = {.identity = random_next(&random), .store = random_next(&random),
-                                  .capacity = random_next(&random), .number = (uint32_t)random_next(&random),
-                                  .prev = (uint32_t)random_next(&random), .prev_end = (uint32_t)random_next(&random),
+        struct lk_file_head in = {.identity = random_next(&random),
+                                  .store = random_next(&random),
+                                  .capacity = random_next(&random),
+                                  .number = (uint32_t)random_next(&random),
+                                  .prev = (uint32_t)random_next(&random),
+                                  .prev_end = (uint32_t)random_next(&random),
                                   .shift = (uint8_t)random_below(&random, 32)};
         struct lk_file_head out;
         uint32_t version = 0;

@@ -134,7 +134,9 @@ struct table {
 static struct table table_new(uint32_t items, uint32_t lines)
 {
     return (struct table){
-        .line_count = lines, .item_count = items, .item_of = lk_alloc(sizeof(uint32_t) * LK_LINE_SLOTS * lines),
+        .line_count = lines,
+        .item_count = items,
+        .item_of = lk_alloc(sizeof(uint32_t) * LK_LINE_SLOTS * lines),
         .lines = lk_alloc_aligned(64, sizeof(struct lk_line) * lines),
         .items = lk_alloc(sizeof(struct lk_line_item) * (items + 1)),
     };

@@ -58,12 +58,20 @@ TEST(the_worked_examples_are_these_bytes)
 
 TEST(link_and_expiry_stand_between_lengths_and_key)
 {
-    struct lk_record linked = {.key = text("cat"), .value = text("2"), .flags = LK_PUT | LK_RECORD_LINK,
-                               .prev = 0x40, .jump = 0x20, .depth = 3};
-    struct lk_record expiring = {.key = text("cat"), .value = text("2"), .flags = LK_PUT | LK_RECORD_EXPIRY,
-                                 .expiry = 0x0102030405060708};
-    struct lk_record both = {.key = text("k"), .flags = LK_DELETE | LK_RECORD_LINK | LK_RECORD_EXPIRY,
-                             .prev = 1, .jump = 2, .depth = 3, .expiry = 4};
+    struct lk_record linked = {.key = text("cat"),
+                               .value = text("2"),
+                               .flags = LK_PUT | LK_RECORD_LINK,
+                               .prev = 0x40,
+                               .jump = 0x20,
+                               .depth = 3};
+    struct lk_record expiring = {
+        .key = text("cat"), .value = text("2"), .flags = LK_PUT | LK_RECORD_EXPIRY, .expiry = 0x0102030405060708};
+    struct lk_record both = {.key = text("k"),
+                             .flags = LK_DELETE | LK_RECORD_LINK | LK_RECORD_EXPIRY,
+                             .prev = 1,
+                             .jump = 2,
+                             .depth = 3,
+                             .expiry = 4};
 
     check_encoding(&linked, BYTES(0x05, 3, 1, 0x40, 0, 0, 0, 0x20, 0, 0, 0, 3, 0, 0, 0, 'c', 'a', 't', '2'));
     check_encoding(&expiring, BYTES(0x09, 3, 1, 8, 7, 6, 5, 4, 3, 2, 1, 'c', 'a', 't', '2'));
@@ -116,8 +124,8 @@ TEST(a_head_is_enough_to_know_the_size_up_to_a_gibibyte)
 
 TEST(a_peek_needs_link_and_expiry_but_no_key)
 {
-    struct lk_record record = {.key = text("cat"), .value = text("dog"),
-                               .flags = LK_PUT | LK_RECORD_LINK | LK_RECORD_EXPIRY};
+    struct lk_record record = {
+        .key = text("cat"), .value = text("dog"), .flags = LK_PUT | LK_RECORD_LINK | LK_RECORD_EXPIRY};
     uint8_t bytes[64];
     uint64_t total = 0;
     lk_record_put(bytes, &record);
@@ -187,8 +195,8 @@ TEST(a_length_has_one_encoding)
 
 static struct lk_record random_record(struct random *random, uint8_t *payload)
 {
-    static const uint8_t kinds[] = {LK_PUT, LK_PUT, LK_PUT, LK_DELETE, LK_RANGE_DELETE,
-                                    LK_RANGE_DELETE | LK_RECORD_OPEN_END};
+    static const uint8_t kinds[] = {LK_PUT,    LK_PUT,          LK_PUT,
+                                    LK_DELETE, LK_RANGE_DELETE, LK_RANGE_DELETE | LK_RECORD_OPEN_END};
     uint8_t kind = kinds[random_below(random, sizeof kinds)];
     struct lk_record record = {.flags = kind};
 

@@ -69,8 +69,9 @@ static int bed_open(struct bed *bed, uint64_t budget, int mapped, uint32_t unit)
     readers_inside = 0;
     CHECK_EQ(lk_cache_init(&bed->cache, patched_env(), budget, kit_stamp, nobody_inside, NULL), 0);
     bed->cache.unit = unit;
-    return CHECK_EQ(lk_granules_open(&bed->granules, &bed->cache, bed->file, "000009.tbl", IDENTITY,
-                                     sizeof bed->bytes, checks, mapped), 0);
+    return CHECK_EQ(lk_granules_open(&bed->granules, &bed->cache, bed->file, "000009.tbl", IDENTITY, sizeof bed->bytes,
+                                     checks, mapped),
+                    0);
 }
 
 static void bed_close(struct bed *bed)
@@ -188,7 +189,8 @@ TEST(the_budget_is_kept_and_a_fill_always_succeeds)
     for (uint32_t unit = 1; unit <= 4; unit *= 4) {
         NEED(bed_open(&bed, 16 * 4096, 0, unit));
         for (unsigned i = 0; i < 20000; i++) {
-            uint64_t bytes = 1 + random_below(&random, 3 * 4096), offset = random_below(&random, sizeof bed.bytes - bytes);
+            uint64_t bytes = 1 + random_below(&random, 3 * 4096),
+                     offset = random_below(&random, sizeof bed.bytes - bytes);
             if (!lk_granules_ready(&bed.granules, offset, bytes))
                 CHECK_EQ(lk_granules_fill(&bed.granules, offset, bytes), 0);
             if (!CHECK(lk_granules_ready(&bed.granules, offset, bytes)) || !CHECK(same(&bed, offset, bytes)))

@@ -163,14 +163,38 @@ static int size_of(struct sim *image, const char *name)
     return look(image, name, &bytes) ? (int)bytes : -1;
 }
 
-static int a_exists(struct sim *image) { return exists(image, "a"); }
-static int b_exists(struct sim *image) { return exists(image, "b"); }
-static int a_is_old(struct sim *image) { return is_text(image, "a", "old"); }
-static int a_is_new(struct sim *image) { return is_text(image, "a", "new"); }
-static int a_is_old_or_new(struct sim *image) { return a_is_old(image) || a_is_new(image); }
-static int a_begins_x(struct sim *image) { return byte_at(image, "a", 0) == 'x'; }
-static int b_begins_x(struct sim *image) { return byte_at(image, "b", 0) == 'x'; }
-static int page_two_x(struct sim *image) { return byte_at(image, "a", 4096) == 'x'; }
+static int a_exists(struct sim *image)
+{
+    return exists(image, "a");
+}
+static int b_exists(struct sim *image)
+{
+    return exists(image, "b");
+}
+static int a_is_old(struct sim *image)
+{
+    return is_text(image, "a", "old");
+}
+static int a_is_new(struct sim *image)
+{
+    return is_text(image, "a", "new");
+}
+static int a_is_old_or_new(struct sim *image)
+{
+    return a_is_old(image) || a_is_new(image);
+}
+static int a_begins_x(struct sim *image)
+{
+    return byte_at(image, "a", 0) == 'x';
+}
+static int b_begins_x(struct sim *image)
+{
+    return byte_at(image, "b", 0) == 'x';
+}
+static int page_two_x(struct sim *image)
+{
+    return byte_at(image, "a", 4096) == 'x';
+}
 
 /* ---- content -------------------------------------------------------------------------------- */
 
@@ -238,8 +262,14 @@ TEST(sync_of_one_file_is_no_sync_of_another)
     finish();
 }
 
-static int b_without_a(struct sim *image) { return b_begins_x(image) && !a_begins_x(image); }
-static int a_without_b(struct sim *image) { return a_begins_x(image) && !b_begins_x(image); }
+static int b_without_a(struct sim *image)
+{
+    return b_begins_x(image) && !a_begins_x(image);
+}
+static int a_without_b(struct sim *image)
+{
+    return a_begins_x(image) && !b_begins_x(image);
+}
 
 TEST(two_files_reach_the_disk_in_any_order)
 {
@@ -275,8 +305,14 @@ TEST(sectors_of_a_file_reach_the_disk_in_any_order)
     finish();
 }
 
-static int is_torn(struct sim *image) { return byte_at(image, "a", 0) != byte_at(image, "a", 512); }
-static int tears_inside(struct sim *image) { return byte_at(image, "a", 0) != byte_at(image, "a", 511); }
+static int is_torn(struct sim *image)
+{
+    return byte_at(image, "a", 0) != byte_at(image, "a", 512);
+}
+static int tears_inside(struct sim *image)
+{
+    return byte_at(image, "a", 0) != byte_at(image, "a", 511);
+}
 
 TEST(a_write_tears_at_sectors)
 {
@@ -322,7 +358,10 @@ TEST(torn_images_take_the_first_sectors)
     finish();
 }
 
-static int a_is_middle(struct sim *image) { return byte_at(image, "a", 0) == 'm'; }
+static int a_is_middle(struct sim *image)
+{
+    return byte_at(image, "a", 0) == 'm';
+}
 
 TEST(a_sector_may_hold_an_older_unsynced_content)
 {
@@ -367,14 +406,23 @@ TEST(the_same_bytes_again_are_nothing_undecided)
 
 /* ---- lengths -------------------------------------------------------------------------------- */
 
-static int long_but_zero(struct sim *image) { return size_of(image, "a") == 600 && byte_at(image, "a", 599) == 0; }
+static int long_but_zero(struct sim *image)
+{
+    return size_of(image, "a") == 600 && byte_at(image, "a", 599) == 0;
+}
 static int long_and_rubbish(struct sim *image)
 {
     int byte = byte_at(image, "a", 599);
     return size_of(image, "a") == 600 && byte != 0 && byte != 'x';
 }
-static int still_short(struct sim *image) { return size_of(image, "a") == 3; }
-static int long_and_right(struct sim *image) { return size_of(image, "a") == 600 && byte_at(image, "a", 599) == 'x'; }
+static int still_short(struct sim *image)
+{
+    return size_of(image, "a") == 3;
+}
+static int long_and_right(struct sim *image)
+{
+    return size_of(image, "a") == 600 && byte_at(image, "a", 599) == 'x';
+}
 
 TEST(an_append_is_length_and_content_apart)
 {
@@ -390,7 +438,10 @@ TEST(an_append_is_length_and_content_apart)
     finish();
 }
 
-static int head_is_old(struct sim *image) { return byte_at(image, "a", 0) == 'o' && byte_at(image, "a", 2) == 'd'; }
+static int head_is_old(struct sim *image)
+{
+    return byte_at(image, "a", 0) == 'o' && byte_at(image, "a", 2) == 'd';
+}
 
 TEST(rubbish_never_reaches_durable_bytes)
 {
@@ -415,7 +466,10 @@ TEST(a_synced_append_is_whole)
     finish();
 }
 
-static int grew(struct sim *image) { return size_of(image, "a") == 8192; }
+static int grew(struct sim *image)
+{
+    return size_of(image, "a") == 8192;
+}
 static int grown_space_is_zero(struct sim *image)
 {
     for (int at = 3; at < size_of(image, "a"); at++)
@@ -450,7 +504,10 @@ TEST(allocate_never_shortens)
     finish();
 }
 
-static int is_empty(struct sim *image) { return size_of(image, "a") == 0; }
+static int is_empty(struct sim *image)
+{
+    return size_of(image, "a") == 0;
+}
 
 TEST(a_truncation_is_undecided)
 {
@@ -534,7 +591,10 @@ static int a_is_absent_empty_or_new(struct sim *image)
     return !a_exists(image) || size_of(image, "a") == 0 || a_is_new(image) || byte_at(image, "a", 0) == 0 ||
            size_of(image, "a") == 3;
 }
-static int a_is_empty_file(struct sim *image) { return a_exists(image) && size_of(image, "a") == 0; }
+static int a_is_empty_file(struct sim *image)
+{
+    return a_exists(image) && size_of(image, "a") == 0;
+}
 
 TEST(directory_sync_is_no_file_sync)
 {
@@ -572,7 +632,10 @@ TEST(what_reappears_has_its_durable_content)
     finish();
 }
 
-static int name_is_lost(struct sim *image) { return !a_exists(image); }
+static int name_is_lost(struct sim *image)
+{
+    return !a_exists(image);
+}
 
 TEST(rename_over_shows_old_or_new_and_never_neither)
 {
@@ -589,7 +652,10 @@ TEST(rename_over_shows_old_or_new_and_never_neither)
     finish();
 }
 
-static int both_or_neither(struct sim *image) { return a_exists(image) == b_exists(image); }
+static int both_or_neither(struct sim *image)
+{
+    return a_exists(image) == b_exists(image);
+}
 
 TEST(rename_is_one_step)
 {
@@ -612,7 +678,10 @@ TEST(rename_before_the_content_is_synced_may_show_an_empty_file)
     finish();
 }
 
-static int b_without_a_name(struct sim *image) { return b_exists(image) && !a_exists(image); }
+static int b_without_a_name(struct sim *image)
+{
+    return b_exists(image) && !a_exists(image);
+}
 
 TEST(names_reach_the_disk_in_any_order)
 {
@@ -753,8 +822,14 @@ TEST(a_write_is_seen_by_the_mapping)
     finish();
 }
 
-static int second_store_only(struct sim *image) { return !a_begins_x(image) && page_two_x(image); }
-static int first_store_only(struct sim *image) { return a_begins_x(image) && !page_two_x(image); }
+static int second_store_only(struct sim *image)
+{
+    return !a_begins_x(image) && page_two_x(image);
+}
+static int first_store_only(struct sim *image)
+{
+    return a_begins_x(image) && !page_two_x(image);
+}
 
 TEST(dirty_pages_of_a_mapping_in_any_subset)
 {
@@ -815,7 +890,10 @@ TEST(map_sync_covers_the_whole_page_of_its_range)
     finish();
 }
 
-static int covers_page(struct sim *image) { return size_of(image, "a") >= 4096; }
+static int covers_page(struct sim *image)
+{
+    return size_of(image, "a") >= 4096;
+}
 
 TEST(map_sync_makes_a_length_durable_that_covers_it)
 {
@@ -893,7 +971,10 @@ TEST(a_boundary_remembers_a_stale_mapped_sector)
     finish();
 }
 
-static int words_differ(struct sim *image) { return byte_at(image, "a", 0) != byte_at(image, "a", 504); }
+static int words_differ(struct sim *image)
+{
+    return byte_at(image, "a", 0) != byte_at(image, "a", 504);
+}
 
 TEST(a_mapped_sector_tears_between_words_only_when_asked)
 {

@@ -43,10 +43,20 @@ static const char lo[] = "apple", hi[] = "pear";
 
 static struct lk_table_meta table_meta(uint32_t number, uint32_t run)
 {
-    return (struct lk_table_meta){.run = run, .number = number, .identity = number * 11, .bytes = number * 1000,
-                                  .records = 5, .tombstones = 1, .range_deletes = 2, .payload = 99, .lsn_min = 1,
-                                  .lsn_max = 2, .lo = lk_slice(lo, 5), .hi = lk_slice(hi, 4),
-                                  .key_min = lk_slice(lo, 5), .key_max = lk_slice("orange", 6)};
+    return (struct lk_table_meta){.run = run,
+                                  .number = number,
+                                  .identity = number * 11,
+                                  .bytes = number * 1000,
+                                  .records = 5,
+                                  .tombstones = 1,
+                                  .range_deletes = 2,
+                                  .payload = 99,
+                                  .lsn_min = 1,
+                                  .lsn_max = 2,
+                                  .lo = lk_slice(lo, 5),
+                                  .hi = lk_slice(hi, 4),
+                                  .key_min = lk_slice(lo, 5),
+                                  .key_max = lk_slice("orange", 6)};
 }
 
 /* The first edit: complete. Runs 3 and 1, table 10 in run 1. */

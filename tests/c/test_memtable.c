@@ -40,8 +40,9 @@ TEST(keys_of_every_length)
     memset(value, 'v', sizeof value);
     mem_new(&mem, 1 << 20, 100);
     for (unsigned i = 0; i < LENGTHS; i++)
-        CHECK(mem_add(&mem, (struct lk_record){
-                                .flags = LK_PUT, .key = lk_slice(key, lengths[i]), .value = lk_slice(value, lengths[i])}) > 0);
+        CHECK(mem_add(&mem, (struct lk_record){.flags = LK_PUT,
+                                               .key = lk_slice(key, lengths[i]),
+                                               .value = lk_slice(value, lengths[i])}) > 0);
     for (unsigned i = 0; i < LENGTHS; i++) {
         struct lk_slice name = lk_slice(key, lengths[i]);
         CHECK_EQ(lk_memtable_find(mem.table, mem_hash(name), name, always, &record, NULL, NULL), 0);
@@ -410,8 +411,8 @@ TEST(scenario_18_a_million_versions_of_one_key)
         if (i % BATCH == 0)
             mem_begin(&mem);
         lk_store32(value, i);
-        at[i] = (uint32_t)mem_add(&mem, (struct lk_record){
-                                            .flags = LK_PUT, .key = lk_slice("hot", 3), .value = lk_slice(value, 4)});
+        at[i] = (uint32_t)mem_add(
+            &mem, (struct lk_record){.flags = LK_PUT, .key = lk_slice("hot", 3), .value = lk_slice(value, 4)});
         if (i % BATCH == BATCH - 1)
             mem_end(&mem);
     }
@@ -468,7 +469,10 @@ TEST(scenario_18_a_lookup_touches_few_versions)
 enum { WRITES = 12000, KEYS = 24, READERS = 3, RARE = 500 };
 enum what { PUT, DELETE, DELETE_RANGE };
 
-struct deed { enum what what; uint32_t key, stop; };
+struct deed {
+    enum what what;
+    uint32_t key, stop;
+};
 
 static struct deed deed_of(uint32_t i)
 {
@@ -524,7 +528,8 @@ static void *read_on(void *seed)
 {
     struct random random = {(uintptr_t)seed};
     while (!atomic_load_explicit(&race.over, memory_order_relaxed)) {
-        uint32_t n = atomic_load_explicit(&race.written, memory_order_acquire), key = (uint32_t)random_below(&random, KEYS);
+        uint32_t n = atomic_load_explicit(&race.written, memory_order_acquire),
+                 key = (uint32_t)random_below(&random, KEYS);
         if (n && random_below(&random, 4) == 0)
             n -= (uint32_t)random_below(&random, n < 300 ? n : 300); /* an older snapshot */
         int slot = lk_epoch_enter(race.mem.epochs);

@@ -8,7 +8,11 @@ enum { SOURCES = 10, KEYS = 160, KEY_BYTES = 24, RANGES = 4 };
 
 /* ---- a source that is an array ---------------------------------------------------------------- */
 
-struct item { const uint8_t *key; size_t len; uint32_t stamp; };
+struct item {
+    const uint8_t *key;
+    size_t len;
+    uint32_t stamp;
+};
 
 struct array_cursor {
     struct lk_cursor cursor;
@@ -39,7 +43,10 @@ static void stand(struct array_cursor *self, int at)
     cursor->valid = 1;
 }
 
-static struct array_cursor *of(struct lk_cursor *cursor) { return (struct array_cursor *)cursor; }
+static struct array_cursor *of(struct lk_cursor *cursor)
+{
+    return (struct array_cursor *)cursor;
+}
 
 static void seek(struct lk_cursor *cursor, const struct lk_slice *key, int after)
 {
@@ -69,8 +76,14 @@ static void seek_back(struct lk_cursor *cursor, const struct lk_slice *key, int 
     stand(self, at);
 }
 
-static void next(struct lk_cursor *cursor) { stand(of(cursor), of(cursor)->at + 1); }
-static void prev(struct lk_cursor *cursor) { stand(of(cursor), of(cursor)->at - 1); }
+static void next(struct lk_cursor *cursor)
+{
+    stand(of(cursor), of(cursor)->at + 1);
+}
+static void prev(struct lk_cursor *cursor)
+{
+    stand(of(cursor), of(cursor)->at - 1);
+}
 
 static const struct lk_cursor_ops array_ops = {.seek = seek, .seek_back = seek_back, .next = next, .prev = prev};
 
@@ -86,7 +99,10 @@ static struct world {
     int want_key[KEYS], want_source[KEYS], want_count;
 } world;
 
-static struct lk_slice key_of(int index) { return lk_slice(world.keys[index], world.len[index]); }
+static struct lk_slice key_of(int index)
+{
+    return lk_slice(world.keys[index], world.len[index]);
+}
 
 /* Ascending keys; the style decides where they differ: early, past the head, or only in length. */
 static void make_keys(struct random *random)
@@ -126,8 +142,7 @@ static void make_source(struct random *random, int index, unsigned density, int 
     *self = (struct array_cursor){.cursor = {.ops = &array_ops}, .fail_at = -1};
     for (int i = 0; i < KEYS; i++)
         if (random_below(random, 100) < density)
-            self->items[self->count++] =
-                (struct item){world.keys[i], world.len[i], (uint32_t)(index * 1000 + i)};
+            self->items[self->count++] = (struct item){world.keys[i], world.len[i], (uint32_t)(index * 1000 + i)};
     lk_ranges_deinit(&world.ranges[index]);
     for (uint64_t i = 0; with_ranges && i < random_below(random, RANGES); i++) {
         struct lk_slice start = key_of((int)random_below(random, KEYS)), stop = key_of((int)random_below(random, KEYS));
@@ -205,11 +220,13 @@ TEST(the_drawing_of_the_header)
     static struct array_cursor rows[3];
     struct lk_merge merge;
 
-    rows[0] = (struct array_cursor){.cursor = {.ops = &array_ops}, .fail_at = -1, .count = 2,
-                                    .items = {{text + 1, 1, 1}, {text + 3, 1, 5}}};
-    rows[1] = (struct array_cursor){.cursor = {.ops = &array_ops}, .fail_at = -1, .count = 2,
-                                    .items = {{text + 1, 1, 11}, {text + 2, 1, 16}}};
-    rows[2] = (struct array_cursor){.cursor = {.ops = &array_ops}, .fail_at = -1, .count = 3,
+    rows[0] = (struct array_cursor){
+        .cursor = {.ops = &array_ops}, .fail_at = -1, .count = 2, .items = {{text + 1, 1, 1}, {text + 3, 1, 5}}};
+    rows[1] = (struct array_cursor){
+        .cursor = {.ops = &array_ops}, .fail_at = -1, .count = 2, .items = {{text + 1, 1, 11}, {text + 2, 1, 16}}};
+    rows[2] = (struct array_cursor){.cursor = {.ops = &array_ops},
+                                    .fail_at = -1,
+                                    .count = 3,
                                     .items = {{text + 0, 1, 27}, {text + 3, 1, 24}, {text + 5, 1, 23}}};
     CHECK_EQ(lk_ranges_add(&deletes, e, &g), 0);
     struct lk_merge_source sources[] = {
@@ -347,8 +364,8 @@ TEST(a_failure_is_latched_and_takes_nothing_away)
 
         int want = 0;
         for (int i = 0; i < world.want_count && before >= 0 && before < victim->count; i++) {
-            int order = lk_compare(key_of(world.want_key[i]),
-                                   lk_slice(victim->items[before].key, victim->items[before].len));
+            int order =
+                lk_compare(key_of(world.want_key[i]), lk_slice(victim->items[before].key, victim->items[before].len));
             want += backward ? order >= 0 : order <= 0;
         }
         CHECK_EQ(seen, want);
@@ -385,7 +402,7 @@ TEST(a_hidden_stretch_is_leapt_over)
                     seen++;
                 CHECK_EQ(seen, open_end ? 10 : 20);
                 CHECK(step_all ? world.sources[1].passed == 140 + 10 * (uint64_t)open_end
-                                : world.sources[1].passed < 40);
+                               : world.sources[1].passed < 40);
                 CHECK_EQ(world.sources[1].leapt, !step_all);
             }
             lk_ranges_deinit(&world.ranges[0]);

@@ -9,7 +9,11 @@
 /* Keys are small numbers spread over text, so that many share their first eight bytes. */
 enum { KEYS = 1500 };
 
-struct version { uint64_t at; int put; uint32_t salt; };
+struct version {
+    uint64_t at;
+    int put;
+    uint32_t salt;
+};
 
 static struct {
     struct version versions[KEYS][40]; /* oldest first; a range delete counts for each of its keys */
@@ -181,7 +185,8 @@ static void check_order(struct mem *mem, uint32_t count)
     uint32_t seen = 0;
     int slot = lk_epoch_enter(mem->epochs);
     lk_memtable_cursor_init(&cursor, mem->table, UINT64_MAX);
-    for (cursor.cursor.ops->seek(&cursor.cursor, NULL, 0); cursor.cursor.valid; cursor.cursor.ops->next(&cursor.cursor)) {
+    for (cursor.cursor.ops->seek(&cursor.cursor, NULL, 0); cursor.cursor.valid;
+         cursor.cursor.ops->next(&cursor.cursor)) {
         if (seen++ && !CHECK(cursor.cursor.head > last))
             break;
         last = cursor.cursor.head;

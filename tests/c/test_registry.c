@@ -101,9 +101,9 @@ TEST(a_handle_for_reading_shares_too)
 
 TEST(options_that_conflict_are_named)
 {
-    static const char *const names[] = {"durability", "sync_interval_ms", "threads", "segment_bytes", "table_bytes",
-                                        "page_bytes", "l0_segments", "run_count", "cache_bytes", "table_source",
-                                        "log_source"};
+    static const char *const names[] = {"durability",  "sync_interval_ms", "threads",     "segment_bytes",
+                                        "table_bytes", "page_bytes",       "l0_segments", "run_count",
+                                        "cache_bytes", "table_source",     "log_source"};
     store_new_real(LSMKV_SYNC_OS);
     store_open();
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -111,17 +111,39 @@ TEST(options_that_conflict_are_named)
         lsmkv *other = NULL;
         lsmkv_options_init(&options);
         switch (i) {
-        case 0: options.durability = LSMKV_SYNC_ALWAYS; break;
-        case 1: options.sync_interval_ms = 5; break;
-        case 2: options.threads = 1; break;
-        case 3: options.segment_bytes = 1 << 20; break;
-        case 4: options.table_bytes = 1 << 20; break;
-        case 5: options.page_bytes = 1024; break;
-        case 6: options.l0_segments = 2; break;
-        case 7: options.run_count = 9; break;
-        case 8: options.cache_bytes = 1 << 20; break;
-        case 9: options.table_source = LSMKV_SOURCE_READ; break;
-        case 10: options.log_source = LSMKV_SOURCE_READ; break;
+        case 0:
+            options.durability = LSMKV_SYNC_ALWAYS;
+            break;
+        case 1:
+            options.sync_interval_ms = 5;
+            break;
+        case 2:
+            options.threads = 1;
+            break;
+        case 3:
+            options.segment_bytes = 1 << 20;
+            break;
+        case 4:
+            options.table_bytes = 1 << 20;
+            break;
+        case 5:
+            options.page_bytes = 1024;
+            break;
+        case 6:
+            options.l0_segments = 2;
+            break;
+        case 7:
+            options.run_count = 9;
+            break;
+        case 8:
+            options.cache_bytes = 1 << 20;
+            break;
+        case 9:
+            options.table_source = LSMKV_SOURCE_READ;
+            break;
+        case 10:
+            options.log_source = LSMKV_SOURCE_READ;
+            break;
         }
         CHECK_EQ(lsmkv_open(store.path, &options, &other), LSMKV_OPTIONS);
         CHECK(other == NULL);

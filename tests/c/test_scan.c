@@ -6,7 +6,9 @@
 enum { KEYS = 260, HELD = 4 };
 
 /* content[k]: the salt of key k's value, 0: absent. */
-struct content { uint32_t salt[KEYS]; };
+struct content {
+    uint32_t salt[KEYS];
+};
 
 static struct content content;
 static uint32_t next_salt;
@@ -59,12 +61,15 @@ struct walk {
     int step;
 };
 
-static void open_walk(struct walk *walk, const lsmkv_snapshot *snapshot, const struct content *of, struct random *random)
+static void open_walk(struct walk *walk, const lsmkv_snapshot *snapshot, const struct content *of,
+                      struct random *random)
 {
     char low[48], high[48];
     uint32_t a = (uint32_t)random_below(random, KEYS), b = (uint32_t)random_below(random, KEYS + 1);
-    struct lsmkv_range range = {.has_start = random_below(random, 3) > 0, .has_stop = random_below(random, 3) > 0,
-                                .exclude_start = (int)random_below(random, 2), .include_stop = (int)random_below(random, 2),
+    struct lsmkv_range range = {.has_start = random_below(random, 3) > 0,
+                                .has_stop = random_below(random, 3) > 0,
+                                .exclude_start = (int)random_below(random, 2),
+                                .include_stop = (int)random_below(random, 2),
                                 .reverse = (int)random_below(random, 2)};
     range.start = (struct lsmkv_slice){low, key_text(low, a)};
     range.stop = (struct lsmkv_slice){high, key_text(high, b)};
@@ -157,7 +162,10 @@ static void history(uint64_t seed, int turns)
 {
     struct random random = {seed};
     static struct walk walks[HELD];
-    static struct { lsmkv_snapshot *at; struct content content; } held[HELD];
+    static struct {
+        lsmkv_snapshot *at;
+        struct content content;
+    } held[HELD];
     memset(&content, 0, sizeof content);
     memset(walks, 0, sizeof walks);
     memset(held, 0, sizeof held);

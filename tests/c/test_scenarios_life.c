@@ -221,7 +221,8 @@ static int look_from_outside(void)
     lsmkv_iter_free(iter);
     store_abandon();
     if (rc != LSMKV_NOTFOUND)
-        fprintf(stderr, "  reader: after %u keys: %d %s\n", next, rc, rc == -100 ? "a key is missing" : lsmkv_last_error()->text);
+        fprintf(stderr, "  reader: after %u keys: %d %s\n", next, rc,
+                rc == -100 ? "a key is missing" : lsmkv_last_error()->text);
     return rc != LSMKV_NOTFOUND;
 }
 
@@ -414,7 +415,8 @@ static void run_planner(struct lk_shape *shape, uint64_t step, uint32_t jobs, ui
         } else if (CHECK_EQ(job.kind, LK_JOB_MERGE)) {
             uint32_t output = job.last + 1;
             if (shape->runs[job.first].into == 0) {
-                memmove(shape->runs + output + 1, shape->runs + output, (shape->run_count++ - output) * sizeof shape->runs[0]);
+                memmove(shape->runs + output + 1, shape->runs + output,
+                        (shape->run_count++ - output) * sizeof shape->runs[0]);
                 shape->runs[output] = (struct lk_shape_run){.id = next_id};
                 for (uint32_t i = job.first; i <= job.last; i++)
                     shape->runs[i].into = next_id;
@@ -428,7 +430,8 @@ static void run_planner(struct lk_shape *shape, uint64_t step, uint32_t jobs, ui
                 left -= take;
             }
             if (left > 0) { /* the inputs are exhausted */
-                memmove(shape->runs + job.first, shape->runs + output, (shape->run_count - output) * sizeof shape->runs[0]);
+                memmove(shape->runs + job.first, shape->runs + output,
+                        (shape->run_count - output) * sizeof shape->runs[0]);
                 shape->run_count -= output - job.first;
                 *longest = under_way > *longest ? under_way : *longest;
                 under_way = 0;

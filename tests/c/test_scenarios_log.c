@@ -198,7 +198,11 @@ TEST(scenario_03_marks_are_found_behind_any_damage)
 
 /* ---- 4 ------------------------------------------------------------------------------------------ */
 
-static struct { const char *key; int sync, rc; _Atomic int done; } writers[2];
+static struct {
+    const char *key;
+    int sync, rc;
+    _Atomic int done;
+} writers[2];
 
 static void *write_one(void *at)
 {
@@ -391,7 +395,9 @@ TEST(scenario_22_a_batch_above_a_segment_is_whole)
             CHECK(engine()->active->segment->capacity > 500 * sizeof filler);
             CHECK_EQ(count_pairs(NULL, 0), 510);
         }
-        store_power(boundary % 3 == 0 ? SIM_EVERYTHING : boundary % 3 == 1 ? SIM_NOTHING : SIM_MIXED,
+        store_power(boundary % 3 == 0   ? SIM_EVERYTHING
+                    : boundary % 3 == 1 ? SIM_NOTHING
+                                        : SIM_MIXED,
                     boundary % 3 == 2 ? boundary : 0);
         store_open();
         int64_t found = count_pairs(NULL, 0);

@@ -200,8 +200,14 @@ static void expect_durable_history(void)
     expect_count(there + 1);
 }
 
-static int flush_it(void) { return lsmkv_flush(store.db); }
-static int merge_it(void) { return lsmkv_compact(store.db, NULL, NULL, NULL, NULL); }
+static int flush_it(void)
+{
+    return lsmkv_flush(store.db);
+}
+static int merge_it(void)
+{
+    return lsmkv_compact(store.db, NULL, NULL, NULL, NULL);
+}
 
 static void cut_at_every_boundary(int (*work)(void))
 {
@@ -216,7 +222,10 @@ static void cut_at_every_boundary(int (*work)(void))
         struct sim *machine = store.sim;
         store_abandon();
         for (int i = 0; i < 4; i++) {
-            store.sim = sim_image(machine, i == 0 ? SIM_NOTHING : i == 1 ? SIM_EVERYTHING : SIM_MIXED,
+            store.sim = sim_image(machine,
+                                  i == 0   ? SIM_NOTHING
+                                  : i == 1 ? SIM_EVERYTHING
+                                           : SIM_MIXED,
                                   i < 2 ? 0 : boundary * 2 + (uint64_t)i);
             store_open();
             expect_durable_history();
@@ -268,9 +277,7 @@ TEST(scenario_12_range_deletes_cover_the_gaps_between_tables)
         for (int when = 0; when < 5; when++) {
             int64_t there = 0;
             for (uint32_t i = 0; i < 200; i++) {
-                const char *want = i % 10 == 0                         ? large
-                                   : i < 40 || (!open_end && i >= 160) ? filler
-                                                                       : NULL;
+                const char *want = i % 10 == 0 ? large : i < 40 || (!open_end && i >= 160) ? filler : NULL;
                 there += want != NULL;
                 if (!expect(number(i), want))
                     break;
@@ -310,8 +317,10 @@ static uint64_t wall(void)
 
 static void put_until(const char *key, const char *value, uint64_t expiry)
 {
-    struct lk_record record = {.flags = LK_PUT | LK_RECORD_EXPIRY, .expiry = expiry,
-                               .key = lk_slice(key, strlen(key)), .value = lk_slice(value, strlen(value))};
+    struct lk_record record = {.flags = LK_PUT | LK_RECORD_EXPIRY,
+                               .expiry = expiry,
+                               .key = lk_slice(key, strlen(key)),
+                               .value = lk_slice(value, strlen(value))};
     CHECK_EQ(lk_write(engine(), &record, 0, NULL), 0);
 }
 

@@ -40,7 +40,8 @@ static int subject_open(struct subject *subject)
     subject->ranges = (struct lk_ranges){0};
     CHECK_EQ(lk_ranges_add(&subject->ranges, lk_slice("user:0500", 9), &stop), 0);
     CHECK_EQ(kit_write_part(&subject->kit, &subject->model, 0, subject->model.count, lk_slice("u", 1), NULL,
-                            &subject->ranges, &subject->meta), 0);
+                            &subject->ranges, &subject->meta),
+             0);
     lk_file_name(subject->name, LK_FILE_TABLE, subject->meta.number);
     return CHECK_EQ(subject->kit.env->ops->open(subject->kit.dir, subject->name, LK_OPEN_WRITE, 0, &subject->file), 0);
 }
@@ -84,8 +85,8 @@ static unsigned find_all(struct lk_table *table, const struct model *model, int 
     for (size_t i = 0; i < model->count; i++)
         for (int copy = 0; copy < 2; copy++) {
             struct lk_slice key = model->rows[i].key;
-            int rc = copy ? lk_table_find_copy(table, kit_hash(key), key, &bytes, &record)
-                          : kit_find(table, key, &record);
+            int rc =
+                copy ? lk_table_find_copy(table, kit_hash(key), key, &bytes, &record) : kit_find(table, key, &record);
             if (rc < 0)
                 failures += CHECK(typed(rc)) ? 1u : 1000u;
             else if (honest)
@@ -315,7 +316,8 @@ static void reseal(uint8_t *bytes, uint64_t length, const struct lk_footer *foot
 {
     uint64_t identity = footer->identity;
     struct lk_footer sealed = *footer;
-    if (footer->checks_at <= length - LK_FOOTER && footer->checks_at / LK_GRANULE * 4 <= length - LK_FOOTER - footer->checks_at) {
+    if (footer->checks_at <= length - LK_FOOTER &&
+        footer->checks_at / LK_GRANULE * 4 <= length - LK_FOOTER - footer->checks_at) {
         for (uint64_t i = 0; i < footer->checks_at / LK_GRANULE; i++)
             lk_store32(bytes + footer->checks_at + 4 * i,
                        lk_checksum(lk_checksum_seed(identity, i), bytes + i * LK_GRANULE, LK_GRANULE));
@@ -344,7 +346,9 @@ TEST(crafted_sections)
     uint64_t length = subject.meta.bytes;
     uint8_t *sound = contents(&subject), *bytes = malloc(length);
     NEED(lk_footer_get(sound + length - LK_FOOTER, length, &footer, &what) == 0);
-    struct { uint64_t at, end; } parts[] = {
+    struct {
+        uint64_t at, end;
+    } parts[] = {
         {0, footer.pages_end},
         {footer.fences_at, footer.fences_at + footer.fence_count * 12 + 4},
         {footer.lines_at, footer.lines_at + footer.line_count * 64},
@@ -432,14 +436,16 @@ TEST(crafted_footers)
     NEED(lk_footer_get(sound + length - LK_FOOTER, length, &footer, &what) == 0);
     for (unsigned round = 0; round < 4000; round++) {
         struct lk_footer crafted = footer;
-        uint64_t *wide[] = {&crafted.pages_end, &crafted.fences_at, &crafted.lines_at, &crafted.checks_at,
-                            &crafted.records, &crafted.tombstones, &crafted.payload, &crafted.file_bytes};
-        uint32_t *narrow[] = {&crafted.prefix, &crafted.fence_count, &crafted.line_count, &crafted.check_count,
-                              &crafted.key_min_bytes, &crafted.key_max_bytes, &crafted.range_bytes,
-                              &crafted.range_deletes, &crafted.codec, &crafted.features};
+        uint64_t *wide[] = {&crafted.pages_end, &crafted.fences_at,  &crafted.lines_at, &crafted.checks_at,
+                            &crafted.records,   &crafted.tombstones, &crafted.payload,  &crafted.file_bytes};
+        uint32_t *narrow[] = {&crafted.prefix,      &crafted.fence_count,   &crafted.line_count,
+                              &crafted.check_count, &crafted.key_min_bytes, &crafted.key_max_bytes,
+                              &crafted.range_bytes, &crafted.range_deletes, &crafted.codec,
+                              &crafted.features};
         for (uint64_t times = 1 + random_below(&random, 3); times; times--) {
-            uint64_t delta = random_below(&random, 3) == 0 ? random_next(&random) >> random_below(&random, 64)
-                                                           : (random_below(&random, 9) - 4) * 64 / (1 + 63 * random_below(&random, 2));
+            uint64_t delta = random_below(&random, 3) == 0
+                                 ? random_next(&random) >> random_below(&random, 64)
+                                 : (random_below(&random, 9) - 4) * 64 / (1 + 63 * random_below(&random, 2));
             if (random_below(&random, 2))
                 *wide[random_below(&random, 8)] += delta;
             else

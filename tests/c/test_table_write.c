@@ -13,7 +13,8 @@ static struct model random_model(uint64_t seed, size_t count, uint32_t value_byt
     for (size_t i = 0; i < count; i++) {
         uint8_t key[24];
         random_fill(&random, key, sizeof key);
-        model_add(&model, key, 1 + random_below(&random, sizeof key), (uint32_t)random_below(&random, 2 * value_bytes + 1));
+        model_add(&model, key, 1 + random_below(&random, sizeof key),
+                  (uint32_t)random_below(&random, 2 * value_bytes + 1));
         struct row *row = &model.rows[model.count - 1];
         row->deleted = random_below(&random, 10) == 0;
         row->value_bytes = row->deleted ? 0 : row->value_bytes;
@@ -147,8 +148,8 @@ TEST(keys_of_every_size)
 
 TEST(values_of_every_size)
 {
-    static const uint32_t sizes[] = {0,     1,     127,   128,    3900,   4095,        4096,      4097,
-                                     16383, 16384, 65500, 65536,  65537,  100 * 1024,  102401,    262100,
+    static const uint32_t sizes[] = {0,      1,      127,    128,     3900,    4095,         4096,   4097,
+                                     16383,  16384,  65500,  65536,   65537,   100 * 1024,   102401, 262100,
                                      262144, 262145, 300000, 1 << 20, 3 << 20, (3 << 20) + 1};
     struct kit kit;
     struct model model = {0};

@@ -76,8 +76,8 @@ TEST(a_buffer_becomes_a_copy_even_of_a_part_of_itself)
 
 TEST(a_varint_comes_back_and_takes_the_bytes_it_says)
 {
-    static const uint32_t edge[] = {0, 1, 127, 128, 16383, 16384, 65535, 2097151, 2097152, 268435455, 268435456,
-                                    1u << 30, UINT32_MAX};
+    static const uint32_t edge[] = {0,       1,       127,       128,       16383,    16384,     65535,
+                                    2097151, 2097152, 268435455, 268435456, 1u << 30, UINT32_MAX};
     static const size_t wanted[] = {1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 5, 5};
     for (size_t i = 0; i < sizeof edge / sizeof *edge; i++) {
         uint8_t bytes[5];
@@ -368,8 +368,8 @@ static void check_sorted(const struct lk_entry *entries, size_t count)
         if (i == 0)
             continue;
         const struct lk_entry *a = &entries[i - 1], *b = &entries[i];
-        CHECK(a->head < b->head || (a->head == b->head && (a->extra < b->extra ||
-                                                           (a->extra == b->extra && a->position < b->position))));
+        CHECK(a->head < b->head ||
+              (a->head == b->head && (a->extra < b->extra || (a->extra == b->extra && a->position < b->position))));
     }
     CHECK_EQ(positions, count ? (uint64_t)count * (count - 1) / 2 : 0);
 }
@@ -407,8 +407,8 @@ TEST(entries_of_every_shape_and_size_are_sorted_and_stable)
     for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
         for (enum shape shape = RANDOM; shape < SHAPES; shape++) {
             for (size_t i = 0; i < counts[c]; i++)
-                entries[i] = (struct lk_entry){head_of(shape, &random, i), (uint32_t)i,
-                                               (uint32_t)random_below(&random, 4)};
+                entries[i] =
+                    (struct lk_entry){head_of(shape, &random, i), (uint32_t)i, (uint32_t)random_below(&random, 4)};
             lk_sort_entries(entries, scratch, counts[c], by_extra, NULL);
             check_sorted(entries, counts[c]);
         }

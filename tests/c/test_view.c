@@ -6,7 +6,10 @@
 enum { KEYS = 300, MOST = 6 };
 
 /* What the newest memtable that knows a key says; memtables newest first. */
-struct answer { int known, put; uint32_t salt; };
+struct answer {
+    int known, put;
+    uint32_t salt;
+};
 
 static struct mem mems[MOST];
 static struct lk_memtable *tables[MOST];
@@ -31,7 +34,8 @@ static void write_some(struct mem *mem, struct random *random, int count)
         if (what == 0) {
             uint32_t end = n + 1 + (uint32_t)random_below(random, 12);
             key_text(stop, end);
-            record = (struct lk_record){.flags = LK_RANGE_DELETE, .key = record.key, .value = lk_slice(stop, strlen(stop))};
+            record =
+                (struct lk_record){.flags = LK_RANGE_DELETE, .key = record.key, .value = lk_slice(stop, strlen(stop))};
             for (uint32_t k = n; k < end && k < KEYS; k++)
                 answers[k] = (struct answer){0};
         } else {

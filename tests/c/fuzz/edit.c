@@ -70,9 +70,16 @@ static struct lk_slice edit_key(struct random *random)
 static int edit_any_field(struct lk_buf *buf, struct random *random)
 {
     struct lk_run_meta runs[5];
-    struct lk_table_meta table = {.run = 1, .number = 2, .identity = random_next(random), .bytes = 4, .records = 5,
-                                  .hi_open = random_below(random, 2) != 0, .lo = edit_key(random),
-                                  .hi = edit_key(random), .key_min = edit_key(random), .key_max = edit_key(random)};
+    struct lk_table_meta table = {.run = 1,
+                                  .number = 2,
+                                  .identity = random_next(random),
+                                  .bytes = 4,
+                                  .records = 5,
+                                  .hi_open = random_below(random, 2) != 0,
+                                  .lo = edit_key(random),
+                                  .hi = edit_key(random),
+                                  .key_min = edit_key(random),
+                                  .key_max = edit_key(random)};
 
     for (uint32_t i = 0; i < 5; i++)
         runs[i] = (struct lk_run_meta){i, i + 1, edit_key(random)};

@@ -79,7 +79,8 @@ static uint32_t frame_body_seed(struct random *random, uint8_t *to, enum lk_fram
 {
     struct lk_buf edit = {0};
     struct lk_record record = {.key = lk_slice("keykeykey", random_below(random, 9)),
-                               .value = lk_slice("valuevalue", random_below(random, 10)), .flags = LK_PUT};
+                               .value = lk_slice("valuevalue", random_below(random, 10)),
+                               .flags = LK_PUT};
     uint8_t *at = to;
 
     if (kind == LK_FRAME_SYNC_MARK) {
@@ -103,8 +104,8 @@ static uint32_t frame_body_seed(struct random *random, uint8_t *to, enum lk_fram
 
 size_t fuzz_seed(struct random *random, uint8_t *to, size_t room)
 {
-    struct lk_file_head head = {.identity = random_next(random), .store = 2, .number = 3, .prev = 1, .prev_end = 64,
-                                .capacity = 4096};
+    struct lk_file_head head = {
+        .identity = random_next(random), .store = 2, .number = 3, .prev = 1, .prev_end = 64, .capacity = 4096};
     size_t end = LK_FILE_HEAD, frames = random_below(random, 8);
 
     memset(to, 0, room);

@@ -21,12 +21,12 @@ enum { FUZZ_ROOM = 4096 }; /* bytes a seed may take */
 /* Inputs, or parts of inputs, that got through: a fuzzer that stops at the checksum shows here. */
 static uint64_t fuzz_accepted;
 
-#define FUZZ_CHECK(holds)                                                             \
-    do {                                                                              \
-        if (!(holds)) {                                                               \
+#define FUZZ_CHECK(holds)                                                               \
+    do {                                                                                \
+        if (!(holds)) {                                                                 \
             fprintf(stderr, "%s:%d: broken promise: %s\n", __FILE__, __LINE__, #holds); \
-            abort();                                                                  \
-        }                                                                             \
+            abort();                                                                    \
+        }                                                                               \
     } while (0)
 
 #endif

@@ -77,7 +77,8 @@ size_t fuzz_seed(struct random *random, uint8_t *to, size_t room)
             char key[24];
             number += 1 + (uint32_t)random_below(random, 3);
             struct lk_record record = {.key = lk_slice(key, (size_t)snprintf(key, sizeof key, "key%06u", number)),
-                                       .value = lk_slice("value", random_below(random, 6)), .flags = LK_PUT};
+                                       .value = lk_slice("value", random_below(random, 6)),
+                                       .flags = LK_PUT};
             if (left == 1)
                 lk_store64(heads + 8u * i, number / 4);
             at = lk_record_put(at, &record);

@@ -60,7 +60,10 @@ size_t fuzz_seed(struct random *random, uint8_t *to, size_t room)
 
     for (size_t i = 0; i < records; i++) {
         struct lk_record record = {.flags = flags[random_below(random, sizeof flags)],
-                                   .prev = (uint32_t)random_next(random), .jump = 5, .depth = 6, .expiry = 7};
+                                   .prev = (uint32_t)random_next(random),
+                                   .jump = 5,
+                                   .depth = 6,
+                                   .expiry = 7};
         random_fill(random, bytes, sizeof bytes);
         record.key = lk_slice(bytes, random_below(random, random_below(random, 4) ? 20 : 160));
         record.value = lk_slice(bytes, record.key.len + random_below(random, random_below(random, 4) ? 60 : 200));

@@ -94,8 +94,7 @@ struct lk_env *sim_env(struct sim *sim)
     return &sim->env;
 }
 
-void sim_handle_add(struct sim *sim, struct handle *handle, enum handle_kind kind, const char *word,
-                    const char *name)
+void sim_handle_add(struct sim *sim, struct handle *handle, enum handle_kind kind, const char *word, const char *name)
 {
     snprintf(handle->what, sizeof handle->what, "%s %.63s", word, name);
     handle->kind = kind;
@@ -194,8 +193,7 @@ static int process_id(struct lk_env *env)
     return sim_of(env)->config.pid;
 }
 
-static int thread_start(struct lk_env *env, const char *name, void (*run)(void *arg), void *arg,
-                        struct lk_thread **out)
+static int thread_start(struct lk_env *env, const char *name, void (*run)(void *arg), void *arg, struct lk_thread **out)
 {
     int rc = sim_begin(sim_of(env), SIM_THREAD_START, name, 0, 0);
 

@@ -199,8 +199,7 @@ struct area { /* a mapping or a reservation */
     int writable;
 };
 
-void sim_handle_add(struct sim *sim, struct handle *handle, enum handle_kind kind, const char *word,
-                    const char *name);
+void sim_handle_add(struct sim *sim, struct handle *handle, enum handle_kind kind, const char *word, const char *name);
 void sim_handle_drop(struct handle *handle);
 void sim_area_free(struct area *area); /* its addresses */
 void sim_area_protect(struct inode *inode); /* pages beyond the file's end fault, as in a real kernel */

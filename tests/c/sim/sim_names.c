@@ -84,8 +84,8 @@ void sim_names_apply(struct entries *to, const struct directory *dir, const unsi
     }
 }
 
-void sim_names_change(struct sim *sim, struct directory *dir, enum name_what what, const char *name,
-                        const char *to, struct inode *inode)
+void sim_names_change(struct sim *sim, struct directory *dir, enum name_what what, const char *name, const char *to,
+                      struct inode *inode)
 {
     struct name_op *op;
 

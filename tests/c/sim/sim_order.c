@@ -243,8 +243,7 @@ void sim_note(struct lk_env *env, int what, uint64_t a, uint64_t b)
         asked = 1;
     }
     if (!asked)
-        snprintf(reason, sizeof reason, "the existence of file %06" PRIu64,
-                 what == LK_NOTE_ACK_SYNCED ? a >> 32 : a);
+        snprintf(reason, sizeof reason, "the existence of file %06" PRIu64, what == LK_NOTE_ACK_SYNCED ? a >> 32 : a);
     sim_violate(sim, "%s (%" PRIx64 ", %" PRIx64 ") before %s was durable", words_of(what), a, b, reason);
 }
 
