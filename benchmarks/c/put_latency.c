@@ -6,8 +6,10 @@
 
 static void show(const char *column, uint64_t *each, uint64_t records, uint64_t took)
 {
-    static const struct { const char *row; double share; } marks[] = {
-        {"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}};
+    static const struct {
+        const char *row;
+        double share;
+    } marks[] = {{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}};
     qsort(each, records, sizeof *each, compare_u64);
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
         result("put latency", marks[i].row, column, (double)each[(uint64_t)((double)records * marks[i].share)]);

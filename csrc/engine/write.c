@@ -337,6 +337,8 @@ int lk_write_batch(struct lk_db *db, const struct lk_batch *batch, int sync, uin
 static int changed_since(struct lk_db *db, uint64_t seen, struct lk_slice key, uint64_t hash)
 {
     struct lk_record then = {0}, now = {0};
+    if (seen == db->lsn_appended)
+        return 0; /* nothing was written at all */
     uint64_t after = lk_lsn_offset(seen);
     if (lk_lsn_number(seen) != db->active->segment->number || lk_memtable_covered(db->active, key, after, UINT64_MAX))
         return 1;

@@ -377,7 +377,7 @@ TEST(a_handle_closes_beside_a_writer)
     atomic_store(&wrong, 0);
     atomic_store(&writing_over, 0);
     CHECK_EQ(pthread_create(&writer, NULL, write_on, NULL), 0);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 20; i++) {
         lsmkv *other = NULL;
         CHECK_EQ(lsmkv_open(store.path, NULL, &other), 0);
         CHECK_EQ(lsmkv_close(other), 0);
@@ -402,7 +402,7 @@ TEST(the_account_is_complete_beside_a_writer)
     atomic_store(&wrong, 0);
     atomic_store(&writing_over, 0);
     CHECK_EQ(pthread_create(&writer, NULL, write_on, NULL), 0);
-    for (int i = 0; i < 600; i++) {
+    for (int i = 0; i < 200; i++) {
         struct lk_buf complete = {0};
         lk_mutex_lock(&engine()->work_mutex);
         CHECK_EQ(lk_install_complete(engine(), &complete, 0), 0);
