@@ -7,6 +7,7 @@
 #include "engine/commit.h"
 #include "engine/compaction.h"
 #include "engine/events.h"
+#include "engine/install.h"
 #include "engine/rotate.h"
 #include "engine/wake.h"
 #include "store/view.h"
@@ -19,15 +20,6 @@ enum {
 };
 
 /* ---- the shape, and the pace that follows from it ---------------------------------------------- */
-
-static struct lk_version *pin(struct lk_db *db)
-{
-    lk_mutex_lock(&db->write_mutex);
-    struct lk_version *version = atomic_load(&db->version);
-    lk_version_ref(version);
-    lk_mutex_unlock(&db->write_mutex);
-    return version;
-}
 
 static int run_is_damaged(const struct lk_run *run)
 {
@@ -52,7 +44,7 @@ static uint64_t l0_bytes(const struct lk_version *version)
 
 void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
 {
-    struct lk_version *version = pin(db);
+    struct lk_version *version = lk_install_present(db);
     memset(shape, 0, sizeof *shape);
     shape->sealed = version->memtable_count - 1;
     shape->sealed_bytes = l0_bytes(version);
@@ -75,7 +67,7 @@ void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
 /* Writers pause a little for every 64 KiB when L0 has more than its fill, and longer the fuller it is. */
 static void set_pace(struct lk_db *db)
 {
-    struct lk_version *version = pin(db);
+    struct lk_version *version = lk_install_present(db);
     uint32_t sealed = version->memtable_count - 1, calm = db->options.l0_segments + 1, pause = 0;
     uint64_t bytes = l0_bytes(version);
     if (sealed > calm && bytes > db->options.segment_bytes && db->options.threads > 0)
@@ -96,17 +88,12 @@ struct lk_job lk_background_next(struct lk_db *db)
 /* Somebody scans while sealed segments lie about that no view covers. */
 static int view_wanted(struct lk_db *db)
 {
-    struct lk_version *version = pin(db);
+    struct lk_version *version = lk_install_present(db);
     uint32_t sealed = version->memtable_count - 1;
     int wanted = sealed >= 2 && sealed <= LK_VIEW_MEMTABLES && atomic_load(&db->scans_since_seal) > 0 &&
                  (!version->view || version->view_from > 1);
     lk_version_unref(version);
     return wanted;
-}
-
-static void release_version(void *version)
-{
-    lk_version_unref(version);
 }
 
 /* Put the view into the present version. Sealed segments leave only under work_mutex, which is held; new ones
@@ -126,13 +113,13 @@ static int install_view(struct lk_db *db, struct lk_view *view)
         lk_view_unref(view);
         return lk_fail(LSMKV_NOMEM, "memory ran out while a scan view was installed");
     }
-    lk_epoch_retire(&db->epochs, old, release_version);
+    lk_epoch_retire(&db->epochs, old, lk_version_release);
     return 0;
 }
 
 static int make_view(struct lk_db *db, struct lsmkv_step *did)
 {
-    struct lk_version *version = pin(db);
+    struct lk_version *version = lk_install_present(db);
     struct lk_view *view = NULL;
     uint32_t sealed = version->memtable_count - 1;
     int rc = lk_view_new(version->memtables + 1, sealed, &view);
@@ -158,7 +145,7 @@ static void report(struct lk_db *db, const struct lsmkv_step *did)
 /* Flush all of L0. What stands in tables is on the disk, whatever became of its log. work_mutex held. */
 static int flush_l0(struct lk_db *db, struct lsmkv_step *did)
 {
-    struct lk_version *version = pin(db);
+    struct lk_version *version = lk_install_present(db);
     const struct lk_segment *newest = version->memtable_count > 1 ? version->memtables[1]->segment : NULL;
     uint64_t through = newest ? lk_lsn(newest->number, atomic_load(&newest->end)) : 0;
     lk_version_unref(version);
@@ -274,7 +261,7 @@ int lk_background_relieve(struct lk_db *db)
     uint64_t began = db->env->ops->monotonic_ns(db->env);
     int rc = 0;
     lk_mutex_lock(&db->work_mutex);
-    struct lk_version *version = pin(db);
+    struct lk_version *version = lk_install_present(db);
     int full = lk_rotate_l0_is_full(db, version);
     lk_version_unref(version);
     if (full)

@@ -397,7 +397,7 @@ int lk_merge_step_run(struct lk_db *db, const struct lk_job *job, struct lsmkv_s
         return lk_fail(db->manifest.failed,
                        "the manifest could not be written: no more flushes and merges until the store "
                        "is opened again");
-    struct merge merge = {.db = db, .version = lk_rewrite_version(db), .bound = lk_slice("", 0)};
+    struct merge merge = {.db = db, .version = lk_install_present(db), .bound = lk_slice("", 0)};
     int rc = choose(&merge, job);
 
     if (rc == 0)

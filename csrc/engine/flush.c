@@ -151,7 +151,7 @@ int lk_flush_l0(struct lk_db *db, struct lsmkv_step *did)
         return lk_fail(db->manifest.failed,
                        "the manifest could not be written: no more flushes and merges until the store "
                        "is opened again");
-    struct flush flush = {.db = db, .version = lk_rewrite_version(db)};
+    struct flush flush = {.db = db, .version = lk_install_present(db)};
     int rc = flush.version->memtable_count > 1 ? 0 : LSMKV_NOTFOUND;
 
     flush.sealed = flush.version->memtables + 1;

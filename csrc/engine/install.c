@@ -60,10 +60,7 @@ static int edit_of(struct lk_db *db, const struct lk_change *change, struct lk_b
 
 int lk_install_complete(struct lk_db *db, struct lk_buf *out, int closed)
 {
-    lk_mutex_lock(&db->write_mutex); /* rotation replaces the version at any time */
-    struct lk_version *version = atomic_load(&db->version);
-    lk_version_ref(version);
-    lk_mutex_unlock(&db->write_mutex);
+    struct lk_version *version = lk_install_present(db);
     int rc = lk_edit_store(out, db->store, db->seed.a, db->seed.b, 0, lk_slice("bytes", 5), lk_slice("bytes", 5));
     if (rc == 0)
         rc = put_state(db, out, 0);
@@ -78,12 +75,16 @@ int lk_install_complete(struct lk_db *db, struct lk_buf *out, int closed)
     return rc;
 }
 
-/* ---- versions ---------------------------------------------------------------------------- */
-
-static void release_version(void *version)
+struct lk_version *lk_install_present(struct lk_db *db)
 {
-    lk_version_unref(version);
+    lk_mutex_lock(&db->write_mutex); /* rotation replaces the version at any time */
+    struct lk_version *version = atomic_load(&db->version);
+    lk_version_ref(version);
+    lk_mutex_unlock(&db->write_mutex);
+    return version;
 }
+
+/* ---- versions ---------------------------------------------------------------------------- */
 
 /* Build the version that the change makes of `old` and swap it in. write_mutex held. */
 static int swap(struct lk_db *db, const struct lk_change *change, struct lk_version **out)
@@ -122,7 +123,7 @@ static int publish(struct lk_db *db, const struct lk_change *change)
         db->manifest.failed = rc;
         return rc;
     }
-    lk_epoch_retire(&db->epochs, old, release_version);
+    lk_epoch_retire(&db->epochs, old, lk_version_release);
     lk_epoch_reclaim(&db->epochs);
     return 0;
 }

@@ -28,6 +28,9 @@ struct lk_change {
  * manifest failure is sticky (db->manifest.failed). */
 LK_MUST_CHECK int lk_install(struct lk_db *db, const struct lk_change *change);
 
+/* The present version, shared. Takes write_mutex. */
+struct lk_version *lk_install_present(struct lk_db *db);
+
 /* The complete first edit of a manifest, from the present version. work_mutex held. closed: 1 to state a
  * clean close at the appended LSN. */
 LK_MUST_CHECK int lk_install_complete(struct lk_db *db, struct lk_buf *out, int closed);

@@ -12,15 +12,6 @@ enum {
 
 /* ---- begin and end ---------------------------------------------------------------------------- */
 
-struct lk_version *lk_rewrite_version(struct lk_db *db)
-{
-    lk_mutex_lock(&db->write_mutex); /* rotation replaces the version under it */
-    struct lk_version *version = atomic_load_explicit(&db->version, memory_order_acquire);
-    lk_version_ref(version);
-    lk_mutex_unlock(&db->write_mutex);
-    return version;
-}
-
 int lk_rewrite_begin(struct lk_rewrite *rewrite, struct lk_db *db, uint32_t source_count)
 {
     *rewrite = (struct lk_rewrite){.db = db, .source_count = source_count, .most = UINT64_MAX};

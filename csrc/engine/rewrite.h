@@ -42,9 +42,6 @@ struct lk_rewrite {
     uint64_t began_ns;
 };
 
-/* The present version, shared. work_mutex held: its runs stay the present ones until that is given up. */
-struct lk_version *lk_rewrite_version(struct lk_db *db);
-
 /* Room for source_count sources. 0 or NOMEM. lk_rewrite_end in either case. */
 LK_MUST_CHECK int lk_rewrite_begin(struct lk_rewrite *rewrite, struct lk_db *db, uint32_t source_count);
 /* Position the sources on the first key >= from. Before the first table. */

@@ -174,11 +174,6 @@ static void learn(struct lk_db *db, const struct lk_memtable *sealed)
     db->segment_bytes_next = next < db->options.segment_bytes ? next : db->options.segment_bytes;
 }
 
-static void release_version(void *version)
-{
-    lk_version_unref(version);
-}
-
 static int swap(struct lk_db *db, struct lk_memtable *fresh)
 {
     struct lk_version *old = atomic_load(&db->version);
@@ -203,7 +198,7 @@ static int swap(struct lk_db *db, struct lk_memtable *fresh)
     db->active = fresh;
     db->lsn_appended = lk_lsn(fresh->segment->number, LK_FILE_HEAD);
     atomic_store_explicit(&db->lsn_visible, db->lsn_appended, memory_order_release);
-    lk_epoch_retire(&db->epochs, old, release_version);
+    lk_epoch_retire(&db->epochs, old, lk_version_release);
     return 0;
 }
 

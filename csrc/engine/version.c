@@ -114,6 +114,11 @@ void lk_version_unref(struct lk_version *version)
     lk_free(version);
 }
 
+void lk_version_release(void *version)
+{
+    lk_version_unref(version);
+}
+
 /* ---- self-examination -------------------------------------------------------------------- */
 
 static int check_run(const struct lk_run *run)

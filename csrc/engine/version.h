@@ -67,6 +67,7 @@ struct lk_version *lk_version_new(struct lk_memtable *const *memtables, uint32_t
                                   struct lk_run *const *runs, uint32_t run_count);
 void lk_version_ref(struct lk_version *version);
 void lk_version_unref(struct lk_version *version);
+void lk_version_release(void *version); /* the same, as lk_epoch_retire wants it */
 
 /* 0 when runs are sorted and disjoint, intervals tile, no number repeats, `into` names a present run, and
  * no input overlaps the run its keys went to; else a CORRUPT failure that tells why. */

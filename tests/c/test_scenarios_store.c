@@ -77,13 +77,13 @@ static _Atomic uint32_t race_wrong;
 static void *race_read(void *seed)
 {
     struct random random = {(uintptr_t)seed};
-    char want[64];
+    char want[256];
     for (int i = 0; i < LOOKS; i++) {
         uint32_t n = (uint32_t)random_below(&random, RACE_KEYS);
         char key[32];
         struct lsmkv_read read;
         snprintf(key, sizeof key, "%06u", n);
-        snprintf(want, sizeof want, "value of %u", n);
+        snprintf(want, sizeof want, "value of %-200u", n);
         int rc = lsmkv_read_begin(store.db, NULL, key, 6, &read);
         if (rc == 0) { /* lent in place, while others evict */
             for (int looks = 0; looks < 3; looks++) {
@@ -108,7 +108,7 @@ static void *race_read(void *seed)
 TEST(scenario_06_readers_fill_and_evict_together)
 {
     pthread_t threads[RACERS];
-    char value[64];
+    char value[256];
     store_new_real(LSMKV_SYNC_OS);
     store.options.segment_bytes = 1 << 20;
     store.options.table_bytes = 1 << 20;
@@ -116,7 +116,7 @@ TEST(scenario_06_readers_fill_and_evict_together)
     store.options.cache_bytes = 64 << 10;
     store_open();
     for (uint32_t i = 0; i < RACE_KEYS; i++) {
-        snprintf(value, sizeof value, "value of %u", i);
+        snprintf(value, sizeof value, "value of %-200u", i);
         put(number(i), value);
     }
     CHECK_EQ(lsmkv_flush(store.db), 0);
@@ -126,7 +126,7 @@ TEST(scenario_06_readers_fill_and_evict_together)
     for (int i = 0; i < RACERS; i++)
         pthread_join(threads[i], NULL);
     CHECK_EQ(atomic_load(&race_wrong), 0);
-    CHECK(stats().read_bytes > 3 * stats().table_bytes); /* it was evicted, and read again */
+    CHECK(stats().read_bytes > 2 * stats().table_bytes); /* it was evicted, and read again */
     CHECK(stats().anonymous_bytes < (1 << 20));
     store_free();
 }
