@@ -37,8 +37,8 @@ change: build $(VENV)/.test ## what every change must pass: sanitizers, and the 
 lab: build $(VENV)/.test ## the same families at their release floors (hours)
 	@$(PY) tools/families.py lab
 
-sanitized: $(VENV)/.test ## quick Python tests on an extension built under ASan and UBSan
-	@sh tools/sanitized.sh -m 'not slow'
+sanitized: $(VENV)/.test ## quick Python tests of the extension, built under ASan and UBSan
+	@sh tools/sanitized.sh -m 'not slow' $(foreach one,cli* demo c_library families layers real_files,--ignore-glob='*/test_$(one).py')
 
 matrix: ## build and quick-test with every CPython >= 3.10 on this machine
 	@sh tools/matrix.sh
