@@ -8,7 +8,7 @@ C := @+$(MAKE) --no-print-directory -s -j$(JOBS) -C csrc
 export VENV
 
 # The C tests in which threads meet.
-THREADED := test_epoch test_memtable test_order test_granules test_commit test_registry test_scan test_threads
+THREADED := test_epoch test_memtable test_order test_granules test_commit test_registry test_scan
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check change lab matrix sanitized bench fmt lint types build sdist clean
@@ -29,8 +29,8 @@ check: build $(VENV)/.test ## while developing: quick C tests and quick Python t
 	@$(PYTEST) -m 'not slow'
 
 change: build $(VENV)/.test ## what every change must pass: sanitizers, and the families at their change floors
-	$(C) check SAN=address,undefined
-	$(C) check SAN=thread TEST='$(THREADED)'
+	$(C) check SAN=address,undefined SECONDS_EACH=300
+	$(C) check SAN=thread SECONDS_EACH=300 TEST='$(THREADED)'
 	@+$(MAKE) --no-print-directory sanitized
 	@$(PY) tools/families.py change
 
