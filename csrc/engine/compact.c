@@ -6,6 +6,7 @@
 #include "engine/background.h"
 #include "engine/compaction.h"
 #include "engine/inspect.h"
+#include "engine/install.h"
 
 /* Let the caller know, holding nothing. 0, CANCELLED, CLOSED, FORKED. */
 static int tell(struct lsmkv *handle, lsmkv_progress progress, void *context, uint64_t done, uint64_t total)
@@ -46,18 +47,29 @@ static int step(struct lk_db *db, struct lsmkv_step *did, uint64_t *left)
     return rc;
 }
 
+static int name_damage(const struct lk_table *table, uint32_t run, uint32_t runs)
+{
+    int rc = lk_fail_corrupt(table->name, 0,
+                             "%s is damaged: run %u of %u was left alone, everything else was merged; `lsmkv verify` names "
+                             "the place; keys outside it can be read and written",
+                             table->name, run, runs);
+    lk_error()->recoverable = 1;
+    return rc;
+}
+
 /* A damaged run is left alone; whoever asked for one run hears of it. */
 static int check_whole(struct lk_db *db)
 {
-    struct lk_shape shape;
-    lk_background_shape(db, &shape);
-    for (uint32_t i = 0; i < shape.run_count; i++)
-        if (shape.runs[i].damaged)
-            return lk_fail_corrupt("", 0,
-                                   "run %u of %u holds a damaged table and was left alone, everything else was merged: "
-                                   "`lsmkv verify` names the place; other keys can be read and written",
-                                   i + 1, shape.run_count);
-    return 0;
+    struct lk_version *version = lk_install_present(db);
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < version->run_count; i++)
+        for (uint32_t j = 0; rc == 0 && j < version->runs[i]->count; j++)
+            if (atomic_load(&version->runs[i]->tables[j]->damaged))
+                rc = name_damage(version->runs[i]->tables[j], i + 1, version->run_count);
+    struct lsmkv_error saved = *lk_error();
+    lk_version_unref(version);
+    lk_error_restore(&saved);
+    return rc;
 }
 
 static int compact(struct lsmkv *handle, lsmkv_progress progress, void *context)
