@@ -32,6 +32,7 @@ change: build $(VENV)/.test ## what every change must pass: sanitizers, and the 
 	$(C) check SAN=address,undefined SECONDS_EACH=300
 	$(C) check SAN=thread SECONDS_EACH=300 TEST='$(THREADED)'
 	@+$(MAKE) --no-print-directory sanitized
+	@LSMKV_MODEL_STEPS=60000 $(PYTEST) --timeout 600 tests/test_model.py
 	@$(PY) tools/families.py change
 
 lab: build $(VENV)/.test ## the same families at their release floors (hours)
