@@ -1,0 +1,49 @@
+/* opening: options, open, close, destroy. */
+#include "lobby/lobby.h"
+#include "engine/engine.h"
+#include "engine/open.h"
+
+void lsmkv_options_init(struct lsmkv_options *options)
+{
+    *options = (struct lsmkv_options){.struct_bytes = sizeof *options,
+                                      .flags = LSMKV_OPEN_CREATE,
+                                      .durability = LSMKV_SYNC_INTERVAL,
+                                      .sync_interval_ms = 1000,
+                                      .threads = 2,
+                                      .segment_bytes = 32u << 20,
+                                      .table_bytes = 64u << 20,
+                                      .page_bytes = 2048,
+                                      .l0_segments = 3,
+                                      .run_count = 4,
+                                      .cache_bytes = 32u << 20,
+                                      .mode = 0700};
+}
+
+int lsmkv_open(const char *path, const struct lsmkv_options *options, lsmkv **out)
+{
+    return lk_open_in(lk_env_posix(), path, options, out);
+}
+
+void lsmkv_release(lsmkv *db)
+{
+    if (!db)
+        return;
+    if (db->db->fork_generation == lk_fork_generation && !lsmkv_is_closed(db))
+        (void)lsmkv_close(db);
+    lk_handle_unref(db);
+}
+
+int lsmkv_is_closed(const lsmkv *db)
+{
+    return atomic_load(&db->state) != LK_HANDLE_OPEN;
+}
+
+void lsmkv_get_options(const lsmkv *db, struct lsmkv_options *out)
+{
+    *out = db->db->options;
+}
+
+int lsmkv_destroy(const char *path)
+{
+    return lk_destroy(lk_env_posix(), path);
+}

@@ -1,0 +1,52 @@
+/* upkeep: flush, compact, step, verify. */
+#include "lobby/lobby.h"
+#include "engine/background.h"
+#include "engine/compact.h"
+#include "engine/inspect.h"
+
+int lsmkv_flush(lsmkv *db)
+{
+    int rc = lk_handle_enter(db);
+    if (rc != 0)
+        return rc;
+    rc = lk_lobby_writable(db);
+    if (rc == 0)
+        rc = lk_background_flush(db->db);
+    lk_handle_leave(db);
+    return rc;
+}
+
+int lsmkv_compact(lsmkv *db, const struct lsmkv_slice *start, const struct lsmkv_slice *stop, lsmkv_progress progress,
+                  void *context)
+{
+    int rc = lk_lobby_writable(db);
+    (void)start; /* runs are merged whole: at least the range is settled */
+    (void)stop;
+    return rc == 0 ? lk_compact(db, progress, context) : rc;
+}
+
+int lsmkv_step(lsmkv *db, struct lsmkv_step *did)
+{
+    int rc = lk_handle_enter(db);
+    if (rc != 0)
+        return rc;
+    rc = lk_lobby_writable(db);
+    if (rc == 0)
+        rc = lk_background_step(db->db, did);
+    lk_handle_leave(db);
+    return rc;
+}
+
+uint32_t lsmkv_pending(lsmkv *db)
+{
+    if (db->readonly || lk_handle_enter(db) != 0)
+        return 0;
+    struct lk_job job = lk_background_next(db->db);
+    lk_handle_leave(db);
+    return job.kind != LK_JOB_NONE;
+}
+
+int lsmkv_verify(lsmkv *db, lsmkv_found found, lsmkv_progress progress, void *context)
+{
+    return lk_verify_handle(db, found, progress, context);
+}

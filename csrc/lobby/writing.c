@@ -1,0 +1,125 @@
+/* writing: one record, a range, a sync. */
+#include "lobby/lobby.h"
+#include "engine/engine.h"
+#include "engine/write.h"
+
+static int try_record(lsmkv *db, struct lk_record *record, int sync, uint64_t *lsn)
+{
+    int rc = lk_lobby_sizes(record->key.len, record->value.len);
+    if (rc == 0)
+        rc = lk_lobby_writable(db);
+    if (rc != 0)
+        return rc;
+    if (lk_lobby_syncs(db, sync) || record->value.len > LK_TRY_COPY_MAX)
+        return LSMKV_WOULDBLOCK;
+    int slot = lk_handle_slot(db, &rc);
+    if (slot < 0)
+        return rc;
+    rc = lk_write_try(db->db, record, lsn);
+    lk_epoch_leave(&db->db->epochs, slot);
+    return rc;
+}
+
+static int wait_record(lsmkv *db, struct lk_record *record, int sync, uint64_t *lsn)
+{
+    int rc = lk_lobby_sizes(record->key.len, record->value.len);
+    if (rc == 0)
+        rc = lk_handle_enter(db);
+    if (rc != 0)
+        return rc;
+    rc = lk_lobby_writable(db);
+    if (rc == 0)
+        rc = lk_write(db->db, record, lk_lobby_syncs(db, sync), lsn);
+    lk_handle_leave(db);
+    return rc;
+}
+
+int lsmkv_try_put(lsmkv *db, const void *key, size_t key_bytes, const void *value, size_t value_bytes, int sync,
+                  uint64_t *lsn)
+{
+    struct lk_record record = lk_lobby_put(key, key_bytes, value, value_bytes);
+    return try_record(db, &record, sync, lsn);
+}
+
+int lsmkv_put(lsmkv *db, const void *key, size_t key_bytes, const void *value, size_t value_bytes, int sync,
+              uint64_t *lsn)
+{
+    struct lk_record record = lk_lobby_put(key, key_bytes, value, value_bytes);
+    return wait_record(db, &record, sync, lsn);
+}
+
+int lsmkv_try_delete(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn)
+{
+    struct lk_record record = {.key = lk_slice(key, key_bytes), .flags = LK_DELETE};
+    return try_record(db, &record, sync, lsn);
+}
+
+int lsmkv_delete(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn)
+{
+    struct lk_record record = {.key = lk_slice(key, key_bytes), .flags = LK_DELETE};
+    return wait_record(db, &record, sync, lsn);
+}
+
+int lsmkv_try_remove(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn)
+{
+    int rc = lk_lobby_sizes(key_bytes, 0);
+    if (rc == 0)
+        rc = lk_lobby_writable(db);
+    if (rc != 0)
+        return rc;
+    if (lk_lobby_syncs(db, sync))
+        return LSMKV_WOULDBLOCK;
+    int slot = lk_handle_slot(db, &rc);
+    if (slot < 0)
+        return rc;
+    rc = lk_write_remove_try(db->db, lk_slice(key, key_bytes), lsn);
+    lk_epoch_leave(&db->db->epochs, slot);
+    return rc;
+}
+
+int lsmkv_remove(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn)
+{
+    int rc = lk_lobby_sizes(key_bytes, 0);
+    if (rc == 0)
+        rc = lk_handle_enter(db);
+    if (rc != 0)
+        return rc;
+    rc = lk_lobby_writable(db);
+    if (rc == 0)
+        rc = lk_write_remove(db->db, lk_slice(key, key_bytes), lk_lobby_syncs(db, sync), lsn);
+    lk_handle_leave(db);
+    return rc;
+}
+
+int lsmkv_delete_range(lsmkv *db, const struct lsmkv_slice *start, const struct lsmkv_slice *stop, int sync,
+                       uint64_t *lsn)
+{
+    struct lk_record record;
+    struct lk_batch batch = {0};
+    int rc = lk_lobby_range(start, stop, &record);
+    if (rc == 0)
+        rc = lk_handle_enter(db);
+    if (rc != 0)
+        return rc;
+    rc = lk_lobby_writable(db);
+    if (rc == 0 && lsn)
+        *lsn = lk_commit_appended(db->db);
+    if (rc == 0 && !lk_lobby_range_is_empty(&record)) {
+        rc = lk_batch_add(&batch, &record);
+        if (rc == 0)
+            rc = lk_write_batch(db->db, &batch, lk_lobby_syncs(db, sync), lsn);
+        lk_batch_deinit(&batch);
+    }
+    lk_handle_leave(db);
+    return rc;
+}
+
+int lsmkv_sync(lsmkv *db)
+{
+    int rc = lk_handle_enter(db);
+    if (rc != 0)
+        return rc;
+    rc = db->readonly ? 0 : lk_engine_settle(db->db);
+    lk_handle_leave(db);
+    return rc;
+}
