@@ -44,6 +44,7 @@ extern "C" {
 /* ---- statuses ------------------------------------------------------------------------- */
 
 #define LSMKV_STATUS_TABLE(X)                                                  \
+    X(CONFLICT, 3, "what the write rests on has changed meanwhile")            \
     X(WOULDBLOCK, 2, "the call would have to wait")                            \
     X(NOTFOUND, 1, "the key is absent")                                        \
     X(OK, 0, "success")                                                        \
@@ -62,7 +63,8 @@ extern "C" {
     X(EXISTS, -13, "the path is taken by something that is not a store")       \
     X(BUSY, -14, "the object is in use by another thread")                     \
     X(FAILED, -15, "an earlier sync failed: the handle takes no more writes")  \
-    X(CANCELLED, -16, "the operation was cancelled")
+    X(CANCELLED, -16, "the operation was cancelled")                           \
+    X(MISMATCH, -17, "the store was written with another codec")
 
 enum lsmkv_status {
 #define X(name, number, words) LSMKV_##name = number,
@@ -93,6 +95,7 @@ typedef struct lsmkv lsmkv;                   /* a handle on an open store */
 typedef struct lsmkv_snapshot lsmkv_snapshot; /* a frozen state */
 typedef struct lsmkv_iter lsmkv_iter;         /* a scan of a range at a snapshot */
 typedef struct lsmkv_batch lsmkv_batch;       /* writes that are applied whole or not at all */
+typedef struct lsmkv_txn lsmkv_txn;           /* reads and writes that take effect together, or not at all */
 
 struct lsmkv_slice {
     const void *data; /* borrowed */
@@ -102,6 +105,11 @@ struct lsmkv_slice {
 struct lsmkv_pair {
     struct lsmkv_slice key, value;
 };
+
+/* Progress of a long call: done of about total, in bytes (lsmkv_count: in keys). Called without any lock of the
+ * engine and without anything lsmkv_close waits for; a non-zero answer cancels (LSMKV_CANCELLED) and leaves the
+ * store sound. It may close the store: the call then answers CLOSED. */
+typedef int (*lsmkv_progress)(void *context, uint64_t done, uint64_t total);
 
 /* ---- options -------------------------------------------------------------------------- */
 
@@ -136,6 +144,14 @@ struct lsmkv_options {
     int log_source; /* enum lsmkv_source for the log; AUTO asks the file system */
     int table_source; /* enum lsmkv_source for tables */
     uint32_t mode; /* directory permissions at creation; default 0700 (files follow) */
+    /* Names of the codecs keys and values were encoded with by the caller; the engine orders bytes and only keeps
+     * the names. NULL: whatever the store says ("bytes" when it is new). Another name than the store's is MISMATCH. */
+    const char *key_codec, *value_codec; /* borrowed during the call */
+    uint64_t ttl_ms; /* puts that name no expiry live so long; 0 (default): for ever. Per handle */
+    /* The wall clock, in ns since 1970, that expiry goes by; NULL: the system's. Called from any thread, background
+     * threads included; it must not block. wall_context must outlive the engine. */
+    uint64_t (*wall_ns)(void *context);
+    void *wall_context;
 };
 
 LSMKV_API void lsmkv_options_init(struct lsmkv_options *options);
@@ -158,6 +174,12 @@ LSMKV_API int lsmkv_is_closed(const lsmkv *db);
 /* The effective options of the engine behind the handle. */
 LSMKV_API void lsmkv_get_options(const lsmkv *db, struct lsmkv_options *out);
 
+/* The codec names in effect for the handle (of its namespace). Valid as long as the handle. */
+LSMKV_API const char *lsmkv_key_codec(const lsmkv *db);
+LSMKV_API const char *lsmkv_value_codec(const lsmkv *db);
+/* The wall clock of the engine, ns since 1970. */
+LSMKV_API uint64_t lsmkv_wall_ns(const lsmkv *db);
+
 /* Remove every file of the store at `path`, then the directory. EXISTS when a stranger's file lies
  * in it (nothing is removed then), LOCKED when it is open anywhere. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_destroy(const char *path);
@@ -170,6 +192,27 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_try_put(lsmkv *db, const void *key, size_t 
                                              size_t value_bytes, int sync, uint64_t *lsn);
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_put(lsmkv *db, const void *key, size_t key_bytes, const void *value,
                                          size_t value_bytes, int sync, uint64_t *lsn);
+/* The same with an expiry: wall clock ns from which on the key is absent; LSMKV_EXPIRY_DEFAULT as the handle's
+ * ttl_ms says, LSMKV_EXPIRY_NEVER. What has expired is as deleted, at once for readers and in the files after merges. */
+#define LSMKV_EXPIRY_DEFAULT ((uint64_t)0)
+#define LSMKV_EXPIRY_NEVER UINT64_MAX
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_try_put_until(lsmkv *db, const void *key, size_t key_bytes, const void *value,
+                                                   size_t value_bytes, uint64_t expiry_ns, int sync, uint64_t *lsn);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_put_until(lsmkv *db, const void *key, size_t key_bytes, const void *value,
+                                               size_t value_bytes, uint64_t expiry_ns, int sync, uint64_t *lsn);
+/* Conditional writes: only if nobody has written the key since `seen` (struct lsmkv_read and struct lsmkv_answer
+ * tell it). CONFLICT: somebody has, or it can no longer be told, and nothing was written: read again. One such write
+ * is atomic against every other writer; compare-and-set, pop, increment and the like are a read, a thought and one. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_try_put_if(lsmkv *db, uint64_t seen, const void *key, size_t key_bytes,
+                                                const void *value, size_t value_bytes, uint64_t expiry_ns, int sync,
+                                                uint64_t *lsn);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_put_if(lsmkv *db, uint64_t seen, const void *key, size_t key_bytes,
+                                            const void *value, size_t value_bytes, uint64_t expiry_ns, int sync,
+                                            uint64_t *lsn);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_try_delete_if(lsmkv *db, uint64_t seen, const void *key, size_t key_bytes,
+                                                   int sync, uint64_t *lsn);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_delete_if(lsmkv *db, uint64_t seen, const void *key, size_t key_bytes, int sync,
+                                               uint64_t *lsn);
 /* Blind: writes a tombstone whether or not the key is there. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_try_delete(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn);
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_delete(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn);
@@ -188,6 +231,12 @@ LSMKV_API void lsmkv_batch_free(lsmkv_batch *batch);
 LSMKV_API void lsmkv_batch_reset(lsmkv_batch *batch); /* empties, keeps memory */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_put(lsmkv_batch *batch, const void *key, size_t key_bytes, const void *value,
                                                size_t value_bytes);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_put_until(lsmkv_batch *batch, const void *key, size_t key_bytes,
+                                                     const void *value, size_t value_bytes, uint64_t expiry_ns);
+/* What is added from now on goes through `db`: into its namespace, with its default time to live. A batch that used
+ * none has the default namespace and no time to live. All handles of one batch belong to one store (INVALID), and must
+ * still be open when it is written (CLOSED). Keeps `db` in memory until the batch is reset or freed. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_use(lsmkv_batch *batch, lsmkv *db);
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_delete(lsmkv_batch *batch, const void *key, size_t key_bytes);
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_batch_delete_range(lsmkv_batch *batch, const struct lsmkv_slice *start,
                                                         const struct lsmkv_slice *stop);
@@ -204,6 +253,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_sync(lsmkv *db);
 /* A value lent in place, or the key's existence when the caller ignores the value. */
 struct lsmkv_read {
     struct lsmkv_slice value; /* borrowed until lsmkv_read_end */
+    uint64_t expiry_ns; /* LSMKV_EXPIRY_NEVER when it has none */
+    uint64_t seen; /* the LSN at which the answer held, for conditional writes; set for NOTFOUND as well */
     void *hold; /* the engine's */
 };
 
@@ -217,6 +268,22 @@ LSMKV_API void lsmkv_read_end(struct lsmkv_read *read);
 /* May wait for files. *value is owned by the caller and given back with lsmkv_free; NULL unless 0. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_get(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes,
                                          void **value, size_t *value_bytes);
+/* The same with what else is known of the record. *out is zero but for `seen` unless 0. */
+struct lsmkv_answer {
+    void *value; /* owned: lsmkv_free */
+    size_t value_bytes;
+    uint64_t expiry_ns, seen; /* as in struct lsmkv_read */
+};
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_get_answer(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key,
+                                                size_t key_bytes, struct lsmkv_answer *out);
+/* A value lent without a copy for as long as the caller likes: it stays what and where it is through merges, closing
+ * and the end of the handle, until lsmkv_view_end; it pins what holds it, on the disk too. The bytes are verified.
+ * May wait for files. Values of tables that are read and not mapped, and records of the log of another process, are
+ * private copies. */
+typedef struct lsmkv_view lsmkv_view;
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_view_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key,
+                                                size_t key_bytes, struct lsmkv_slice *value, lsmkv_view **out);
+LSMKV_API void lsmkv_view_end(lsmkv_view *view);
 /* 0 or NOTFOUND. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_exists(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key,
                                             size_t key_bytes);
@@ -263,12 +330,72 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_iter_begin(lsmkv_iter *iter, size_t most, s
                                                 struct lsmkv_pair *pairs, size_t *count);
 LSMKV_API void lsmkv_iter_end(lsmkv_iter *iter);
 
-/* ---- upkeep --------------------------------------------------------------------------- */
+/* ---- count ---------------------------------------------------------------------------- */
 
-/* Progress of a long call: bytes done of about total. Called without any lock of the engine and
- * without anything lsmkv_close waits for; a non-zero answer cancels (LSMKV_CANCELLED) and leaves the
- * store sound. It may close the store: the call then answers CLOSED. */
-typedef int (*lsmkv_progress)(void *context, uint64_t done, uint64_t total);
+/* The exact number of keys of the handle's namespace at `snapshot` (NULL: the present). The store keeps a count in
+ * the manifest once it was asked for: what was written since is resolved, and nothing else is looked at; a store
+ * that holds records with an expiry is walked over. try: when no work is needed. `progress` as for compaction. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_try_count(lsmkv *db, const lsmkv_snapshot *snapshot, uint64_t *out);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_count(lsmkv *db, const lsmkv_snapshot *snapshot, lsmkv_progress progress,
+                                           void *context, uint64_t *out);
+
+/* ---- transactions --------------------------------------------------------------------- */
+
+/* Optimistic and serializable. Begins at the present; nothing is locked. lsmkv_txn_snapshot is to be passed to the
+ * read calls and to lsmkv_iter_new: they see the transaction's own writes over the state of its beginning, and what
+ * they looked at is remembered (keys, and ranges as far as they were walked). Borrowed: it lives as long as the
+ * transaction. A transaction serves one thread at a time (BUSY otherwise), its iterators see the writes that were
+ * there when they began.
+ *
+ * commit: 0 and everything takes effect at once, in one frame; CONFLICT when something that was looked at has been
+ * changed by somebody else, and nothing takes effect. Either way the transaction is over: free it. Blind writes never
+ * conflict. Conflicts are found after merges and flushes too: by the log while it is there, else by comparing values.
+ * Writes go through a handle of the same store (its namespace, its time to live). Cost: a put is a copy into private memory;
+ * a commit is one batch and a look at each key that was read. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_new(lsmkv *db, lsmkv_txn **out);
+LSMKV_API void lsmkv_txn_free(lsmkv_txn *txn);
+LSMKV_API const lsmkv_snapshot *lsmkv_txn_snapshot(const lsmkv_txn *txn);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_put(lsmkv_txn *txn, lsmkv *db, const void *key, size_t key_bytes,
+                                             const void *value, size_t value_bytes, uint64_t expiry_ns);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_delete(lsmkv_txn *txn, lsmkv *db, const void *key, size_t key_bytes);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_delete_range(lsmkv_txn *txn, lsmkv *db, const struct lsmkv_slice *start,
+                                                      const struct lsmkv_slice *stop);
+/* Savepoints nest: begin, then either keep (the writes stay part of the transaction) or undo (as if they had not been made; what
+ * was read stays remembered). INVALID when there is none. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_save(lsmkv_txn *txn);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_keep(lsmkv_txn *txn);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_undo(lsmkv_txn *txn);
+LSMKV_API size_t lsmkv_txn_writes(const lsmkv_txn *txn); /* records to be written */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_commit(lsmkv_txn *txn, int sync, uint64_t *lsn);
+
+/* ---- namespaces ----------------------------------------------------------------------- */
+
+/* A namespace is a key space of its own in the same store, with its own codec names and time to live. Batches,
+ * snapshots and transactions reach across. *out is a handle like any other: every call that takes keys works in the
+ * namespace; flush, stats and the like are the store's. It keeps the engine open until it is closed. */
+struct lsmkv_namespace_options {
+    size_t struct_bytes;
+    const char *key_codec, *value_codec; /* NULL: as stored, "bytes" when new; another than stored: MISMATCH */
+    uint64_t ttl_ms; /* at creation: stored with it; 0: for ever */
+    int create; /* make it when it is not there; else NOTFOUND */
+};
+#define LSMKV_NAME_MAX 255u
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_namespace_open(lsmkv *db, const char *name, size_t name_bytes,
+                                                    const struct lsmkv_namespace_options *options, lsmkv **out);
+/* One atomic batch: a range delete and the name. Handles on it, in this process, are closed first. NOTFOUND. The space
+ * comes back when runs are merged. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_namespace_drop(lsmkv *db, const char *name, size_t name_bytes, int sync);
+
+struct lsmkv_namespace_info {
+    struct lsmkv_slice name; /* owned by the listing, like the strings */
+    const char *key_codec, *value_codec;
+    uint64_t ttl_ms;
+    uint32_t id; /* never used again */
+};
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_namespaces(lsmkv *db, struct lsmkv_namespace_info **out, size_t *count);
+LSMKV_API void lsmkv_namespaces_free(struct lsmkv_namespace_info *list, size_t count);
+
+/* ---- upkeep --------------------------------------------------------------------------- */
 
 /* Turn the memtable and all sealed segments into a table run. Returns once that is durable. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_flush(lsmkv *db);

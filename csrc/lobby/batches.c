@@ -1,6 +1,6 @@
 /* batches: writes collected, then applied whole. */
-#include "lobby/lobby.h"
 #include "engine/write.h"
+#include "lobby/lobby.h"
 
 int lsmkv_batch_new(lsmkv_batch **out)
 {

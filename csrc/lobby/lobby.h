@@ -32,6 +32,27 @@ static inline int lk_lobby_sizes(size_t key_bytes, size_t value_bytes)
     return 0;
 }
 
+/* ---- keys: from the user's to the stored one, and back ------------------------------------ */
+
+/* A key as logs and tables hold it (format/space.h). Usually the caller's own bytes; else a copy behind its prefix. */
+struct lk_lobby_key {
+    struct lk_slice key;   /* borrowed from the caller, or from one of: */
+    uint8_t small[128];
+    uint8_t *large;        /* owned, or NULL */
+};
+/* Checks the size. 0; INVALID or NOMEM, and nothing to drop. */
+static inline int lk_lobby_key_take(const lsmkv *db, const void *key, size_t key_bytes, struct lk_lobby_key *out)
+{
+    (void)db;
+    out->large = NULL;
+    out->key = lk_slice(key, key_bytes);
+    return lk_lobby_sizes(key_bytes, 0);
+}
+static inline void lk_lobby_key_drop(struct lk_lobby_key *key)
+{
+    lk_free(key->large);
+}
+
 static inline int lk_lobby_writable(const lsmkv *db)
 {
     return db->readonly

@@ -1,7 +1,7 @@
 /* opening: options, open, close, destroy. */
-#include "lobby/lobby.h"
 #include "engine/engine.h"
 #include "engine/open.h"
+#include "lobby/lobby.h"
 
 void lsmkv_options_init(struct lsmkv_options *options)
 {

@@ -1,7 +1,7 @@
 /* scanning: iterators. */
-#include "lobby/lobby.h"
 #include "engine/scan.h"
 #include "engine/wake.h"
+#include "lobby/lobby.h"
 
 struct lsmkv_iter {
     struct lsmkv *handle; /* shared */

@@ -1,8 +1,8 @@
 /* upkeep: flush, compact, step, verify. */
-#include "lobby/lobby.h"
 #include "engine/background.h"
 #include "engine/compact.h"
 #include "engine/inspect.h"
+#include "lobby/lobby.h"
 
 int lsmkv_flush(lsmkv *db)
 {

@@ -1,7 +1,7 @@
 /* writing: one record, a range, a sync. */
-#include "lobby/lobby.h"
 #include "engine/engine.h"
 #include "engine/write.h"
+#include "lobby/lobby.h"
 
 static int try_record(lsmkv *db, struct lk_record *record, int sync, uint64_t *lsn)
 {
