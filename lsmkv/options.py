@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from math import ceil
 from typing import Any
 
 from lsmkv._core import OptionsError
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+TTL_MOST = 1_000_000_000  # seconds, 31 years
 
 WORDS = {
     "durability": ("always", "interval", "os", "none"),
@@ -69,6 +71,9 @@ class Options:
     table_source: str = "auto"
     """How tables are read: "mapped", "read" into cache_bytes of memory (for disks that may be pulled), or "auto"."""
 
+    ttl: float | None = None
+    """Seconds that a key lives when the write names no ttl of its own; None: for ever. Of this handle, not stored."""
+
     mode: int = 0o700
     """Permissions of the directory when it is created; the files in it follow."""
 
@@ -106,6 +111,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def check(name: str, value: object) -> None:
+    if name == "ttl":
+        if value is not None and not (isinstance(value, (int, float)) and 0 < value <= TTL_MOST):
+            raise OptionsError(f"ttl={value!r}: it is a number of seconds above 0 and at most {TTL_MOST}, or None for ever")
+        return
     if name in WORDS:
         if value not in WORDS[name]:
             raise OptionsError(f"{name}={value!r}: it is one of {', '.join(map(repr, WORDS[name]))}")
@@ -139,4 +148,7 @@ def resolve(options: object, overrides: Mapping[str, Any], temporary: bool) -> d
     replace(Options(), **named)  # checks them
     if temporary:  # nobody will look for it after a power cut
         named.setdefault("durability", "os")
+    if "ttl" in named:
+        ttl = named.pop("ttl")
+        named["ttl_ms"] = 0 if ttl is None else ceil(ttl * 1000)
     return named

@@ -60,15 +60,6 @@ int lsm_bytes_copy(struct lsm_bytes *bytes, PyObject *object, const char *what)
     return 0;
 }
 
-int lsm_to_bound(PyObject *object, PyObject **bound)
-{
-    *bound = NULL;
-    if (!object || object == Py_None)
-        return 0;
-    *bound = lsm_to_bytes(object, "key");
-    return *bound ? 0 : -1;
-}
-
 /* ---- argument lists --------------------------------------------------------------------- */
 
 static int refuse_count(const struct lsm_params *params, Py_ssize_t count)

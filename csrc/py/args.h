@@ -40,9 +40,6 @@ static inline void lsm_bytes_drop(struct lsm_bytes *bytes)
  * change meanwhile. Gives up the interpreter lock when there is much to copy. */
 PyObject *lsm_bytes_from(const void *data, size_t size);
 
-/* None or a key: a new bytes object or NULL in *bound. 0 or -1. */
-int lsm_to_bound(PyObject *object, PyObject **bound);
-
 /* ---- argument lists --------------------------------------------------------------------- */
 
 /* A method's parameters: `names` of all of them in order, "" for one that goes by position only.

@@ -1,17 +1,23 @@
 /* batch_type: NEW --__enter__--> COLLECTING --__exit__--> DONE.
  *
+ * batch.namespace(ns) is another object with another store, whose writes go to the first one, its base.
+ *
  * Outside its `with` block a batch refuses writes: nobody would ever apply them. `busy` is set while
  * a call is away without the interpreter lock: another thread's call then raises. */
 #include "py/batch_type.h"
 
-#include "py/args.h"
+#include "py/codec.h"
+#include "py/expiry.h"
+#include "py/namespace.h"
 #include "py/range.h"
 
 enum phase { NEW, COLLECTING, DONE };
 
 struct lsm_write_batch {
     PyObject_HEAD struct lsm_store *store; /* owned */
-    lsmkv_batch *writes;     /* owned */
+    struct lsm_write_batch *base; /* owned: where the writes are; NULL: here */
+    lsmkv_batch *writes;     /* owned; NULL with a base */
+    const lsmkv *used;       /* borrowed, to compare: the handle that `writes` goes through now */
     int sync;
     char phase; /* enum phase */
     char busy;
@@ -21,6 +27,11 @@ struct lsm_write_batch {
 static struct lsm_write_batch *as_batch(PyObject *self)
 {
     return (struct lsm_write_batch *)self;
+}
+
+static struct lsm_write_batch *root_of(struct lsm_write_batch *batch)
+{
+    return batch->base ? batch->base : batch;
 }
 
 PyObject *lsm_batch_new(struct lsm_store *store, int sync)
@@ -41,50 +52,58 @@ PyObject *lsm_batch_new(struct lsm_store *store, int sync)
     return (PyObject *)batch;
 }
 
-/* 0 when writes may be added. */
-static int enter_collecting(struct lsm_write_batch *batch)
-{
-    if (lsm_enter(&batch->store->head) < 0)
-        return -1;
-    if (batch->busy)
-        PyErr_SetString(PyExc_RuntimeError, "this batch is in use by another thread: make one per thread");
-    else if (batch->phase == NEW)
-        PyErr_SetString(PyExc_ValueError, "a batch collects writes inside its block: with db.batch() as b: ...");
-    else if (batch->phase == DONE)
-        PyErr_SetString(PyExc_ValueError, "this batch is over: its block has ended. Take another one with db.batch()");
-    else
-        return 0;
-    return -1;
-}
-
 static int done(struct lsm_write_batch *batch, int rc)
 {
     return rc == 0 ? 0 : (lsm_fail(&batch->store->head, rc), -1);
 }
 
+/* The writes, going through the batch's handle; NULL with an exception when none may be added. */
+static lsmkv_batch *collecting(struct lsm_write_batch *batch)
+{
+    struct lsm_write_batch *root = root_of(batch);
+    if (lsm_enter(&batch->store->head) < 0 || lsm_enter(&root->store->head) < 0)
+        return NULL;
+    if (root->busy)
+        PyErr_SetString(PyExc_RuntimeError, "this batch is in use by another thread: make one per thread");
+    else if (root->phase == NEW)
+        PyErr_SetString(PyExc_ValueError, "a batch collects writes inside its block: with db.batch() as b: ...");
+    else if (root->phase == DONE)
+        PyErr_SetString(PyExc_ValueError, "this batch is over: its block has ended. Take another one with db.batch()");
+    else if (root->used == batch->store->db || done(batch, lsmkv_batch_use(root->writes, batch->store->db)) == 0) {
+        root->used = batch->store->db;
+        return root->writes;
+    }
+    return NULL;
+}
+
 /* ---- collecting -------------------------------------------------------------------------- */
 
-static int put_bytes(struct lsm_write_batch *batch, const struct lsm_bytes *key, const struct lsm_bytes *value)
+static int put_bytes(struct lsm_write_batch *batch, const struct lsm_bytes *key, const struct lsm_bytes *value,
+                     uint64_t expiry_ns)
 {
     int rc;
-    if (enter_collecting(batch) < 0)
+    lsmkv_batch *writes = collecting(batch);
+    if (!writes)
         return -1;
     if (value->size <= LSM_COPY_MAX)
-        return done(batch, lsmkv_batch_put(batch->writes, key->data, key->size, value->data, value->size));
-    batch->busy = 1;
-    Py_BEGIN_ALLOW_THREADS rc = lsmkv_batch_put(batch->writes, key->data, key->size, value->data, value->size);
-    Py_END_ALLOW_THREADS batch->busy = 0;
+        return done(batch, lsmkv_batch_put_until(writes, key->data, key->size, value->data, value->size, expiry_ns));
+    struct lsm_write_batch *root = root_of(batch);
+    root->busy = 1;
+    Py_BEGIN_ALLOW_THREADS rc =
+        lsmkv_batch_put_until(writes, key->data, key->size, value->data, value->size, expiry_ns);
+    Py_END_ALLOW_THREADS root->busy = 0;
     return done(batch, rc);
 }
 
-static int put(struct lsm_write_batch *batch, PyObject *key_object, PyObject *value_object)
+static int put(struct lsm_write_batch *batch, PyObject *key_object, PyObject *value_object, uint64_t expiry_ns)
 {
+    const struct lsm_store *store = batch->store;
     struct lsm_bytes key, value;
-    if (lsm_bytes_take(&key, key_object, "key") < 0)
+    if (lsm_key_take(&key, store->key_codec, key_object) < 0)
         return -1;
-    int rc = lsm_bytes_take(&value, value_object, "value");
+    int rc = lsm_value_take(&value, store->value_codec, value_object);
     if (rc == 0) {
-        rc = put_bytes(batch, &key, &value);
+        rc = put_bytes(batch, &key, &value, expiry_ns);
         lsm_bytes_drop(&value);
     }
     lsm_bytes_drop(&key);
@@ -94,11 +113,10 @@ static int put(struct lsm_write_batch *batch, PyObject *key_object, PyObject *va
 static int delete(struct lsm_write_batch *batch, PyObject *object)
 {
     struct lsm_bytes key;
-    if (lsm_bytes_take(&key, object, "key") < 0)
+    if (lsm_key_take(&key, batch->store->key_codec, object) < 0)
         return -1;
-    int rc = enter_collecting(batch);
-    if (rc == 0)
-        rc = done(batch, lsmkv_batch_delete(batch->writes, key.data, key.size));
+    lsmkv_batch *writes = collecting(batch);
+    int rc = writes ? done(batch, lsmkv_batch_delete(writes, key.data, key.size)) : -1;
     lsm_bytes_drop(&key);
     return rc;
 }
@@ -109,9 +127,8 @@ static int delete_between(struct lsm_write_batch *batch, PyObject *start, PyObje
     const struct lsm_range range = {.start = start, .stop = stop};
     struct lsmkv_range lent;
     lsm_range_lend(&range, &lent);
-    int rc = enter_collecting(batch);
-    if (rc == 0)
-        rc = done(batch, lsmkv_batch_delete_range(batch->writes, &lent.start, lent.has_stop ? &lent.stop : NULL));
+    lsmkv_batch *writes = collecting(batch);
+    int rc = writes ? done(batch, lsmkv_batch_delete_range(writes, &lent.start, lent.has_stop ? &lent.stop : NULL)) : -1;
     Py_XDECREF(start);
     Py_XDECREF(stop);
     return rc;
@@ -125,10 +142,12 @@ static int batch_assign(PyObject *self, PyObject *key, PyObject *value)
         return -1;
     }
     if (value)
-        return put(as_batch(self), key, value);
+        return put(as_batch(self), key, value, LSMKV_EXPIRY_DEFAULT);
     if (!PySlice_Check(key))
         return delete (as_batch(self), key);
-    return lsm_slice_bounds(key, &start, &stop) < 0 ? -1 : delete_between(as_batch(self), start, stop);
+    if (lsm_slice_bounds(&as_batch(self)->store->head, key, &start, &stop) < 0)
+        return -1;
+    return delete_between(as_batch(self), start, stop);
 }
 
 static PyObject *none_if(int rc)
@@ -136,13 +155,15 @@ static PyObject *none_if(int rc)
     return rc < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-static PyObject *batch_put(PyObject *self, PyObject *const *args, Py_ssize_t count)
+static PyObject *batch_put(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-    if (count != 2) {
-        PyErr_Format(PyExc_TypeError, "put() takes a key and a value (%zd arguments given)", count);
+    static const struct lsm_params params = {"put", 2, 2, 3, {"", "", "ttl"}};
+    PyObject *given[3];
+    uint64_t expiry_ns;
+    if (lsm_params_read(&params, args, count, keywords, given) < 0 ||
+        lsm_to_expiry(&as_batch(self)->store->head, given[2], &expiry_ns) < 0)
         return NULL;
-    }
-    return none_if(put(as_batch(self), args[0], args[1]));
+    return none_if(put(as_batch(self), given[0], given[1], expiry_ns));
 }
 
 static PyObject *batch_delete(PyObject *self, PyObject *key)
@@ -152,16 +173,30 @@ static PyObject *batch_delete(PyObject *self, PyObject *key)
 
 static PyObject *batch_delete_range(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
+    struct lsm_codec *codec = as_batch(self)->store->key_codec;
     PyObject *start = NULL, *stop = NULL;
     if (count != 2) {
         PyErr_Format(PyExc_TypeError, "delete_range() takes a start and a stop (%zd arguments given)", count);
         return NULL;
     }
-    if (lsm_to_bound(args[0], &start) < 0 || lsm_to_bound(args[1], &stop) < 0) {
+    if (lsm_key_bound(codec, args[0], &start) < 0 || lsm_key_bound(codec, args[1], &stop) < 0) {
         Py_XDECREF(start);
         return NULL;
     }
     return none_if(delete_between(as_batch(self), start, stop));
+}
+
+static PyObject *batch_namespace(PyObject *self, PyObject *of)
+{
+    struct lsm_write_batch *root = root_of(as_batch(self));
+    PyTypeObject *type = Py_TYPE(self);
+    struct lsm_store *wanted = lsm_same_store(root->store, of);
+    struct lsm_write_batch *seen = wanted ? (struct lsm_write_batch *)type->tp_alloc(type, 0) : NULL;
+    if (!seen)
+        return NULL;
+    seen->store = (struct lsm_store *)Py_NewRef(wanted);
+    seen->base = (struct lsm_write_batch *)Py_NewRef(root);
+    return (PyObject *)seen;
 }
 
 /* ---- with -------------------------------------------------------------------------------- */
@@ -171,6 +206,10 @@ static PyObject *batch_enter(PyObject *self, PyObject *Py_UNUSED(unused))
     struct lsm_write_batch *batch = as_batch(self);
     if (lsm_enter(&batch->store->head) < 0)
         return NULL;
+    if (batch->base) {
+        PyErr_SetString(PyExc_ValueError, "this is a namespace of a batch: its block is the batch's own");
+        return NULL;
+    }
     if (batch->phase != NEW) {
         PyErr_SetString(PyExc_ValueError, "a batch has one block: take another one with db.batch()");
         return NULL;
@@ -195,8 +234,8 @@ static PyObject *batch_exit(PyObject *self, PyObject *const *args, Py_ssize_t co
 {
     struct lsm_write_batch *batch = as_batch(self);
     int clean = count < 1 || args[0] == Py_None;
-    if (clean && enter_collecting(batch) < 0)
-        return NULL;
+    if (batch->base || (clean && !collecting(batch)))
+        return batch->base ? batch_enter(self, NULL) : NULL;
     if (!batch->busy) {
         batch->phase = DONE;
         if (clean && apply(batch) < 0)
@@ -208,12 +247,14 @@ static PyObject *batch_exit(PyObject *self, PyObject *const *args, Py_ssize_t co
 
 static Py_ssize_t batch_len(PyObject *self)
 {
-    return as_batch(self)->busy ? 0 : (Py_ssize_t)lsmkv_batch_count(as_batch(self)->writes);
+    const struct lsm_write_batch *root = root_of(as_batch(self));
+    return root->busy ? 0 : (Py_ssize_t)lsmkv_batch_count(root->writes);
 }
 
 static PyObject *batch_nbytes(PyObject *self, void *Py_UNUSED(unused))
 {
-    return PyLong_FromSize_t(as_batch(self)->busy ? 0 : lsmkv_batch_bytes(as_batch(self)->writes));
+    const struct lsm_write_batch *root = root_of(as_batch(self));
+    return PyLong_FromSize_t(root->busy ? 0 : lsmkv_batch_bytes(root->writes));
 }
 
 /* ---- the type ---------------------------------------------------------------------------- */
@@ -222,6 +263,7 @@ static int batch_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(as_batch(self)->store);
+    Py_VISIT(as_batch(self)->base);
     return 0;
 }
 
@@ -233,6 +275,7 @@ static void batch_dealloc(PyObject *self)
         PyObject_ClearWeakRefs(self);
     if (as_batch(self)->writes)
         lsmkv_batch_free(as_batch(self)->writes);
+    Py_CLEAR(as_batch(self)->base);
     Py_CLEAR(as_batch(self)->store);
     type->tp_free(self);
     Py_DECREF(type);
@@ -243,14 +286,17 @@ static PyObject *batch_repr(PyObject *self)
     static const char *const phases[] = {"not entered", "collecting", "over"};
     const struct lsm_write_batch *batch = as_batch(self);
     return PyUnicode_FromFormat("<lsmkv.WriteBatch on %R, %s, %zd writes>", batch->store->path,
-                                phases[(int)batch->phase], batch_len(self));
+                                phases[(int)root_of(as_batch(self))->phase], batch_len(self));
 }
 
 PyDoc_STRVAR(doc,
              "Writes to a store that are applied all together or not at all: `with db.batch() as b: b[k] = v`.\n\n"
              "They are applied, in their order, at a clean end of the block and dropped on an exception. Deleting\n"
              "does not ask whether the key is there. It serves one thread at a time.");
-PyDoc_STRVAR(put_doc, "put($self, key, value, /)\n--\n\nAdd a write of value under key, as b[key] = value does.");
+PyDoc_STRVAR(put_doc, "put($self, key, value, /, *, ttl=None)\n--\n\n"
+                      "Add a write of value under key, as b[key] = value does. ttl counts from now, in seconds.");
+PyDoc_STRVAR(namespace_doc, "namespace($self, ns, /)\n--\n\n"
+                            "The same batch, writing into the namespace ns: what db.namespace() gave, or db itself.");
 PyDoc_STRVAR(delete_doc, "delete($self, key, /)\n--\n\nAdd a deletion of key, as del b[key] does.");
 PyDoc_STRVAR(delete_range_doc,
              "delete_range($self, start, stop, /)\n--\n\n"
@@ -259,7 +305,8 @@ PyDoc_STRVAR(delete_range_doc,
 
 static PyMethodDef methods[] = {
     LSM_REFUSE_PICKLING,
-    {"put", LSM_FAST(batch_put), METH_FASTCALL, put_doc},
+    {"put", LSM_FAST(batch_put), METH_FASTCALL | METH_KEYWORDS, put_doc},
+    {"namespace", batch_namespace, METH_O, namespace_doc},
     {"delete", batch_delete, METH_O, delete_doc},
     {"delete_range", LSM_FAST(batch_delete_range), METH_FASTCALL, delete_range_doc},
     {"__enter__", batch_enter, METH_NOARGS, NULL},

@@ -22,8 +22,13 @@ int lsm_raise_unusable(const struct lsm_source *source)
                      store->path);
     else if (store->head.state == LSM_CLOSED)
         PyErr_Format(closed, "the store %R is closed; open it again with lsmkv.open()", store->path);
-    else
+    else if (!Py_IS_TYPE(source, source->module->txn_type))
         PyErr_Format(closed, "this snapshot of %R is closed; take another one with snapshot()", store->path);
+    else if (source->state < LSM_OPEN)
+        PyErr_SetString(closed, "a transaction works inside its block: with db.transaction() as tx: ...");
+    else
+        PyErr_Format(closed, "this transaction on %R is over: its block has ended. Begin another one with transaction()",
+                     store->path);
     return -1;
 }
 
@@ -36,14 +41,38 @@ PyObject *lsm_fail(const struct lsm_source *source, int status)
     return lsm_raise(source->module, status, source->store->path);
 }
 
+/* What `source` owns goes with its last user. */
+static void release(struct lsm_source *source)
+{
+    lsmkv_snapshot *snapshot = source->snapshot;
+    lsmkv_txn *txn = source->txn;
+    if (source->pins > 0 || source->state != LSM_CLOSED || source->base || !snapshot)
+        return;
+    source->snapshot = NULL;
+    source->txn = NULL;
+    if (!lsm_is_ours(source->store))
+        return; /* in the child of a fork nothing of the parent's is touched */
+    if (txn)
+        lsmkv_txn_free(txn);
+    else
+        lsmkv_snapshot_free(snapshot);
+}
+
 void lsm_unpin(struct lsm_source *source)
 {
-    if (--source->pins > 0 || source->state != LSM_CLOSED || !source->snapshot)
-        return;
-    lsmkv_snapshot *snapshot = source->snapshot;
-    source->snapshot = NULL;
-    if (lsm_is_ours(source->store))
-        lsmkv_snapshot_free(snapshot);
+    struct lsm_source *base = source->base;
+    source->pins--;
+    release(source);
+    if (base) {
+        base->pins--;
+        release(base);
+    }
+}
+
+void lsm_source_end(struct lsm_source *source)
+{
+    source->state = LSM_CLOSED;
+    release(source);
 }
 
 int64_t lsm_now_ns(void)

@@ -9,9 +9,13 @@
  * finalizers may close the store or ask this very iterator for its next pair; so what was known
  * before is looked at again after.
  *
- * `busy` is set while a refill is away without the interpreter lock: another thread's next() then
- * raises. At its end the iterator lets go of everything it pinned. */
+ * With codecs a chunk is kept as it is stored (iter_chunk.c), and decoded pair by pair: a codec may run Python code.
+ *
+ * `busy` is set while a refill is away without the interpreter lock, or a codec reads the chunk: another
+ * thread's next() then raises. At its end the iterator lets go of everything it pinned. */
 #include "py/iter_type.h"
+
+#include "py/iter_chunk.h"
 
 #include <string.h>
 
@@ -21,11 +25,12 @@ struct lsm_iter {
     PyObject_HEAD struct lsm_source *source; /* owned; NULL when exhausted */
     lsmkv_iter *scan;          /* owned; NULL when exhausted; pins the source's snapshot */
     PyObject *pair;            /* owned: items, the tuple to use again when nobody else has it */
+    struct lsm_chunk *coded;   /* owned: pairs as stored, when a codec makes objects of them; else NULL and */
     PyObject **kept;           /* owned, and the bytes in [head, count) too */
     uint32_t head, count, room;
     uint32_t chunk; /* pairs to ask for next */
     Py_ssize_t left; /* pairs still to be fetched; -1: no limit */
-    char kind;       /* enum lsm_kind */
+    char kind;       /* LSM_KEYS, LSM_VALUES or LSM_ITEMS */
     char busy;
     char broken; /* memory ran out in a refill: pairs are missing, so every later step says so */
     struct lsm_pacer pacer;
@@ -52,6 +57,8 @@ static void finish(struct lsm_iter *it)
     it->scan = NULL;
     it->source = NULL;
     drop_kept(it);
+    lsm_chunk_free(it->coded);
+    it->coded = NULL;
     Py_CLEAR(it->pair);
     if (scan && lsm_is_ours(source->store))
         lsmkv_iter_free(scan);
@@ -119,6 +126,28 @@ static int is_large(const struct lsm_iter *it, const struct lsmkv_pair *pairs, s
     return it->kind != LSM_KEYS && count > 0 && pairs[count - 1].value.size > LSM_COPY_MAX;
 }
 
+/* Keeps a chunk as it is stored: one copy, made without the interpreter lock when it is large. */
+static int keep_coded(struct lsm_iter *it, const struct lsmkv_pair *pairs, size_t count)
+{
+    lsmkv_iter *scan = it->scan;
+    size_t bytes = lsm_chunk_bytes(pairs, count, it->kind);
+    if (lsm_chunk_reserve(it->coded, bytes + 1, count) < 0) {
+        lsmkv_iter_end(scan);
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (bytes <= LSM_COPY_MAX) {
+        lsm_chunk_copy(it->coded, pairs, count, it->kind);
+        lsmkv_iter_end(scan);
+    } else {
+        Py_BEGIN_ALLOW_THREADS lsm_chunk_copy(it->coded, pairs, count, it->kind);
+        lsmkv_iter_end(scan);
+        Py_END_ALLOW_THREADS
+    }
+    it->count = (uint32_t)count;
+    return 0;
+}
+
 /* Copies what is lent and gives it back. A large value ends its chunk; such a chunk is copied, and
  * given back, without the interpreter lock. 0 or -1. */
 static int keep_chunk(struct lsm_iter *it, const struct lsmkv_pair *pairs, size_t count)
@@ -148,7 +177,7 @@ static int fill(struct lsm_iter *it, struct lsm_source *source)
         most = (size_t)it->left;
     if (most == 0)
         return 0;
-    if (reserve(it, (uint32_t)most) < 0)
+    if (!it->coded && reserve(it, (uint32_t)most) < 0)
         return -1;
     it->head = it->count = 0;
     int rc = lsmkv_try_iter_begin(scan, most, LSM_COPY_MAX, pairs, &count);
@@ -164,10 +193,16 @@ static int fill(struct lsm_iter *it, struct lsm_source *source)
         it->left -= (Py_ssize_t)count;
     if (it->chunk < CHUNK_MAX)
         it->chunk *= CHUNK_GROWTH;
-    it->broken = keep_chunk(it, pairs, count) < 0;
+    it->broken = (it->coded ? keep_coded : keep_chunk)(it, pairs, count) < 0;
     if (it->broken)
         drop_kept(it);
     return it->broken ? -1 : 1;
+}
+
+static PyObject *refuse_sharing(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "this iterator is in use by another thread: make one per thread");
+    return NULL;
 }
 
 /* As fill; signal handlers run first, and may have done anything, next() included. */
@@ -175,10 +210,8 @@ static int refill(struct lsm_iter *it)
 {
     if (!it->busy && lsm_pace(&it->pacer) < 0)
         return -1;
-    if (it->busy) {
-        PyErr_SetString(PyExc_RuntimeError, "this iterator is in use by another thread: make one per thread");
-        return -1;
-    }
+    if (it->busy)
+        return refuse_sharing(), -1;
     struct lsm_source *source = it->source;
     if (!it->scan)
         return 0;
@@ -237,6 +270,27 @@ static PyObject *fill_pair(struct lsm_iter *it, PyObject *pair)
     return pair;
 }
 
+/* The next pair of a chunk that is kept as stored. Decoding may run Python code: nobody refills meanwhile. */
+static PyObject *next_coded(struct lsm_iter *it)
+{
+    const struct lsm_store *store = it->source->store;
+    const struct lsmkv_pair *pair = &it->coded->pairs[it->head++];
+    PyObject *key = NULL, *value = NULL, *both = NULL;
+    it->busy = 1;
+    if (it->kind != LSM_VALUES)
+        key = lsm_key_object(store->key_codec, pair->key.data, pair->key.size);
+    if (it->kind != LSM_KEYS && (key || it->kind == LSM_VALUES))
+        value = lsm_value_object(store->value_codec, pair->value.data, pair->value.size);
+    it->busy = 0;
+    if (it->kind != LSM_ITEMS)
+        return key ? key : value;
+    if (key && value)
+        both = PyTuple_Pack(2, key, value);
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    return both;
+}
+
 PyObject *lsm_iter_next(PyObject *self)
 {
     struct lsm_iter *it = (struct lsm_iter *)self;
@@ -245,6 +299,10 @@ PyObject *lsm_iter_next(PyObject *self)
             if (refill(it) <= 0)
                 return NULL;
         }
+        if (it->coded && it->busy)
+            return refuse_sharing();
+        if (it->coded)
+            return next_coded(it);
         if (it->kind != LSM_ITEMS)
             return next_object(it);
         if (can_recycle(it))
@@ -260,6 +318,11 @@ PyObject *lsm_iter_next(PyObject *self)
 
 /* ---- its beginning ----------------------------------------------------------------------- */
 
+static int is_coded(const struct lsm_store *store, char kind)
+{
+    return (kind != LSM_VALUES && store->key_codec) || (kind != LSM_KEYS && store->value_codec);
+}
+
 PyObject *lsm_iter_new(struct lsm_source *source, enum lsm_kind kind, const struct lsm_range *range, Py_ssize_t limit)
 {
     struct lsmkv_range lent;
@@ -268,13 +331,17 @@ PyObject *lsm_iter_new(struct lsm_source *source, enum lsm_kind kind, const stru
     struct lsm_iter *it = (struct lsm_iter *)source->module->iter_type->tp_alloc(source->module->iter_type, 0);
     if (!it) /* making it may have run Python code: enter again */
         return NULL;
-    it->kind = (char)(kind == LSM_RANGE ? LSM_KEYS : kind);
+    it->kind = (char)(kind == LSM_RANGE || kind == LSM_RAW_KEYS ? LSM_KEYS : kind);
     it->chunk = CHUNK_FIRST;
     it->left = limit;
     if (lsm_enter(source) < 0)
         goto failed;
     if (lsm_range_is_empty(range)) /* exhausted from the start */
         return (PyObject *)it;
+    if (kind != LSM_RAW_KEYS && is_coded(source->store, it->kind) && (it->coded = lsm_chunk_new()) == NULL) {
+        PyErr_NoMemory();
+        goto failed;
+    }
     lsm_range_lend(range, &lent);
     int rc = lsmkv_iter_new(source->store->db, source->snapshot, &lent, &it->scan);
     if (rc != 0) {

@@ -4,7 +4,13 @@
 
 #include "py/range.h"
 
-enum lsm_kind { LSM_KEYS, LSM_VALUES, LSM_ITEMS, LSM_RANGE /* a view of keys; see view_type.h */ };
+enum lsm_kind {
+    LSM_KEYS,
+    LSM_VALUES,
+    LSM_ITEMS,
+    LSM_RANGE,   /* a view of keys; see view_type.h */
+    LSM_RAW_KEYS /* keys as they are stored: exact bytes, whatever the codec */
+};
 
 extern PyType_Spec lsm_iter_spec;
 

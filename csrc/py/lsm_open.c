@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "py/clock_type.h"
+#include "py/codec.h"
 #include "py/errors.h"
 
 /* ---- options ----------------------------------------------------------------------------- */
@@ -33,6 +35,7 @@ static const struct field {
     {"cache_bytes", U64, offsetof(struct lsmkv_options, cache_bytes), NULL},
     {"log_source", WORD, offsetof(struct lsmkv_options, log_source), log_sources},
     {"table_source", WORD, offsetof(struct lsmkv_options, table_source), table_sources},
+    {"ttl_ms", U64, offsetof(struct lsmkv_options, ttl_ms), NULL},
     {"mode", U32, offsetof(struct lsmkv_options, mode), NULL},
 };
 
@@ -110,7 +113,8 @@ struct request {
     PyObject *path;      /* owned: str or bytes */
     PyObject *temporary; /* owned: the same, when the directory is ours to remove */
     PyObject *encoded;   /* owned: bytes, as the system wants it */
-    struct lsmkv_options options;
+    struct lsm_codec *key_codec, *value_codec; /* owned; NULL: bytes */
+    struct lsmkv_options options; /* its codec names are borrowed from these; NULL: as stored */
 };
 
 static void request_clear(struct request *request)
@@ -118,6 +122,8 @@ static void request_clear(struct request *request)
     Py_CLEAR(request->path);
     Py_CLEAR(request->temporary);
     Py_CLEAR(request->encoded);
+    Py_CLEAR(request->key_codec);
+    Py_CLEAR(request->value_codec);
 }
 
 static PyObject *make_directory(void)
@@ -160,6 +166,43 @@ static int take_flag(struct lsm_module *module, struct request *request, PyObjec
                              "flag=%R: it is \"r\" (read only), \"w\" (must exist), \"c\" (create if missing) or "
                              "\"n\" (always new)",
                              flag);
+}
+
+static int is_stored(PyObject *codec)
+{
+    return codec && PyUnicode_Check(codec) && PyUnicode_CompareWithASCIIString(codec, "stored") == 0;
+}
+
+static int take_codecs(struct lsm_module *module, struct request *request, PyObject *key, PyObject *value)
+{
+    struct lsmkv_options *options = &request->options;
+    if (!is_stored(key)) {
+        if (lsm_key_codec_from(module, key, &request->key_codec) < 0)
+            return -1;
+        options->key_codec = lsm_codec_name(request->key_codec);
+        if (!options->key_codec)
+            return -1;
+    }
+    if (!is_stored(value)) {
+        if (lsm_value_codec_from(module, value, &request->value_codec) < 0)
+            return -1;
+        options->value_codec = lsm_codec_name(request->value_codec);
+    }
+    return is_stored(value) || options->value_codec ? 0 : -1;
+}
+
+/* Codecs that the store has chosen. */
+static int find_codecs(struct lsm_module *module, struct request *request, const lsmkv *db)
+{
+    if (!request->options.key_codec) {
+        PyObject *name = PyUnicode_FromString(lsmkv_key_codec(db));
+        int rc = name ? lsm_key_codec_from(module, name, &request->key_codec) : -1;
+        Py_XDECREF(name);
+        if (rc < 0)
+            return -1;
+    }
+    return request->options.value_codec ? 0
+                                        : lsm_value_codec_stored(module, lsmkv_value_codec(db), &request->value_codec);
 }
 
 static int take_options(struct lsm_module *module, struct request *request, PyObject *options, PyObject *overrides)
@@ -218,18 +261,25 @@ static int split(PyObject *args, PyObject *overrides, PyObject **path, PyObject 
 
 static int request_read(struct lsm_module *module, struct request *request, PyObject *args, PyObject *keywords)
 {
-    PyObject *overrides = keywords ? PyDict_Copy(keywords) : PyDict_New(), *path = NULL, *flag = NULL, *options = NULL;
+    static const char *const names[] = {"options", "key", "value", "clock"};
+    PyObject *named[4] = {NULL}, *path = NULL, *flag = NULL;
+    PyObject *overrides = keywords ? PyDict_Copy(keywords) : PyDict_New();
     int rc = overrides ? split(args, overrides, &path, &flag) : -1;
-    if (rc == 0)
-        rc = take_out(overrides, "options", &options);
+    for (int i = 0; rc == 0 && i < 4; i++)
+        rc = take_out(overrides, names[i], &named[i]);
     lsmkv_options_init(&request->options);
+    if (rc == 0)
+        rc = take_codecs(module, request, named[1], named[2]);
+    if (rc == 0)
+        rc = lsm_to_clock(module, named[3], &request->options);
     if (rc == 0)
         rc = take_flag(module, request, flag);
     if (rc == 0)
         rc = take_path(request, path);
     if (rc == 0)
-        rc = take_options(module, request, options, overrides);
-    Py_XDECREF(options);
+        rc = take_options(module, request, named[0], overrides);
+    for (int i = 0; i < 4; i++)
+        Py_XDECREF(named[i]);
     Py_XDECREF(path);
     Py_XDECREF(flag);
     Py_XDECREF(overrides);
@@ -255,14 +305,27 @@ static int open_engine(struct lsm_store *store, struct request *request)
     int rc;
     Py_BEGIN_ALLOW_THREADS rc = lsmkv_open(PyBytes_AS_STRING(request->encoded), &request->options, &db);
     Py_END_ALLOW_THREADS if (rc != 0) return lsm_raise(store->head.module, rc, request->path), -1;
-    lsmkv_get_options(db, &request->options);
-    store->db = db;
+    store->db = db; /* from now on closed with the object, whatever fails */
     store->generation = lsm_fork_generation;
+    if (find_codecs(store->head.module, request, db) < 0)
+        return -1;
+    lsmkv_get_options(db, &request->options);
+    store->key_codec = (struct lsm_codec *)Py_XNewRef(request->key_codec);
+    store->value_codec = (struct lsm_codec *)Py_XNewRef(request->value_codec);
     store->path = Py_NewRef(request->path);
     store->temporary = Py_XNewRef(request->temporary);
     store->durability = durabilities[request->options.durability & 3];
     store->options = options_dict(&request->options);
     return store->options ? 0 : -1;
+}
+
+/* The engine is open, but the object will never be. The exception on its way stays. */
+static void close_again(struct lsm_store *store)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    Py_BEGIN_ALLOW_THREADS(void) lsmkv_close(store->db);
+    Py_END_ALLOW_THREADS PyErr_Restore(type, value, traceback);
 }
 
 int lsm_store_open(struct lsm_store *store, PyObject *args, PyObject *keywords)
@@ -274,7 +337,9 @@ int lsm_store_open(struct lsm_store *store, PyObject *args, PyObject *keywords)
         rc = lsm_module_expect_exit(module);
     if (rc == 0)
         rc = open_engine(store, &request);
-    if (rc < 0 && request.temporary && !store->db) {
+    if (rc < 0 && store->db)
+        close_again(store);
+    if (rc < 0 && request.temporary) {
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);
         remove_directory(request.temporary);

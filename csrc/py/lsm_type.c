@@ -10,10 +10,16 @@
 #include "py/lsm_type.h"
 
 #include "py/batch_type.h"
+#include "py/cursor_type.h"
 #include "py/errors.h"
+#include "py/expiry.h"
+#include "py/namespace.h"
 #include "py/range.h"
-#include "py/read.h"
+#include "py/rmw.h"
 #include "py/snapshot_type.h"
+#include "py/txn_type.h"
+#include "py/update.h"
+#include "py/value_view.h"
 
 static struct lsm_store *as_store(PyObject *self)
 {
@@ -73,6 +79,30 @@ static int store_init(PyObject *self, PyObject *args, PyObject *keywords)
     return rc;
 }
 
+struct lsm_store *lsm_store_adopt(struct lsm_store *parent, lsmkv *db, PyObject *name, struct lsm_codec *key_codec,
+                                  struct lsm_codec *value_codec)
+{
+    struct lsm_store *store = as_store(store_new(parent->head.module->store_type, NULL, NULL));
+    if (!store) {
+        lsmkv_release(db);
+        return NULL;
+    }
+    store->db = db;
+    store->path = Py_NewRef(parent->path);
+    store->name = Py_NewRef(name);
+    store->options = Py_NewRef(parent->options);
+    store->durability = parent->durability;
+    store->parent = (struct lsm_store *)Py_NewRef(parent);
+    store->key_codec = (struct lsm_codec *)Py_XNewRef(key_codec);
+    store->value_codec = (struct lsm_codec *)Py_XNewRef(value_codec);
+    store->head.state = LSM_OPEN;
+    list_add(store);
+    if (lsm_enter(&parent->head) == 0)
+        return store;
+    Py_DECREF(store); /* the parent was closed meanwhile: so is this */
+    return NULL;
+}
+
 /* Removes the directory of a temporary store; the first to close does it. */
 static int remove_temporary(struct lsm_store *store)
 {
@@ -88,9 +118,29 @@ static int remove_temporary(struct lsm_store *store)
     return rc == LSMKV_LOCKED ? 0 : rc; /* another handle is at work there; it stays */
 }
 
+/* The first open namespace of a store that is being closed; borrowed, or NULL. */
+static struct lsm_store *namespace_of(const struct lsm_store *store)
+{
+    struct lsm_store *other = store->head.module->stores;
+    while (other && other->parent != store)
+        other = other->after;
+    return other;
+}
+
+static void close_namespaces(struct lsm_store *store)
+{
+    struct lsm_store *child;
+    while ((child = namespace_of(store)) != NULL) {
+        Py_INCREF(child);
+        (void)lsm_store_close(child); /* the last handle of the engine reports */
+        Py_DECREF(child);
+    }
+}
+
 int lsm_store_close(struct lsm_store *store)
 {
     int rc;
+    close_namespaces(store);
     store->head.state = LSM_CLOSED; /* from now on, also while we wait */
     list_remove(store);
     Py_BEGIN_ALLOW_THREADS rc = lsmkv_close(store->db);
@@ -140,7 +190,8 @@ static void store_finalize(PyObject *self)
         return;
     PyErr_Fetch(&type, &value, &traceback);
     close_quietly(store);
-    if (PyErr_ResourceWarning(self, 1, "unclosed store %R: call close() or use `with`", store->path) < 0)
+    if (!store->parent && /* a namespace ends with its store: nobody has to close it */
+        PyErr_ResourceWarning(self, 1, "unclosed store %R: call close() or use `with`", store->path) < 0)
         PyErr_WriteUnraisable(self);
     PyErr_Restore(type, value, traceback);
 }
@@ -160,6 +211,10 @@ static void store_dealloc(PyObject *self)
     Py_CLEAR(store->path);
     Py_CLEAR(store->temporary);
     Py_CLEAR(store->options);
+    Py_CLEAR(store->name);
+    Py_CLEAR(store->key_codec);
+    Py_CLEAR(store->value_codec);
+    Py_CLEAR(store->parent);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -168,6 +223,9 @@ static int store_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(as_store(self)->options);
+    Py_VISIT(as_store(self)->parent);
+    Py_VISIT(as_store(self)->key_codec);
+    Py_VISIT(as_store(self)->value_codec);
     return 0;
 }
 
@@ -183,17 +241,35 @@ static PyObject *store_exit(PyObject *self, PyObject *const *Py_UNUSED(args), Py
     return store_close(self, NULL);
 }
 
+/* "'fruit.db'", or with its namespace. */
+static PyObject *name_text(const struct lsm_store *store)
+{
+    return store->name ? PyUnicode_FromFormat("%R, namespace %R", store->path, store->name) : PyObject_Repr(store->path);
+}
+
+static PyObject *codecs_text(const struct lsm_store *store)
+{
+    if (!store->key_codec && !store->value_codec)
+        return PyUnicode_FromString("");
+    return PyUnicode_FromFormat(", %s to %s", lsm_codec_name(store->key_codec), lsm_codec_name(store->value_codec));
+}
+
 static PyObject *store_repr(PyObject *self)
 {
     const struct lsm_store *store = as_store(self);
-    const char *name = Py_TYPE(self)->tp_name;
+    const char *type = Py_TYPE(self)->tp_name;
     if (store->head.state < LSM_OPEN || !store->path)
-        return PyUnicode_FromFormat("<%s, never opened>", name);
-    if (!lsm_is_ours(store))
-        return PyUnicode_FromFormat("<%s %R, of the parent process>", name, store->path);
-    if (store->head.state == LSM_CLOSED)
-        return PyUnicode_FromFormat("<%s %R, closed>", name, store->path);
-    return PyUnicode_FromFormat("<%s %R, durability %s>", name, store->path, store->durability);
+        return PyUnicode_FromFormat("<%s, never opened>", type);
+    PyObject *name = name_text(store), *codecs = name ? codecs_text(store) : NULL, *text = NULL;
+    if (codecs && !lsm_is_ours(store))
+        text = PyUnicode_FromFormat("<%s %U, of the parent process>", type, name);
+    else if (codecs && store->head.state == LSM_CLOSED)
+        text = PyUnicode_FromFormat("<%s %U, closed>", type, name);
+    else if (codecs)
+        text = PyUnicode_FromFormat("<%s %U%U, durability %s>", type, name, codecs, store->durability);
+    Py_XDECREF(name);
+    Py_XDECREF(codecs);
+    return text;
 }
 
 static PyObject *store_closed(PyObject *self, void *Py_UNUSED(unused))
@@ -217,6 +293,38 @@ static PyObject *store_options(PyObject *self, void *Py_UNUSED(unused))
     return PyDict_Copy(store->options);
 }
 
+static PyObject *store_name(PyObject *self, void *Py_UNUSED(unused))
+{
+    return as_store(self)->name ? Py_NewRef(as_store(self)->name) : Py_NewRef(Py_None);
+}
+
+static PyObject *codec_name(PyObject *self, const struct lsm_codec *codec)
+{
+    if (as_store(self)->head.state < LSM_OPEN)
+        return lsm_raise_unusable(&as_store(self)->head), NULL;
+    return codec ? Py_NewRef(codec->name) : PyUnicode_FromString("bytes");
+}
+
+static PyObject *store_key_codec(PyObject *self, void *Py_UNUSED(unused))
+{
+    return codec_name(self, as_store(self)->key_codec);
+}
+
+static PyObject *store_value_codec(PyObject *self, void *Py_UNUSED(unused))
+{
+    return codec_name(self, as_store(self)->value_codec);
+}
+
+static PyObject *store_transaction(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    static const struct lsm_params params = {"transaction", 0, 0, 1, {"sync"}};
+    PyObject *given[1];
+    int sync;
+    if (lsm_params_read(&params, args, count, keywords, given) < 0 || lsm_to_sync(given[0], &sync) < 0)
+        return NULL;
+    return lsm_txn_new(as_store(self), sync);
+}
+
 static PyObject *store_snapshot(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     return (PyObject *)lsm_snapshot_take(as_store(self));
@@ -235,17 +343,22 @@ static PyObject *store_batch(PyObject *self, PyObject *const *args, Py_ssize_t c
 /* ---- the type ---------------------------------------------------------------------------- */
 
 PyDoc_STRVAR(
-    doc, "LSM(path, flag='c', *, options=None, **overrides)\n--\n\n"
-         "A persistent sorted mapping of bytes to bytes, in a directory.\n\n"
+    doc, "LSM(path, flag='c', *, key='bytes', value='bytes', options=None, clock=None,\n"
+         "    **overrides)\n--\n\n"
+         "A persistent sorted mapping, in a directory.\n\n"
          "path is the directory, as str, bytes or PathLike; None makes a temporary one that close() removes.\n"
          "flag is \"r\" (read only, no lock), \"w\" (must exist), \"c\" (create if missing) or \"n\" (always new).\n"
-         "options is an Options or the name of a preset; overrides are single fields of it.\n\n"
+         "key and value are codecs: what keys and values are, as a name (\"str\", \"i64\", \"(str,i64)\", \"json\") or an\n"
+         "object of lsmkv.codecs; they are stored when the store is made and must agree later. \"stored\" takes what\n"
+         "the store says. options is an Options or the name of a preset; overrides are single fields of it. clock is\n"
+         "a ManualClock that expiry goes by.\n\n"
          "It behaves as a dict whose keys are sorted: d[k], d[k] = v, del d[k], k in d, len(d), for k in d,\n"
-         "d[a:b] for a range. Any buffer is taken, bytes comes back. == is identity. len(d) walks over all keys\n"
-         "once for each state of the store; bool(d) is one seek. Iteration sees the content of the moment it\n"
+         "d[a:b] for a range. With bytes any buffer is taken, and bytes comes back. == is identity. len(d) is exact\n"
+         "and looks only at what was written since it was asked last; bool(d) is one seek. Iteration sees the\n"
+         "content of the moment it\n"
          "began. Every method may be called from any thread.\n\n"
          "Raises FileNotFoundError, PermissionError and NotADirectoryError, each also a StorageError; LockedError\n"
-         "when another process writes to it; CorruptionError, FormatError, OptionsError.");
+         "when another process writes to it; CodecMismatchError, CorruptionError, FormatError, OptionsError.");
 PyDoc_STRVAR(close_doc,
              "close($self, /)\n--\n\n"
              "Wait for calls in flight, make everything acknowledged durable, end the handle. Again is fine.\n"
@@ -253,6 +366,15 @@ PyDoc_STRVAR(close_doc,
 PyDoc_STRVAR(snapshot_doc,
              "snapshot($self, /)\n--\n\nThe content of this moment, to be read at leisure; use it in a `with`. "
              "Cost: none until\nthings are merged, which it then keeps on the disk.");
+PyDoc_STRVAR(transaction_doc,
+             "transaction($self, /, *, sync=None)\n--\n\n"
+             "A context manager: `with db.transaction() as tx` reads and writes through tx, all or nothing, as if alone.\n"
+             "ConflictError at its end when another writer has changed what it read. sync as for put().");
+PyDoc_STRVAR(transact_doc,
+             "transact($self, fn, /, retries=8, *, sync=None)\n--\n\n"
+             "Run fn(tx) in a transaction and return what it returns; run it again, up to retries times, when another\n"
+             "writer came between. Raises ConflictError when that was not enough, and what fn raises: nothing is written\n"
+             "then. fn may run several times, so it must have no other effect.");
 PyDoc_STRVAR(batch_doc,
              "batch($self, /, *, sync=None)\n--\n\n"
              "A context manager that collects writes: `with db.batch() as b: b[k] = v`. They are applied all\n"
@@ -262,13 +384,20 @@ PyDoc_STRVAR(generic_doc, "__class_getitem__($type, item, /)\n--\n\nLSM[bytes, b
 static PyMethodDef methods[] = {
     LSM_READ_METHODS,
     LSM_RANGE_METHODS,
+    LSM_CURSOR_METHOD,
+    LSM_VIEW_METHOD,
+    LSM_EXPIRY_METHODS,
     LSM_WRITE_METHODS,
     LSM_UPDATE_METHODS,
+    LSM_RMW_METHODS,
+    LSM_NAMESPACE_METHODS,
     LSM_UPKEEP_METHODS,
     LSM_INSPECT_METHODS,
     LSM_REFUSE_PICKLING,
     {"snapshot", store_snapshot, METH_NOARGS, snapshot_doc},
     {"batch", LSM_FAST(store_batch), METH_FASTCALL | METH_KEYWORDS, batch_doc},
+    {"transaction", LSM_FAST(store_transaction), METH_FASTCALL | METH_KEYWORDS, transaction_doc},
+    {"transact", LSM_FAST(lsm_store_transact), METH_FASTCALL | METH_KEYWORDS, transact_doc},
     {"close", store_close, METH_NOARGS, close_doc},
     {"__enter__", store_enter, METH_NOARGS, NULL},
     {"__exit__", LSM_FAST(store_exit), METH_FASTCALL, NULL},
@@ -284,6 +413,9 @@ static PyMemberDef members[] = {
 static PyGetSetDef properties[] = {
     {"closed", store_closed, NULL, "True once the store cannot be used through this object any more.", NULL},
     {"path", store_path, NULL, "The directory, as it was given.", NULL},
+    {"name", store_name, NULL, "The name of the namespace; None: the default one.", NULL},
+    {"key_codec", store_key_codec, NULL, "The name of the codec of keys.", NULL},
+    {"value_codec", store_value_codec, NULL, "The name of the codec of values.", NULL},
     {"options", store_options, NULL, "The options in effect: a dict, as they were when it was opened.", NULL},
     {"lsn", lsm_store_lsn, NULL, "The position in the log up to which writes are visible: segment << 32 | offset.",
      NULL},
@@ -301,10 +433,10 @@ static PyType_Slot slots[] = {
     {Py_tp_repr, store_repr},
     {Py_tp_iter, lsm_source_iter},
     {Py_nb_bool, lsm_source_bool},
-    {Py_nb_inplace_or, lsm_store_or_update},
+    {Py_nb_inplace_or, lsm_target_or_update},
     {Py_mp_length, lsm_source_len},
     {Py_mp_subscript, lsm_source_subscript},
-    {Py_mp_ass_subscript, lsm_store_assign},
+    {Py_mp_ass_subscript, lsm_target_assign},
     {Py_sq_contains, lsm_source_contains},
     {Py_tp_methods, methods},
     {Py_tp_members, members},

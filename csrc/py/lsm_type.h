@@ -25,68 +25,12 @@ PyObject *lsm_destroy(PyObject *module, PyObject *path);
 /* 0, or a status whose words lsmkv_last_error() has. Idempotent; gives up the interpreter lock. */
 int lsm_store_close(struct lsm_store *store);
 
+/* A namespace of `parent` behind `db`, which is taken over, also on failure: NULL with an exception. */
+struct lsm_store *lsm_store_adopt(struct lsm_store *parent, lsmkv *db, PyObject *name, struct lsm_codec *key_codec,
+                                  struct lsm_codec *value_codec);
+
 /* The exit hook: closes every open store of the module. */
 PyObject *lsm_close_all(PyObject *module, PyObject *unused);
-
-/* ---- lsm_write.c ------------------------------------------------------------------------- */
-
-/* 0, or -1 with an exception. sync as in lsmkv_put; lsn may be NULL. */
-int lsm_store_put(struct lsm_store *store, const struct lsm_bytes *key, const struct lsm_bytes *value, int sync,
-                  uint64_t *lsn);
-
-/* d[k] = v, del d[k], del d[a:b]. */
-int lsm_store_assign(PyObject *self, PyObject *key, PyObject *value);
-PyObject *lsm_store_put_method(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
-PyObject *lsm_store_delete(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
-PyObject *lsm_store_delete_range(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
-PyObject *lsm_store_clear(PyObject *self, PyObject *unused);
-
-PyDoc_STRVAR(lsm_put_doc,
-             "put($self, key, value, /, *, sync=None)\n--\n\n"
-             "Store value under key, as self[key] = value does, and return the write's LSN.\n\n"
-             "sync=True returns once it is on the disk, sync=False leaves that to the store's durability whatever\n"
-             "that is, None follows it. Cost: one copy of the value into the log in memory; no system call.\n"
-             "Raises TypeError, ValueError (a key above 65535 bytes, a value above 1 GiB), ReadOnlyError,\n"
-             "DiskFullError, StorageError, ClosedError.");
-PyDoc_STRVAR(lsm_delete_doc,
-             "delete($self, key, /, *, sync=None)\n--\n\n"
-             "Delete key without asking whether it is there, and return the write's LSN. del self[key] asks, and\n"
-             "raises KeyError. sync and cost as for put().");
-PyDoc_STRVAR(lsm_delete_range_doc,
-             "delete_range($self, start, stop, /, *, sync=None)\n--\n\n"
-             "Delete every key with start <= key < stop, as del self[start:stop] does, and return the LSN. None is no\n"
-             "bound. Cost: one record, however many keys it covers; their space comes back when runs are merged.");
-PyDoc_STRVAR(lsm_clear_doc, "clear($self, /)\n--\n\nDelete everything. Cost: one record, as for delete_range().");
-
-#define LSM_WRITE_METHODS                                                                                        \
-    {"put", LSM_FAST(lsm_store_put_method), METH_FASTCALL | METH_KEYWORDS, lsm_put_doc},                         \
-        {"delete", LSM_FAST(lsm_store_delete), METH_FASTCALL | METH_KEYWORDS, lsm_delete_doc},                   \
-        {"delete_range", LSM_FAST(lsm_store_delete_range), METH_FASTCALL | METH_KEYWORDS, lsm_delete_range_doc}, \
-    {                                                                                                            \
-        "clear", lsm_store_clear, METH_NOARGS, lsm_clear_doc                                                     \
-    }
-
-/* ---- lsm_update.c ------------------------------------------------------------------------ */
-
-PyObject *lsm_store_update(PyObject *self, PyObject *args, PyObject *keywords);
-PyObject *lsm_store_set_many(PyObject *self, PyObject *pairs);
-PyObject *lsm_store_or_update(PyObject *self, PyObject *other); /* |= */
-
-PyDoc_STRVAR(lsm_update_doc,
-             "update($self, other=(), /)\n--\n\n"
-             "Store every pair of a mapping or of an iterable of (key, value) pairs.\n\n"
-             "The source is read first and written in chunks of at most 1 MiB, each of them whole or not at all. If\n"
-             "the source raises, earlier chunks stay and the pairs of the present one are not written. All or\n"
-             "nothing is batch(). Keys are bytes, so keyword arguments are a TypeError. Cost: one copy, and one\n"
-             "lock taken a chunk.");
-PyDoc_STRVAR(lsm_set_many_doc,
-             "set_many($self, pairs, /)\n--\n\nStore every (key, value) of an iterable, in chunks as update() does.");
-
-#define LSM_UPDATE_METHODS                                                                \
-    {"update", LSM_FAST(lsm_store_update), METH_VARARGS | METH_KEYWORDS, lsm_update_doc}, \
-    {                                                                                     \
-        "set_many", lsm_store_set_many, METH_O, lsm_set_many_doc                          \
-    }
 
 /* ---- lsm_upkeep.c ------------------------------------------------------------------------ */
 

@@ -59,7 +59,8 @@ PyObject *lsm_store_compact(PyObject *self, PyObject *const *args, Py_ssize_t co
     PyObject *given[3], *start = NULL, *stop = NULL, *answer = NULL;
     if (lsm_params_read(&params, args, count, keywords, given) < 0 || lsm_progress_check(given[2]) < 0)
         return NULL;
-    if (lsm_to_bound(given[0], &start) == 0 && lsm_to_bound(given[1], &stop) == 0)
+    struct lsm_codec *codec = as_store(self)->key_codec;
+    if (lsm_key_bound(codec, given[0], &start) == 0 && lsm_key_bound(codec, given[1], &stop) == 0)
         answer = compact(as_store(self), start, stop, given[2]);
     Py_XDECREF(start);
     Py_XDECREF(stop);

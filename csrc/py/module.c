@@ -4,10 +4,15 @@
 
 #include <pthread.h>
 
+#include "py/absent.h"
 #include "py/batch_type.h"
+#include "py/clock_type.h"
+#include "py/cursor_type.h"
 #include "py/errors.h"
 #include "py/lsm_type.h"
 #include "py/snapshot_type.h"
+#include "py/txn_type.h"
+#include "py/value_view.h"
 #include "py/view_type.h"
 
 #ifndef LSMKV_BUILD_STAMP
@@ -131,6 +136,10 @@ static int execute(PyObject *self)
         add_type(self, &lsm_keys_spec, &module->keys_type) < 0 ||
         add_type(self, &lsm_values_spec, &module->values_type) < 0 ||
         add_type(self, &lsm_items_spec, &module->items_type) < 0 ||
+        add_type(self, &lsm_txn_spec, &module->txn_type) < 0 ||
+        add_type(self, &lsm_cursor_spec, &module->cursor_type) < 0 ||
+        add_type(self, &lsm_clock_spec, &module->clock_type) < 0 ||
+        add_type(self, &lsm_value_view_spec, &module->value_view_type) < 0 || lsm_absent_init(self, module) < 0 ||
         add_record(self, "Level", &lsm_level_desc, &module->level_type) < 0 ||
         add_record(self, "Probe", &lsm_probe_desc, &module->probe_type) < 0)
         return -1;
@@ -150,7 +159,13 @@ static int execute(PyObject *self)
     DO((module)->values_type);    \
     DO((module)->items_type);     \
     DO((module)->level_type);     \
-    DO((module)->probe_type)
+    DO((module)->probe_type);     \
+    DO((module)->txn_type);       \
+    DO((module)->cursor_type);    \
+    DO((module)->clock_type);     \
+    DO((module)->value_view_type); \
+    DO((module)->absent_type);    \
+    DO((module)->absent)
 
 static int module_traverse(PyObject *self, visitproc visit, void *arg)
 {

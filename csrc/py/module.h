@@ -59,6 +59,8 @@ struct lsm_module {
     PyTypeObject *store_type, *snapshot_type, *batch_type, *iter_type;
     PyTypeObject *range_type, *keys_type, *values_type, *items_type;
     PyTypeObject *level_type, *probe_type;
+    PyTypeObject *txn_type, *cursor_type, *clock_type, *value_view_type, *absent_type;
+    PyObject *absent; /* owned: ABSENT */
     struct lsm_store *stores; /* borrowed: the open ones, for the exit hook */
     int has_exit_hook;
 };

@@ -90,7 +90,7 @@ void lsm_range_narrow(struct lsm_range *range, PyObject *start, PyObject *stop)
     }
 }
 
-int lsm_slice_bounds(PyObject *slice, PyObject **start, PyObject **stop)
+int lsm_slice_bounds(const struct lsm_source *source, PyObject *slice, PyObject **start, PyObject **stop)
 {
     PySliceObject *parts = (PySliceObject *)slice;
     *start = *stop = NULL;
@@ -99,7 +99,7 @@ int lsm_slice_bounds(PyObject *slice, PyObject **start, PyObject **stop)
                                           "d[a:b].limit(n) for the first n");
         return -1;
     }
-    if (lsm_to_bound(parts->start, start) < 0 || lsm_to_bound(parts->stop, stop) < 0) {
+    if (lsm_key_bound(source->store->key_codec, parts->start, start) < 0 || lsm_key_bound(source->store->key_codec, parts->stop, stop) < 0) {
         Py_CLEAR(*start);
         return -1;
     }
@@ -128,9 +128,10 @@ static PyObject *prefix_end(PyObject *prefix)
 PyObject *lsm_source_slice(PyObject *self, PyObject *slice)
 {
     struct lsm_range range = {0};
-    if (lsm_slice_bounds(slice, &range.start, &range.stop) < 0)
+    struct lsm_source *source = (struct lsm_source *)self;
+    if (lsm_slice_bounds(source, slice, &range.start, &range.stop) < 0)
         return NULL;
-    return lsm_view_new((struct lsm_source *)self, LSM_RANGE, &range, -1);
+    return lsm_view_new(source, LSM_RANGE, &range, -1);
 }
 
 PyObject *lsm_source_iter(PyObject *self)
@@ -183,16 +184,22 @@ PyObject *lsm_source_range(PyObject *self, PyObject *const *args, Py_ssize_t cou
         lsm_to_flag(given[3], 0, &range.include_stop) < 0 || lsm_to_flag(given[4], 0, &range.reverse) < 0)
         return NULL;
     range.exclude_start = !include_start;
-    if (lsm_to_bound(given[0], &range.start) < 0 || lsm_to_bound(given[1], &range.stop) < 0) {
+    struct lsm_source *source = (struct lsm_source *)self;
+    if (lsm_key_bound(source->store->key_codec, given[0], &range.start) < 0 || lsm_key_bound(source->store->key_codec, given[1], &range.stop) < 0) {
         lsm_range_clear(&range);
         return NULL;
     }
-    return lsm_view_new((struct lsm_source *)self, LSM_RANGE, &range, -1);
+    return lsm_view_new(source, LSM_RANGE, &range, -1);
 }
 
 PyObject *lsm_source_prefix(PyObject *self, PyObject *object)
 {
-    struct lsm_range range = {.start = lsm_to_bytes(object, "key")};
+    struct lsm_range range = {0};
+    struct lsm_bytes prefix;
+    if (lsm_key_prefix(&prefix, ((struct lsm_source *)self)->store->key_codec, object) < 0)
+        return NULL;
+    range.start = PyBytes_FromStringAndSize(prefix.data, (Py_ssize_t)prefix.size);
+    lsm_bytes_drop(&prefix);
     if (!range.start)
         return NULL;
     range.stop = prefix_end(range.start);
@@ -213,4 +220,42 @@ PyObject *lsm_source_last(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     const struct lsm_range backwards = {.reverse = 1};
     return lsm_iter_first((struct lsm_source *)self, LSM_ITEMS, &backwards);
+}
+
+/* ---- the nearest key --------------------------------------------------------------------- */
+
+/* The first pair from `object` on, upwards or downwards, itself included or not; or None. */
+static PyObject *nearest(PyObject *self, PyObject *object, int upwards, int include)
+{
+    struct lsm_source *source = (struct lsm_source *)self;
+    struct lsm_range range = {.reverse = !upwards, .exclude_start = !include, .include_stop = include};
+    if (object == Py_None) { /* no bound it is for ranges only */
+        PyErr_SetString(PyExc_TypeError, "None is not a key: first() and last() need none");
+        return NULL;
+    }
+    if (lsm_key_bound(source->store->key_codec, object, upwards ? &range.start : &range.stop) < 0)
+        return NULL;
+    PyObject *pair = lsm_iter_first(source, LSM_ITEMS, &range);
+    lsm_range_clear(&range);
+    return pair;
+}
+
+PyObject *lsm_source_floor(PyObject *self, PyObject *key)
+{
+    return nearest(self, key, 0, 1);
+}
+
+PyObject *lsm_source_lower(PyObject *self, PyObject *key)
+{
+    return nearest(self, key, 0, 0);
+}
+
+PyObject *lsm_source_ceiling(PyObject *self, PyObject *key)
+{
+    return nearest(self, key, 1, 1);
+}
+
+PyObject *lsm_source_higher(PyObject *self, PyObject *key)
+{
+    return nearest(self, key, 1, 0);
 }

@@ -1,4 +1,4 @@
-/* range: an interval of keys, and what LSM and Snapshot do with one.
+/* range: an interval of keys, and what LSM, Snapshot and Transaction do with one.
  *
  *   d[a:b]       a <= key <  b          start a, stop b
  *   d.prefix(p)  p <= key <  p + 1      "p + 1": p without trailing 0xff, its last byte one larger
@@ -10,6 +10,7 @@
 
 #include "py/args.h"
 #include "py/call.h"
+#include "py/codec.h"
 
 struct lsm_range {
     PyObject *start, *stop; /* owned: exact bytes; NULL: unbounded on that side */
@@ -27,7 +28,7 @@ void lsm_range_lend(const struct lsm_range *range, struct lsmkv_range *out); /* 
 void lsm_range_narrow(struct lsm_range *range, PyObject *start, PyObject *stop);
 
 /* The bounds of a slice: new references or NULL. A step is a ValueError. 0 or -1. */
-int lsm_slice_bounds(PyObject *slice, PyObject **start, PyObject **stop);
+int lsm_slice_bounds(const struct lsm_source *source, PyObject *slice, PyObject **start, PyObject **stop);
 
 /* ---- of a source ------------------------------------------------------------------------ */
 
@@ -47,6 +48,10 @@ PyObject *lsm_source_range(PyObject *self, PyObject *const *args, Py_ssize_t cou
 PyObject *lsm_source_prefix(PyObject *self, PyObject *prefix);
 PyObject *lsm_source_first(PyObject *self, PyObject *unused);
 PyObject *lsm_source_last(PyObject *self, PyObject *unused);
+PyObject *lsm_source_floor(PyObject *self, PyObject *key);
+PyObject *lsm_source_lower(PyObject *self, PyObject *key);
+PyObject *lsm_source_ceiling(PyObject *self, PyObject *key);
+PyObject *lsm_source_higher(PyObject *self, PyObject *key);
 
 PyDoc_STRVAR(
     lsm_source_reversed_doc,
@@ -71,6 +76,14 @@ PyDoc_STRVAR(lsm_source_first_doc,
              "first($self, /)\n--\n\nThe (key, value) with the smallest key, or None. Cost: one seek.");
 PyDoc_STRVAR(lsm_source_last_doc,
              "last($self, /)\n--\n\nThe (key, value) with the largest key, or None. Cost: one seek.");
+PyDoc_STRVAR(lsm_source_floor_doc,
+             "floor($self, key, /)\n--\n\nThe (key, value) with the largest key <= key, or None. Cost: one seek.");
+PyDoc_STRVAR(lsm_source_lower_doc,
+             "lower($self, key, /)\n--\n\nThe (key, value) with the largest key < key, or None. Cost: one seek.");
+PyDoc_STRVAR(lsm_source_ceiling_doc,
+             "ceiling($self, key, /)\n--\n\nThe (key, value) with the smallest key >= key, or None. Cost: one seek.");
+PyDoc_STRVAR(lsm_source_higher_doc,
+             "higher($self, key, /)\n--\n\nThe (key, value) with the smallest key > key, or None. Cost: one seek.");
 
 #define LSM_RANGE_METHODS                                                                           \
     {"__reversed__", lsm_source_reversed, METH_NOARGS, lsm_source_reversed_doc},                    \
@@ -80,6 +93,10 @@ PyDoc_STRVAR(lsm_source_last_doc,
         {"range", LSM_FAST(lsm_source_range), METH_FASTCALL | METH_KEYWORDS, lsm_source_range_doc}, \
         {"prefix", lsm_source_prefix, METH_O, lsm_source_prefix_doc},                               \
         {"first", lsm_source_first, METH_NOARGS, lsm_source_first_doc},                             \
+        {"floor", lsm_source_floor, METH_O, lsm_source_floor_doc},                             \
+        {"lower", lsm_source_lower, METH_O, lsm_source_lower_doc},                             \
+        {"ceiling", lsm_source_ceiling, METH_O, lsm_source_ceiling_doc},                             \
+        {"higher", lsm_source_higher, METH_O, lsm_source_higher_doc},                             \
     {                                                                                               \
         "last", lsm_source_last, METH_NOARGS, lsm_source_last_doc                                   \
     }

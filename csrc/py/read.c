@@ -8,6 +8,9 @@
 
 /* ---- one key ---------------------------------------------------------------------------- */
 
+/* Small values of a codec are decoded from the stack: one copy, and no bytes object in between. */
+enum { STACK_BYTES = 512 };
+
 /* Ends `read`. A large value is copied without the interpreter lock, and given back before the lock
  * is asked for again. */
 static PyObject *copy_lent(struct lsmkv_read *read)
@@ -29,22 +32,55 @@ static PyObject *copy_lent(struct lsmkv_read *read)
     Py_END_ALLOW_THREADS return value;
 }
 
-static int read_waiting(struct lsm_source *source, const struct lsm_bytes *key, PyObject **value)
+/* Steals the bytes object `raw`. */
+static PyObject *decode(struct lsm_codec *codec, PyObject *raw)
 {
-    void *owned = NULL;
-    size_t size = 0;
+    if (!codec || !raw)
+        return raw;
+    PyObject *value = lsm_value_object(codec, PyBytes_AS_STRING(raw), (size_t)PyBytes_GET_SIZE(raw));
+    Py_DECREF(raw);
+    return value;
+}
+
+/* Ends `read`. */
+static PyObject *value_lent(struct lsm_codec *codec, struct lsmkv_read *read)
+{
+    char stack[STACK_BYTES];
+    const size_t size = read->value.size;
+    if (!codec || size > sizeof stack)
+        return decode(codec, copy_lent(read));
+    memcpy(stack, read->value.data, size);
+    lsmkv_read_end(read);
+    return lsm_value_object(codec, stack, size);
+}
+
+/* The engine's answer, as lsmkv_read_begin gives it when it must wait. */
+static int answer_waiting(struct lsm_source *source, const struct lsm_bytes *key, struct lsmkv_answer *answer)
+{
     int rc;
     lsm_pin(source);
     lsmkv *db = source->store->db;
     const lsmkv_snapshot *snapshot = source->snapshot;
-    Py_BEGIN_ALLOW_THREADS rc = lsmkv_get(db, snapshot, key->data, key->size, &owned, &size);
+    Py_BEGIN_ALLOW_THREADS rc = lsmkv_get_answer(db, snapshot, key->data, key->size, answer);
     Py_END_ALLOW_THREADS if (rc < 0) lsm_fail(source, rc);
     lsm_unpin(source);
-    if (rc != 0)
-        return rc < 0 ? -1 : 0;
-    *value = lsm_bytes_from(owned, size);
-    lsmkv_free(owned);
-    return *value ? 1 : -1;
+    return rc < 0 ? -1 : rc == 0;
+}
+
+static PyObject *take_answer(struct lsmkv_answer *answer)
+{
+    PyObject *raw = lsm_bytes_from(answer->value, answer->value_bytes);
+    lsmkv_free(answer->value);
+    return raw;
+}
+
+static int read_waiting(struct lsm_source *source, const struct lsm_bytes *key, PyObject **value)
+{
+    struct lsmkv_answer answer = {0};
+    int found = answer_waiting(source, key, &answer);
+    if (found > 0)
+        *value = decode(source->store->value_codec, take_answer(&answer));
+    return found > 0 && !*value ? -1 : found;
 }
 
 int lsm_read(struct lsm_source *source, const struct lsm_bytes *key, PyObject **value)
@@ -55,7 +91,7 @@ int lsm_read(struct lsm_source *source, const struct lsm_bytes *key, PyObject **
         return -1;
     int rc = lsmkv_read_begin(source->store->db, source->snapshot, key->data, key->size, &read);
     if (rc == 0) {
-        *value = copy_lent(&read);
+        *value = value_lent(source->store->value_codec, &read);
         return *value ? 1 : -1;
     }
     if (rc == LSMKV_WOULDBLOCK)
@@ -63,6 +99,27 @@ int lsm_read(struct lsm_source *source, const struct lsm_bytes *key, PyObject **
     if (rc < 0)
         lsm_fail(source, rc);
     return rc < 0 ? -1 : 0;
+}
+
+int lsm_read_record(struct lsm_source *source, const struct lsm_bytes *key, struct lsm_record *record)
+{
+    struct lsmkv_read read;
+    struct lsmkv_answer answer = {0};
+    *record = (struct lsm_record){0};
+    if (lsm_enter(source) < 0)
+        return -1;
+    int rc = lsmkv_read_begin(source->store->db, source->snapshot, key->data, key->size, &read);
+    if (rc == LSMKV_WOULDBLOCK) {
+        int found = answer_waiting(source, key, &answer);
+        *record = (struct lsm_record){found > 0 ? take_answer(&answer) : NULL, answer.expiry_ns, answer.seen};
+        return found > 0 && !record->raw ? -1 : found;
+    }
+    if (rc < 0)
+        return lsm_fail(source, rc), -1;
+    *record = (struct lsm_record){NULL, read.expiry_ns, read.seen};
+    if (rc == 0)
+        record->raw = copy_lent(&read);
+    return rc == 0 ? (record->raw ? 1 : -1) : 0;
 }
 
 static int has_waiting(struct lsm_source *source, const struct lsm_bytes *key)
@@ -92,10 +149,15 @@ int lsm_has(struct lsm_source *source, const struct lsm_bytes *key)
     return rc < 0 ? -1 : rc == 0;
 }
 
+static struct lsm_codec *key_codec(PyObject *self)
+{
+    return ((struct lsm_source *)self)->store->key_codec;
+}
+
 int lsm_source_contains(PyObject *self, PyObject *object)
 {
     struct lsm_bytes key;
-    if (lsm_bytes_take(&key, object, "key") < 0)
+    if (lsm_key_take(&key, key_codec(self), object) < 0)
         return -1;
     int has = lsm_has((struct lsm_source *)self, &key);
     lsm_bytes_drop(&key);
@@ -108,7 +170,7 @@ PyObject *lsm_source_subscript(PyObject *self, PyObject *object)
     PyObject *value;
     if (PySlice_Check(object))
         return lsm_source_slice(self, object);
-    if (lsm_bytes_take(&key, object, "key") < 0)
+    if (lsm_key_take(&key, key_codec(self), object) < 0)
         return NULL;
     if (lsm_read((struct lsm_source *)self, &key, &value) == 0)
         PyErr_SetObject(PyExc_KeyError, object);
@@ -124,7 +186,7 @@ PyObject *lsm_source_get(PyObject *self, PyObject *const *args, Py_ssize_t count
         PyErr_Format(PyExc_TypeError, "get() takes a key and at most one default (%zd arguments given)", count);
         return NULL;
     }
-    if (lsm_bytes_take(&key, args[0], "key") < 0)
+    if (lsm_key_take(&key, key_codec(self), args[0]) < 0)
         return NULL;
     int found = lsm_read((struct lsm_source *)self, &key, &value);
     lsm_bytes_drop(&key);
@@ -135,32 +197,34 @@ PyObject *lsm_source_get(PyObject *self, PyObject *const *args, Py_ssize_t count
 
 struct group {
     int count;
-    PyObject *keys[LSMKV_READ_MANY];   /* owned: exact bytes */
+    struct lsm_bytes keys[LSMKV_READ_MANY];
+    PyObject *objects[LSMKV_READ_MANY]; /* owned: what the keys may be borrowed from */
     PyObject *values[LSMKV_READ_MANY]; /* owned: NULL where absent */
 };
 
 static void group_clear(struct group *group)
 {
     for (int i = 0; i < group->count; i++) {
-        Py_CLEAR(group->keys[i]);
+        lsm_bytes_drop(&group->keys[i]);
+        Py_CLEAR(group->objects[i]);
         Py_CLEAR(group->values[i]);
     }
     group->count = 0;
 }
 
 /* Takes up to sixteen keys from the iterator. 0 or -1. */
-static int group_fill(struct group *group, PyObject *iterator)
+static int group_fill(struct group *group, struct lsm_codec *codec, PyObject *iterator)
 {
     while (group->count < LSMKV_READ_MANY) {
         PyObject *object = PyIter_Next(iterator);
         if (!object)
             return PyErr_Occurred() ? -1 : 0;
-        PyObject *key = lsm_to_bytes(object, "key");
-        Py_DECREF(object);
-        if (!key)
+        if (lsm_key_take(&group->keys[group->count], codec, object) < 0) {
+            Py_DECREF(object);
             return -1;
-        group->values[group->count] = NULL;
-        group->keys[group->count++] = key;
+        }
+        group->objects[group->count] = object;
+        group->values[group->count++] = NULL;
     }
     return 0;
 }
@@ -173,7 +237,7 @@ static int group_lend(struct lsm_source *source, struct group *group, char *agai
     int results[LSMKV_READ_MANY];
     struct lsmkv_read read;
     for (int i = 0; i < group->count; i++) {
-        keys[i] = (struct lsmkv_slice){PyBytes_AS_STRING(group->keys[i]), (size_t)PyBytes_GET_SIZE(group->keys[i])};
+        keys[i] = (struct lsmkv_slice){group->keys[i].data, group->keys[i].size};
         again[i] = 1;
     }
     if (lsm_enter(source) < 0)
@@ -201,11 +265,14 @@ static int group_read(struct lsm_source *source, struct group *group)
     if (group_lend(source, group, again) < 0)
         return -1;
     for (int i = 0; i < group->count; i++) {
-        struct lsm_bytes key;
-        if (!again[i])
-            continue;
-        if (lsm_bytes_take(&key, group->keys[i], "key") < 0 || lsm_read(source, &key, &group->values[i]) < 0)
-            return -1;
+        if (again[i]) {
+            if (lsm_read(source, &group->keys[i], &group->values[i]) < 0)
+                return -1;
+        } else if (group->values[i] && source->store->value_codec) {
+            group->values[i] = decode(source->store->value_codec, group->values[i]);
+            if (!group->values[i])
+                return -1;
+        }
     }
     return 0;
 }
@@ -225,7 +292,7 @@ static int append_all(struct lsm_source *source, PyObject *iterator, PyObject *l
     struct lsm_pacer pacer = {0};
     int rc, more = 1;
     do {
-        rc = group_fill(&group, iterator);
+        rc = group_fill(&group, source->store->key_codec, iterator);
         more = group.count > 0;
         if (rc == 0 && more)
             rc = group_read(source, &group);

@@ -1,12 +1,21 @@
-/* read: looking keys up in a source, and the methods LSM and Snapshot share because of it. */
+/* read: looking keys up in a source, and the methods LSM, Snapshot and Transaction share because of it. */
 #ifndef LSM_PY_READ_H
 #define LSM_PY_READ_H
 
 #include "py/args.h"
 #include "py/call.h"
+#include "py/codec.h"
 
-/* 1 and a new bytes object, 0 when the key is absent, -1 with an exception. */
+/* 1 and the value as an object, 0 when the key is absent, -1 with an exception. */
 int lsm_read(struct lsm_source *source, const struct lsm_bytes *key, PyObject **value);
+
+/* What is stored: the value's bytes, until when, and the LSN at which that held. */
+struct lsm_record {
+    PyObject *raw; /* owned: exact bytes; NULL when absent */
+    uint64_t expiry_ns, seen;
+};
+/* As lsm_read, undecoded. `seen` is set when the key is absent too. */
+int lsm_read_record(struct lsm_source *source, const struct lsm_bytes *key, struct lsm_record *record);
 
 /* 1, 0, or -1 with an exception. The value is not looked at. */
 int lsm_has(struct lsm_source *source, const struct lsm_bytes *key);
@@ -19,9 +28,9 @@ PyObject *lsm_source_get_many(PyObject *self, PyObject *const *args, Py_ssize_t 
 
 PyDoc_STRVAR(lsm_source_get_doc,
              "get($self, key, default=None, /)\n--\n\n"
-             "The value of key as bytes, or default when it is absent.\n\n"
+             "The value of key, or default when it is absent.\n\n"
              "Cost: two cache misses in memory, however many tables there are; one page read when it is not\n"
-             "resident. Raises TypeError for a key that is not a buffer, CorruptionError, ClosedError.");
+             "resident. Raises TypeError for a key the codec does not take, CorruptionError, ClosedError.");
 PyDoc_STRVAR(lsm_source_get_many_doc,
              "get_many($self, keys, default=None)\n--\n\n"
              "The values of an iterable of keys, as a list in their order; default stands for an absent one.\n\n"

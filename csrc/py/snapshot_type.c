@@ -2,9 +2,13 @@
  * iterator at once; the engine's part goes with the last call or iterator that still uses it. */
 #include "py/snapshot_type.h"
 
+#include "py/cursor_type.h"
 #include "py/errors.h"
+#include "py/expiry.h"
+#include "py/namespace.h"
 #include "py/range.h"
 #include "py/read.h"
+#include "py/value_view.h"
 
 static struct lsm_source *as_source(PyObject *self)
 {
@@ -31,12 +35,9 @@ struct lsm_source *lsm_snapshot_take(struct lsm_store *store)
     return taken;
 }
 
-/* Idempotent. */
-static void end(struct lsm_source *source)
+struct lsm_source *lsm_snapshot_of(struct lsm_source *source)
 {
-    source->state = LSM_CLOSED;
-    lsm_pin(source);
-    lsm_unpin(source);
+    return source->snapshot ? (struct lsm_source *)Py_NewRef(source) : lsm_snapshot_take(source->store);
 }
 
 static PyObject *snapshot_close(PyObject *self, PyObject *Py_UNUSED(unused))
@@ -44,7 +45,7 @@ static PyObject *snapshot_close(PyObject *self, PyObject *Py_UNUSED(unused))
     struct lsm_source *source = as_source(self);
     if (!lsm_is_ours(source->store))
         return lsm_raise_unusable(source), NULL;
-    end(source);
+    lsm_source_end(source);
     Py_RETURN_NONE;
 }
 
@@ -98,6 +99,7 @@ static int snapshot_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(as_source(self)->store);
+    Py_VISIT(as_source(self)->base);
     return 0;
 }
 
@@ -107,8 +109,8 @@ static void snapshot_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     if (as_source(self)->weakrefs)
         PyObject_ClearWeakRefs(self);
-    if (as_source(self)->snapshot)
-        end(as_source(self));
+    lsm_source_end(as_source(self));
+    Py_CLEAR(as_source(self)->base);
     Py_CLEAR(as_source(self)->store);
     type->tp_free(self);
     Py_DECREF(type);
@@ -124,6 +126,10 @@ PyDoc_STRVAR(generic_doc, "__class_getitem__($type, item, /)\n--\n\nSnapshot[byt
 static PyMethodDef methods[] = {
     LSM_READ_METHODS,
     LSM_RANGE_METHODS,
+    LSM_CURSOR_METHOD,
+    LSM_VIEW_METHOD,
+    LSM_EXPIRY_METHODS,
+    LSM_DERIVED_NAMESPACE_METHOD,
     LSM_REFUSE_PICKLING,
     {"close", snapshot_close, METH_NOARGS, close_doc},
     {"__enter__", snapshot_enter, METH_NOARGS, NULL},

@@ -62,10 +62,10 @@ PyObject *lsm_view_iter(PyObject *self)
     return lsm_iter_new(view->source, view->kind, &view->range, view->limit);
 }
 
-/* The key that `view`, which has a limit, yields last: 1 and a new reference, 0 when it yields none. */
+/* The stored key that `view`, which has a limit, yields last: 1 and a new reference, 0 when it yields none. */
 static int last_key(struct lsm_view *view, struct lsm_source *source, PyObject **key)
 {
-    PyObject *scan = lsm_iter_new(source, LSM_KEYS, &view->range, view->limit), *next;
+    PyObject *scan = lsm_iter_new(source, LSM_RAW_KEYS, &view->range, view->limit), *next;
     *key = NULL;
     if (!scan)
         return -1;
@@ -108,8 +108,7 @@ static PyObject *view_reversed(PyObject *self, PyObject *Py_UNUSED(unused))
         struct lsm_source *source = view->source;
         if (lsm_enter(source) < 0)
             return NULL;
-        struct lsm_source *frozen =
-            source->snapshot ? (struct lsm_source *)Py_NewRef(source) : lsm_snapshot_take(source->store);
+        struct lsm_source *frozen = lsm_snapshot_of(source);
         PyObject *scan = frozen ? reversed_limited(view, frozen) : NULL;
         Py_XDECREF(frozen);
         return scan;
@@ -208,7 +207,7 @@ static int find(struct lsm_view *view, PyObject *object, PyObject **value)
 {
     struct lsm_bytes key;
     int found = 0;
-    if (lsm_bytes_take(&key, object, "key") < 0)
+    if (lsm_key_take(&key, view->source->store->key_codec, object) < 0)
         return -1;
     if (lsm_enter(view->source) < 0)
         found = -1;
@@ -262,7 +261,7 @@ static PyObject *narrow(struct lsm_view *view, PyObject *slice)
         PyErr_SetString(PyExc_ValueError, "a limited view cannot be narrowed: narrow first, then .limit(n)");
         return NULL;
     }
-    if (lsm_slice_bounds(slice, &start, &stop) < 0)
+    if (lsm_slice_bounds(view->source, slice, &start, &stop) < 0)
         return NULL;
     lsm_range_copy(&range, &view->range);
     lsm_range_narrow(&range, start, stop);
@@ -309,6 +308,29 @@ static PyObject *view_limit(PyObject *self, PyObject *object)
     return derive(view, view->kind, view->limit >= 0 && view->limit < limit ? view->limit : limit);
 }
 
+/* ---- in pieces ----------------------------------------------------------------------------- */
+
+static PyObject *call_policy(const char *function, PyObject *self, PyObject *argument)
+{
+    PyObject *policy = PyImport_ImportModule("lsmkv.ranges");
+    PyObject *answer = policy ? PyObject_CallMethod(policy, function, "OO", self, argument) : NULL;
+    Py_XDECREF(policy);
+    return answer;
+}
+
+static PyObject *view_chunks(PyObject *self, PyObject *size)
+{
+    return call_policy("chunks", self, size);
+}
+
+static PyObject *range_split(PyObject *self, PyObject *parts)
+{
+    if (as_view(self)->limit < 0)
+        return call_policy("split", self, parts);
+    PyErr_SetString(PyExc_ValueError, "a limited view cannot be split: split first, or use .chunks(n)");
+    return NULL;
+}
+
 /* ---- the types --------------------------------------------------------------------------- */
 
 static int view_traverse(PyObject *self, visitproc visit, void *arg)
@@ -330,15 +352,25 @@ static void view_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-static PyObject *bound_text(PyObject *bound, const char *absent)
+/* A bound as the codec shows it; a prefix of a tuple is no key, and is shown as it is stored. */
+static PyObject *bound_text(struct lsm_codec *codec, PyObject *bound, const char *absent)
 {
-    return bound ? PyObject_Repr(bound) : PyUnicode_FromString(absent);
+    if (!bound)
+        return PyUnicode_FromString(absent);
+    PyObject *key = codec ? lsm_key_object(codec, PyBytes_AS_STRING(bound), (size_t)PyBytes_GET_SIZE(bound)) : NULL;
+    if (codec && !key)
+        PyErr_Clear();
+    PyObject *text = PyObject_Repr(key ? key : bound);
+    Py_XDECREF(key);
+    return text;
 }
 
 static PyObject *view_repr(PyObject *self)
 {
     const struct lsm_view *view = as_view(self);
-    PyObject *start = bound_text(view->range.start, "the first"), *stop = bound_text(view->range.stop, "the last");
+    struct lsm_codec *codec = view->source->store->key_codec;
+    PyObject *start = bound_text(codec, view->range.start, "the first");
+    PyObject *stop = bound_text(codec, view->range.stop, "the last");
     PyObject *limit = view->limit < 0 ? PyUnicode_FromString("") : PyUnicode_FromFormat(", limit %zd", view->limit);
     PyObject *text = NULL;
     if (start && stop && limit)
@@ -364,6 +396,10 @@ PyDoc_STRVAR(first_doc, "first($self, /)\n--\n\nThe first entry in this view's o
 PyDoc_STRVAR(last_doc,
              "last($self, /)\n--\n\nThe last entry in this view's order, or None. Cost: one seek; with a limit, a "
              "walk to it.");
+PyDoc_STRVAR(chunks_doc, "chunks($self, n, /)\n--\n\nAn iterator over lists of n entries each, the last one perhaps shorter.");
+PyDoc_STRVAR(split_doc, "split($self, n, /)\n--\n\n"
+                        "At most n RangeViews one after another, of about as many keys each, which together are this one:\n"
+                        "for threads and processes. Cost: a walk over the keys, twice.");
 PyDoc_STRVAR(reversed_doc, "__reversed__($self, /)\n--\n\nAn iterator over the same entries in the other order.");
 PyDoc_STRVAR(isdisjoint_doc, "isdisjoint($self, other, /)\n--\n\nTrue when no element of the iterable other is in this "
                              "view. Cost: one lookup each.");
@@ -375,7 +411,7 @@ PyDoc_STRVAR(range_items_doc, "items($self, /)\n--\n\nA set-like view of the (ke
 #define VIEW_METHODS                                                                             \
     LSM_REFUSE_PICKLING, {"__reversed__", view_reversed, METH_NOARGS, reversed_doc},             \
         {"limit", view_limit, METH_O, limit_doc}, {"count", view_count, METH_NOARGS, count_doc}, \
-        {"first", view_first, METH_NOARGS, first_doc},                                           \
+        {"first", view_first, METH_NOARGS, first_doc}, {"chunks", view_chunks, METH_O, chunks_doc},                                           \
     {                                                                                            \
         "last", view_last, METH_NOARGS, last_doc                                                 \
     }
@@ -393,6 +429,7 @@ static PyMethodDef range_methods[] = {
     {"keys", range_keys, METH_NOARGS, range_keys_doc},
     {"values", range_values, METH_NOARGS, range_values_doc},
     {"items", range_items, METH_NOARGS, range_items_doc},
+    {"split", range_split, METH_O, split_doc},
     {0},
 };
 

@@ -1,0 +1,273 @@
+/* cursor_type: an iterator in one direction, and the pair it gave last.
+ *
+ *   ... k3  k4 [k5] k6  k7 ...        pair = k5; a move on in the same direction is a step of the iterator,
+ *       <-- prev    next -->          a turn is a seek to just beyond the present key
+ *
+ * Off either end, and before the first move, it is at no key: `valid` is False. */
+#include "py/cursor_type.h"
+
+#include "py/snapshot_type.h"
+
+struct lsm_cursor {
+    PyObject_HEAD struct lsm_source *source; /* owned: frozen; NULL when closed */
+    PyObject *steps;                         /* owned: an iterator of pairs, or NULL */
+    PyObject *pair;                          /* owned: where it stands, or NULL */
+    int reverse;                             /* the direction of `steps` */
+    PyObject *weakrefs;
+};
+
+static struct lsm_cursor *as_cursor(PyObject *self)
+{
+    return (struct lsm_cursor *)self;
+}
+
+PyObject *lsm_source_cursor(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    struct lsm_source *source = (struct lsm_source *)self;
+    PyTypeObject *type = source->module->cursor_type;
+    struct lsm_source *frozen = lsm_enter(source) < 0 ? NULL : lsm_snapshot_of(source);
+    struct lsm_cursor *cursor = frozen ? (struct lsm_cursor *)type->tp_alloc(type, 0) : NULL;
+    if (cursor)
+        cursor->source = frozen;
+    else
+        Py_XDECREF(frozen);
+    return (PyObject *)cursor;
+}
+
+/* ---- moving ------------------------------------------------------------------------------ */
+
+static int refuse_closed(const struct lsm_cursor *cursor)
+{
+    if (cursor->source)
+        return 0;
+    PyErr_SetString(PyExc_ValueError, "this cursor is closed: take another one with cursor()");
+    return -1;
+}
+
+/* To the next pair of the present direction: whether there is one. */
+static PyObject *step(struct lsm_cursor *cursor)
+{
+    PyObject *steps = Py_XNewRef(cursor->steps);
+    PyObject *pair = steps ? lsm_iter_next(steps) : NULL;
+    Py_XDECREF(steps);
+    if (!pair && PyErr_Occurred())
+        return NULL;
+    Py_XSETREF(cursor->pair, pair);
+    return PyBool_FromLong(cursor->pair != NULL);
+}
+
+/* To the first pair of `range` in its direction. Takes the bounds over. */
+static PyObject *place(struct lsm_cursor *cursor, struct lsm_range *range)
+{
+    PyObject *steps = refuse_closed(cursor) < 0 ? NULL : lsm_iter_new(cursor->source, LSM_ITEMS, range, -1);
+    lsm_range_clear(range);
+    if (!steps)
+        return NULL;
+    cursor->reverse = range->reverse;
+    Py_XSETREF(cursor->steps, steps);
+    return step(cursor);
+}
+
+static PyObject *cursor_first(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    struct lsm_range range = {0};
+    return place(as_cursor(self), &range);
+}
+
+static PyObject *cursor_last(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    struct lsm_range range = {.reverse = 1};
+    return place(as_cursor(self), &range);
+}
+
+static PyObject *seek(PyObject *self, PyObject *object, int reverse)
+{
+    struct lsm_cursor *cursor = as_cursor(self);
+    struct lsm_range range = {.reverse = reverse, .include_stop = reverse};
+    if (refuse_closed(cursor) < 0)
+        return NULL;
+    if (lsm_key_bound(cursor->source->store->key_codec, object, reverse ? &range.stop : &range.start) < 0)
+        return NULL;
+    return place(cursor, &range);
+}
+
+static PyObject *cursor_seek(PyObject *self, PyObject *key)
+{
+    return seek(self, key, 0);
+}
+
+static PyObject *cursor_seek_for_prev(PyObject *self, PyObject *key)
+{
+    return seek(self, key, 1);
+}
+
+static PyObject *move(struct lsm_cursor *cursor, int reverse)
+{
+    struct lsm_range range = {.reverse = reverse, .exclude_start = !reverse};
+    if (refuse_closed(cursor) < 0)
+        return NULL;
+    if (!cursor->pair)
+        Py_RETURN_FALSE;
+    if (cursor->reverse == reverse)
+        return step(cursor);
+    PyObject *key = Py_NewRef(PyTuple_GET_ITEM(cursor->pair, 0));
+    int rc = lsm_key_bound(cursor->source->store->key_codec, key, reverse ? &range.stop : &range.start);
+    Py_DECREF(key);
+    return rc < 0 ? NULL : place(cursor, &range);
+}
+
+static PyObject *cursor_next(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    return move(as_cursor(self), 0);
+}
+
+static PyObject *cursor_prev(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    return move(as_cursor(self), 1);
+}
+
+/* ---- where it stands --------------------------------------------------------------------- */
+
+static PyObject *pair_of(PyObject *self)
+{
+    struct lsm_cursor *cursor = as_cursor(self);
+    if (refuse_closed(cursor) == 0 && !cursor->pair)
+        PyErr_SetString(PyExc_ValueError, "this cursor stands at no key: move it with first(), last() or seek(key)");
+    return PyErr_Occurred() ? NULL : cursor->pair;
+}
+
+static PyObject *cursor_item(PyObject *self, void *Py_UNUSED(unused))
+{
+    return Py_XNewRef(pair_of(self));
+}
+
+static PyObject *part_of(PyObject *self, Py_ssize_t part)
+{
+    PyObject *pair = pair_of(self);
+    return pair ? Py_NewRef(PyTuple_GET_ITEM(pair, part)) : NULL;
+}
+
+static PyObject *cursor_key(PyObject *self, void *Py_UNUSED(unused))
+{
+    return part_of(self, 0);
+}
+
+static PyObject *cursor_value(PyObject *self, void *Py_UNUSED(unused))
+{
+    return part_of(self, 1);
+}
+
+static PyObject *cursor_valid(PyObject *self, void *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(as_cursor(self)->source && as_cursor(self)->pair);
+}
+
+/* ---- its end ----------------------------------------------------------------------------- */
+
+static int cursor_clear(PyObject *self)
+{
+    struct lsm_cursor *cursor = as_cursor(self);
+    Py_CLEAR(cursor->pair);
+    Py_CLEAR(cursor->steps);
+    Py_CLEAR(cursor->source);
+    return 0;
+}
+
+static PyObject *cursor_close(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    cursor_clear(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *cursor_enter(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    return refuse_closed(as_cursor(self)) < 0 ? NULL : Py_NewRef(self);
+}
+
+static PyObject *cursor_exit(PyObject *self, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(count))
+{
+    return cursor_close(self, NULL);
+}
+
+static int cursor_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(as_cursor(self)->source);
+    Py_VISIT(as_cursor(self)->steps);
+    Py_VISIT(as_cursor(self)->pair);
+    return 0;
+}
+
+static void cursor_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (as_cursor(self)->weakrefs)
+        PyObject_ClearWeakRefs(self);
+    cursor_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *cursor_repr(PyObject *self)
+{
+    const struct lsm_cursor *cursor = as_cursor(self);
+    if (!cursor->source)
+        return PyUnicode_FromString("<lsmkv.Cursor, closed>");
+    if (!cursor->pair)
+        return PyUnicode_FromFormat("<lsmkv.Cursor of %R, at no key>", cursor->source->store->path);
+    return PyUnicode_FromFormat("<lsmkv.Cursor of %R at %R>", cursor->source->store->path,
+                                PyTuple_GET_ITEM(cursor->pair, 0));
+}
+
+PyDoc_STRVAR(doc, "A place among the keys of a store at one moment, made by cursor().\n\n"
+                  "Each move returns whether there is a key to stand at; key, value and item raise ValueError when there is\n"
+                  "none. It pins its moment until close(), or the end of its `with` block.");
+PyDoc_STRVAR(first_doc, "first($self, /)\n--\n\nMove to the smallest key. Cost: one seek.");
+PyDoc_STRVAR(last_doc, "last($self, /)\n--\n\nMove to the largest key. Cost: one seek.");
+PyDoc_STRVAR(seek_doc, "seek($self, key, /)\n--\n\nMove to the smallest key >= key. Cost: one seek.");
+PyDoc_STRVAR(seek_for_prev_doc,
+             "seek_for_prev($self, key, /)\n--\n\nMove to the largest key <= key. Cost: one seek.");
+PyDoc_STRVAR(next_doc, "next($self, /)\n--\n\nMove to the next larger key. Cost: one step; a seek after prev().");
+PyDoc_STRVAR(prev_doc, "prev($self, /)\n--\n\nMove to the next smaller key. Cost: one step; a seek after next().");
+PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nUnpin what it stands on. Again is fine.");
+
+static PyMethodDef methods[] = {
+    {"first", cursor_first, METH_NOARGS, first_doc},
+    {"last", cursor_last, METH_NOARGS, last_doc},
+    {"seek", cursor_seek, METH_O, seek_doc},
+    {"seek_for_prev", cursor_seek_for_prev, METH_O, seek_for_prev_doc},
+    {"next", cursor_next, METH_NOARGS, next_doc},
+    {"prev", cursor_prev, METH_NOARGS, prev_doc},
+    {"close", cursor_close, METH_NOARGS, close_doc},
+    LSM_REFUSE_PICKLING,
+    {"__enter__", cursor_enter, METH_NOARGS, NULL},
+    {"__exit__", LSM_FAST(cursor_exit), METH_FASTCALL, NULL},
+    {0},
+};
+
+static PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(struct lsm_cursor, weakrefs), READONLY, NULL},
+    {0},
+};
+
+static PyGetSetDef properties[] = {
+    {"valid", cursor_valid, NULL, "True while it stands at a key.", NULL},
+    {"key", cursor_key, NULL, "The key it stands at.", NULL},
+    {"value", cursor_value, NULL, "The value of that key.", NULL},
+    {"item", cursor_item, NULL, "The (key, value) it stands at.", NULL},
+    {0},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)doc},           {Py_tp_dealloc, cursor_dealloc}, {Py_tp_traverse, cursor_traverse},
+    {Py_tp_clear, cursor_clear},        {Py_tp_repr, cursor_repr},       {Py_tp_methods, methods},
+    {Py_tp_members, members},           {Py_tp_getset, properties},      {0, NULL},
+};
+
+PyType_Spec lsm_cursor_spec = {
+    .name = "lsmkv.Cursor",
+    .basicsize = sizeof(struct lsm_cursor),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};

@@ -1,0 +1,23 @@
+/* expiry: from seconds to the moment at which a key is gone, and the methods about it. */
+#ifndef LSM_PY_EXPIRY_H
+#define LSM_PY_EXPIRY_H
+
+#include "py/read.h"
+
+/* ttl=: None or NULL is the store's default, math.inf never, else a number of seconds above 0 from now on the store's
+ * clock. Runs Python code; the store need not be open. 0 or -1. */
+int lsm_to_expiry(const struct lsm_source *source, PyObject *ttl, uint64_t *expiry_ns);
+
+PyObject *lsm_source_ttl(PyObject *self, PyObject *key);
+
+PyDoc_STRVAR(lsm_source_ttl_doc,
+             "ttl($self, key, /)\n--\n\n"
+             "Seconds until key expires, a float; None when it never does. Raises KeyError when it is absent.\n\n"
+             "Cost: one lookup.");
+
+#define LSM_EXPIRY_METHODS                                     \
+    {                                                          \
+        "ttl", lsm_source_ttl, METH_O, lsm_source_ttl_doc      \
+    }
+
+#endif
