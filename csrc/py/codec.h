@@ -4,8 +4,11 @@
  *   object  <-- lsm_key_object, lsm_value_object --  bytes, lent or owned  <--  store
  *
  * A store without codecs has NULL in place of one: bytes are bytes, and nothing is asked. A codec object never
- * changes, so any thread may use it. Python code may run in every call but these: lsm_key_object and lsm_value_object
- * of a codec for which lsm_codec_makes_tracked() is 0 make untracked objects only, so lent memory may be decoded.
+ * changes, so any thread may use it.
+ *
+ * Python code may run in every call, with one exception: lsm_key_object and lsm_value_object of a codec for which
+ * lsm_codec_makes_tracked() is 0. They make untracked objects, and the exception they may have to make is made with
+ * the collector off. So memory that is lent may be decoded, and is to be given back before the exception travels on.
  *
  * codec_type.c: the types KeyCodec and ValueCodec, and how one is chosen. codec_key.c, codec_value.c: the two ways. */
 #ifndef LSM_PY_CODEC_H
@@ -33,6 +36,10 @@ struct lsm_codec {
 };
 
 extern PyType_Spec lsm_key_codec_spec, lsm_value_codec_spec;
+
+/* lsmkv._core.value_codec, with which lsmkv.codecs makes those of its own. */
+PyObject *lsm_make_value_codec(PyObject *self, PyObject *args);
+extern const char lsm_make_value_codec_doc[];
 
 /* ---- choosing ----------------------------------------------------------------------------- */
 

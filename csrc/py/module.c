@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "py/batch_type.h"
+#include "py/codec.h"
 #include "py/errors.h"
 #include "py/lsm_type.h"
 #include "py/snapshot_type.h"
@@ -101,6 +102,7 @@ PyDoc_STRVAR(feature_doc, "feature(name, /)\n--\n\nWhat this build says about a 
 static PyMethodDef functions[] = {
     {"destroy", lsm_destroy, METH_O, destroy_doc},
     {"feature", feature, METH_O, feature_doc},
+    {"value_codec", lsm_make_value_codec, METH_VARARGS, lsm_make_value_codec_doc},
     {0},
 };
 
@@ -131,6 +133,8 @@ static int execute(PyObject *self)
         add_type(self, &lsm_keys_spec, &module->keys_type) < 0 ||
         add_type(self, &lsm_values_spec, &module->values_type) < 0 ||
         add_type(self, &lsm_items_spec, &module->items_type) < 0 ||
+        add_type(self, &lsm_key_codec_spec, &module->key_codec_type) < 0 ||
+        add_type(self, &lsm_value_codec_spec, &module->value_codec_type) < 0 ||
         add_record(self, "Level", &lsm_level_desc, &module->level_type) < 0 ||
         add_record(self, "Probe", &lsm_probe_desc, &module->probe_type) < 0)
         return -1;
@@ -140,7 +144,7 @@ static int execute(PyObject *self)
 }
 
 /* Every object reference of the state, for the two walks below. */
-#define FOR_EACH_TYPE(DO, module) \
+#define FOR_EACH_OBJECT(DO, module) \
     DO((module)->store_type);     \
     DO((module)->snapshot_type);  \
     DO((module)->batch_type);     \
@@ -150,12 +154,19 @@ static int execute(PyObject *self)
     DO((module)->values_type);    \
     DO((module)->items_type);     \
     DO((module)->level_type);     \
-    DO((module)->probe_type)
+    DO((module)->probe_type);     \
+    DO((module)->key_codec_type); \
+    DO((module)->value_codec_type); \
+    DO((module)->foreign.uuid); \
+    DO((module)->foreign.datetime); \
+    DO((module)->foreign.timedelta); \
+    DO((module)->foreign.epoch); \
+    DO((module)->foreign.microsecond)
 
 static int module_traverse(PyObject *self, visitproc visit, void *arg)
 {
     struct lsm_module *module = PyModule_GetState(self);
-    FOR_EACH_TYPE(Py_VISIT, module);
+    FOR_EACH_OBJECT(Py_VISIT, module);
 #define X(field, name, from, also, doc) Py_VISIT(module->errors.field);
     LSM_ERROR_TABLE(X)
 #undef X
@@ -165,7 +176,7 @@ static int module_traverse(PyObject *self, visitproc visit, void *arg)
 static int module_clear(PyObject *self)
 {
     struct lsm_module *module = PyModule_GetState(self);
-    FOR_EACH_TYPE(Py_CLEAR, module);
+    FOR_EACH_OBJECT(Py_CLEAR, module);
 #define X(field, name, from, also, doc) Py_CLEAR(module->errors.field);
     LSM_ERROR_TABLE(X)
 #undef X
