@@ -395,6 +395,61 @@ struct lsmkv_namespace_info {
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_namespaces(lsmkv *db, struct lsmkv_namespace_info **out, size_t *count);
 LSMKV_API void lsmkv_namespaces_free(struct lsmkv_namespace_info *list, size_t count);
 
+/* ---- key codecs ----------------------------------------------------------------------- */
+
+/* Keys that are not bytes, as bytes in the same order. The engine orders bytes and knows nothing of this. The name says it
+ * all; docs/format.md has the bytes:
+ *
+ *   bytes str i64 u64 f64 bool uuid datetime     one element; plain bytes and str are stored as they are
+ *   (a,b,...)                                    a tuple of one or more, compared from the left
+ *   desc(x)                                      x in descending order
+ *
+ * "(str,desc(datetime),i64)" has four fields in this order: the tuple, then its three elements. A key is written and read
+ * field by field; a tuple takes no bytes itself. A codec never changes: any thread may use it. Nothing here waits. */
+typedef struct lsmkv_codec lsmkv_codec;
+#define LSMKV_CODEC_NAME_MAX 1024u /* bytes of a name */
+#define LSMKV_CODEC_FIELDS_MAX 64u /* elements and tuples */
+#define LSMKV_CODEC_DEPTH_MAX 8u /* parentheses in parentheses */
+
+enum lsmkv_field_type {
+    LSMKV_FIELD_TUPLE = 1,
+    LSMKV_FIELD_BYTES,
+    LSMKV_FIELD_STR,
+    LSMKV_FIELD_I64,
+    LSMKV_FIELD_U64,
+    LSMKV_FIELD_F64,
+    LSMKV_FIELD_BOOL,
+    LSMKV_FIELD_UUID,
+    LSMKV_FIELD_DATETIME
+};
+
+union lsmkv_element {
+    struct lsmkv_slice bytes; /* BYTES; STR: valid UTF-8; UUID: its 16 bytes */
+    int64_t i64; /* I64; DATETIME: microseconds since 1970 UTC, of the years 1 to 9999 */
+    uint64_t u64; /* U64; BOOL: 0 or 1 */
+    double f64; /* no NaN; -0.0 is 0.0 */
+};
+
+/* The name may have spaces between its parts; lsmkv_codec_name is without. INVALID says what is wrong and where; NOMEM. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_codec_new(const char *name, size_t name_bytes, lsmkv_codec **out);
+LSMKV_API void lsmkv_codec_free(lsmkv_codec *codec);
+LSMKV_API const char *lsmkv_codec_name(const lsmkv_codec *codec);
+
+/* Number of fields; the type of one (0: there is no such field); of how many fields a tuple directly consists (else 0). */
+LSMKV_API size_t lsmkv_codec_fields(const lsmkv_codec *codec);
+LSMKV_API int lsmkv_codec_field(const lsmkv_codec *codec, size_t field, size_t *of);
+
+/* Write `field` to key[*at] and move *at behind it. Beginning at field 0 and *at 0, all fields in order make a key; the
+ * first few of them make what all keys with these values begin with. INVALID, and nothing written: the element is out of
+ * bounds, or does not fit into `room`. 2 * bytes.size + 16 is always enough for one. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_codec_put(const lsmkv_codec *codec, size_t field,
+                                               const union lsmkv_element *element, void *key, size_t room, size_t *at);
+/* Read `field` from key[*at] and move *at behind it. A slice in *out points into the key or into `scratch`, which has
+ * room for key_bytes - *at bytes. INVALID when no call of lsmkv_codec_put has written these bytes, or when bytes are left
+ * behind the last field. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_codec_get(const lsmkv_codec *codec, size_t field, const void *key,
+                                               size_t key_bytes, size_t *at, void *scratch, union lsmkv_element *out);
+
 /* ---- upkeep --------------------------------------------------------------------------- */
 
 /* Turn the memtable and all sealed segments into a table run. Returns once that is durable. */

@@ -111,6 +111,10 @@ static PyObject *class_of(const struct lsm_errors *errors, const struct lsmkv_er
         return errors->forked;
     case LSMKV_OPTIONS:
         return errors->options;
+    case LSMKV_CONFLICT:
+        return errors->conflict;
+    case LSMKV_MISMATCH:
+        return errors->codec_mismatch;
     default:
         return errors->base;
     }

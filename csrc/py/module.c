@@ -8,6 +8,7 @@
 #include "py/batch_type.h"
 #include "py/clock_type.h"
 #include "py/cursor_type.h"
+#include "py/codec.h"
 #include "py/errors.h"
 #include "py/lsm_type.h"
 #include "py/snapshot_type.h"
@@ -106,6 +107,7 @@ PyDoc_STRVAR(feature_doc, "feature(name, /)\n--\n\nWhat this build says about a 
 static PyMethodDef functions[] = {
     {"destroy", lsm_destroy, METH_O, destroy_doc},
     {"feature", feature, METH_O, feature_doc},
+    {"value_codec", lsm_make_value_codec, METH_VARARGS, lsm_make_value_codec_doc},
     {0},
 };
 
@@ -140,6 +142,8 @@ static int execute(PyObject *self)
         add_type(self, &lsm_cursor_spec, &module->cursor_type) < 0 ||
         add_type(self, &lsm_clock_spec, &module->clock_type) < 0 ||
         add_type(self, &lsm_value_view_spec, &module->value_view_type) < 0 || lsm_absent_init(self, module) < 0 ||
+        add_type(self, &lsm_key_codec_spec, &module->key_codec_type) < 0 ||
+        add_type(self, &lsm_value_codec_spec, &module->value_codec_type) < 0 ||
         add_record(self, "Level", &lsm_level_desc, &module->level_type) < 0 ||
         add_record(self, "Probe", &lsm_probe_desc, &module->probe_type) < 0)
         return -1;
@@ -149,7 +153,7 @@ static int execute(PyObject *self)
 }
 
 /* Every object reference of the state, for the two walks below. */
-#define FOR_EACH_TYPE(DO, module) \
+#define FOR_EACH_OBJECT(DO, module) \
     DO((module)->store_type);     \
     DO((module)->snapshot_type);  \
     DO((module)->batch_type);     \
@@ -165,12 +169,19 @@ static int execute(PyObject *self)
     DO((module)->clock_type);     \
     DO((module)->value_view_type); \
     DO((module)->absent_type);    \
-    DO((module)->absent)
+    DO((module)->absent); \
+    DO((module)->key_codec_type); \
+    DO((module)->value_codec_type); \
+    DO((module)->foreign.uuid); \
+    DO((module)->foreign.datetime); \
+    DO((module)->foreign.timedelta); \
+    DO((module)->foreign.epoch); \
+    DO((module)->foreign.microsecond)
 
 static int module_traverse(PyObject *self, visitproc visit, void *arg)
 {
     struct lsm_module *module = PyModule_GetState(self);
-    FOR_EACH_TYPE(Py_VISIT, module);
+    FOR_EACH_OBJECT(Py_VISIT, module);
 #define X(field, name, from, also, doc) Py_VISIT(module->errors.field);
     LSM_ERROR_TABLE(X)
 #undef X
@@ -180,7 +191,7 @@ static int module_traverse(PyObject *self, visitproc visit, void *arg)
 static int module_clear(PyObject *self)
 {
     struct lsm_module *module = PyModule_GetState(self);
-    FOR_EACH_TYPE(Py_CLEAR, module);
+    FOR_EACH_OBJECT(Py_CLEAR, module);
 #define X(field, name, from, also, doc) Py_CLEAR(module->errors.field);
     LSM_ERROR_TABLE(X)
 #undef X

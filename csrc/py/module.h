@@ -43,7 +43,13 @@
     X(options, "OptionsError", base, PyExc_ValueError,                                                                 \
       "An option is unknown, out of bounds, or in conflict with an open handle.")                                      \
     X(forked, "ForkedError", base, PyExc_RuntimeError,                                                                 \
-      "The store was opened in the parent of this process; open it again here.")
+      "The store was opened in the parent of this process; open it again here.")                                       \
+    X(conflict, "ConflictError", base, NULL,                                                                           \
+      "What the write rests on was changed meanwhile, and nothing was written: read again and retry.")                 \
+    X(codec_mismatch, "CodecMismatchError", base, PyExc_TypeError,                                                     \
+      "The store was written with another codec than the one given; the message names both.")                          \
+    X(decode, "DecodeError", base, PyExc_ValueError,                                                                   \
+      "Stored bytes are not what the store's codec writes: somebody wrote them without it.")
 
 struct lsm_errors {
     PyObject *none; /* always NULL: "no base of ours" in the table */
@@ -54,6 +60,12 @@ struct lsm_errors {
 
 struct lsm_store;
 
+/* What keys of Python's own types are made of; imported when the first such key comes by. */
+struct lsm_foreign {
+    PyObject *uuid;                                      /* uuid.UUID */
+    PyObject *datetime, *timedelta, *epoch, *microsecond; /* of datetime; 1970 UTC; timedelta(microseconds=1) */
+};
+
 struct lsm_module {
     struct lsm_errors errors; /* owned, like the types */
     PyTypeObject *store_type, *snapshot_type, *batch_type, *iter_type;
@@ -61,6 +73,8 @@ struct lsm_module {
     PyTypeObject *level_type, *probe_type;
     PyTypeObject *txn_type, *cursor_type, *clock_type, *value_view_type, *absent_type;
     PyObject *absent; /* owned: ABSENT */
+    PyTypeObject *key_codec_type, *value_codec_type;
+    struct lsm_foreign foreign; /* owned; NULL before they are needed */
     struct lsm_store *stores; /* borrowed: the open ones, for the exit hook */
     int has_exit_hook;
 };
