@@ -151,6 +151,7 @@ int lk_open_in(struct lk_env *env, const char *path, const struct lsmkv_options 
     }
     atomic_store(&handle->references, 1);
     handle->readonly = handle->db->readonly || (full.flags & LSMKV_OPEN_READONLY);
+    handle->space = LK_SPACE_DEFAULT;
     *out = handle;
     return 0;
 }

@@ -5,7 +5,10 @@
 int lsmkv_batch_new(lsmkv_batch **out)
 {
     *out = lk_alloc_zero(sizeof **out);
-    return *out ? 0 : lk_fail(LSMKV_NOMEM, "memory ran out while a batch was made");
+    if (!*out)
+        return lk_fail(LSMKV_NOMEM, "memory ran out while a batch was made");
+    (*out)->space = LK_SPACE_DEFAULT;
+    return 0;
 }
 
 void lsmkv_batch_free(lsmkv_batch *batch)
@@ -20,25 +23,42 @@ void lsmkv_batch_reset(lsmkv_batch *batch)
     lk_batch_reset(&batch->records);
 }
 
+/* The record's key is the caller's; it goes in as the stored one. */
+static int add(lsmkv_batch *batch, struct lk_record *record)
+{
+    struct lk_lobby_key key;
+    int rc = lk_lobby_key_in(batch->space, record->key.at, record->key.len, &key);
+    if (rc != 0)
+        return rc;
+    record->key = key.key;
+    rc = lk_batch_add(&batch->records, record);
+    lk_lobby_key_drop(&key);
+    return rc;
+}
+
 int lsmkv_batch_put(lsmkv_batch *batch, const void *key, size_t key_bytes, const void *value, size_t value_bytes)
 {
     struct lk_record record = lk_lobby_put(key, key_bytes, value, value_bytes);
-    int rc = lk_lobby_sizes(key_bytes, value_bytes);
-    return rc == 0 ? lk_batch_add(&batch->records, &record) : rc;
+    int rc = lk_lobby_sizes(0, value_bytes);
+    return rc == 0 ? add(batch, &record) : rc;
 }
 
 int lsmkv_batch_delete(lsmkv_batch *batch, const void *key, size_t key_bytes)
 {
     struct lk_record record = {.key = lk_slice(key, key_bytes), .flags = LK_DELETE};
-    int rc = lk_lobby_sizes(key_bytes, 0);
-    return rc == 0 ? lk_batch_add(&batch->records, &record) : rc;
+    return add(batch, &record);
 }
 
 int lsmkv_batch_delete_range(lsmkv_batch *batch, const struct lsmkv_slice *start, const struct lsmkv_slice *stop)
 {
-    struct lk_record record;
-    int rc = lk_lobby_range(start, stop, &record);
-    return rc == 0 && !lk_lobby_range_is_empty(&record) ? lk_batch_add(&batch->records, &record) : rc;
+    struct lk_lobby_range range;
+    int rc = lk_lobby_range_take(batch->space, start, stop, &range);
+    if (rc != 0)
+        return rc;
+    if (!lk_lobby_range_is_empty(&range))
+        rc = lk_batch_add(&batch->records, &range.record);
+    lk_lobby_range_drop(&range);
+    return rc;
 }
 
 size_t lsmkv_batch_count(const lsmkv_batch *batch)

@@ -14,15 +14,13 @@ static struct lk_present present_for(struct lk_db *db, const lsmkv_snapshot *sna
     return (struct lk_present){snapshot->at.version, snapshot->at.lsn, snapshot->at.limit, snapshot->at.wall_ns};
 }
 
-int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes,
-                     struct lsmkv_read *read)
+static int read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, struct lk_slice wanted, struct lsmkv_read *read)
 {
     int rc = 0, slot = lk_handle_slot(db, &rc);
     if (slot < 0)
         return rc;
     struct lk_db *engine = db->db;
-    struct lk_slice wanted = lk_slice(key, key_bytes);
-    uint64_t hash = lk_hash(engine->seed, key, key_bytes);
+    uint64_t hash = lk_hash(engine->seed, wanted.at, wanted.len);
     struct lk_present present = present_for(engine, snapshot);
     struct lk_missing missing;
     struct lk_record record;
@@ -43,6 +41,18 @@ int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key,
     return rc;
 }
 
+int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes,
+                     struct lsmkv_read *read)
+{
+    struct lk_lobby_key wanted;
+    int rc = lk_lobby_key_take(db, key, key_bytes, &wanted);
+    if (rc != 0)
+        return rc;
+    rc = read_begin(db, snapshot, wanted.key, read);
+    lk_lobby_key_drop(&wanted);
+    return rc;
+}
+
 void lsmkv_read_end(struct lsmkv_read *read)
 {
     struct lk_epoch_slot *slot = read->hold;
@@ -54,6 +64,7 @@ void lsmkv_read_end(struct lsmkv_read *read)
 int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const struct lsmkv_slice *keys, size_t count,
                           struct lsmkv_slice *values, int *results, struct lsmkv_read *read)
 {
+    struct lk_lobby_key wanted[LSMKV_READ_MANY];
     uint64_t hashes[LSMKV_READ_MANY];
     int rc = 0, slot = lk_handle_slot(db, &rc);
     if (slot < 0)
@@ -63,13 +74,19 @@ int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const struc
     struct lk_present present = present_for(engine, snapshot);
     count = count < LSMKV_READ_MANY ? count : LSMKV_READ_MANY;
     for (size_t i = 0; i < count; i++) {
-        hashes[i] = lk_hash(engine->seed, keys[i].data, keys[i].size);
-        lk_read_prefetch(&present, lk_slice(keys[i].data, keys[i].size), hashes[i]);
+        results[i] = lk_lobby_key_take(db, keys[i].data, keys[i].size, &wanted[i]);
+        if (results[i] != 0)
+            continue;
+        hashes[i] = lk_hash(engine->seed, wanted[i].key.at, wanted[i].key.len);
+        lk_read_prefetch(&present, wanted[i].key, hashes[i]);
     }
     for (size_t i = 0; i < count; i++) {
         struct lk_missing missing;
         struct lk_record record;
-        results[i] = lk_read_find(engine, &present, lk_slice(keys[i].data, keys[i].size), hashes[i], &record, &missing);
+        if (results[i] != 0)
+            continue;
+        results[i] = lk_read_find(engine, &present, wanted[i].key, hashes[i], &record, &missing);
+        lk_lobby_key_drop(&wanted[i]);
         if (results[i] == 0)
             values[i] = (struct lsmkv_slice){record.value.at, record.value.len};
         lk_epoch_count(&held->gets);
@@ -82,11 +99,16 @@ int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const struc
 
 static int get_copy(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes, struct lk_buf *value)
 {
-    int rc = lk_handle_enter(db);
+    struct lk_lobby_key wanted;
+    int rc = lk_lobby_key_take(db, key, key_bytes, &wanted);
     if (rc != 0)
         return rc;
-    rc = lk_read_copy(db->db, snapshot ? &snapshot->at : NULL, lk_slice(key, key_bytes), value);
-    lk_handle_leave(db);
+    rc = lk_handle_enter(db);
+    if (rc == 0) {
+        rc = lk_read_copy(db->db, snapshot ? &snapshot->at : NULL, wanted.key, value);
+        lk_handle_leave(db);
+    }
+    lk_lobby_key_drop(&wanted);
     return rc;
 }
 
