@@ -18,6 +18,7 @@ struct lsmkv {
     _Atomic uint32_t calls;      /* waiting calls in flight */
     _Atomic uint32_t references; /* the caller's, and one for each snapshot, iterator */
     int readonly;
+    uint64_t ttl_ns;             /* how long puts live that name no expiry; 0: for ever */
     uint32_t space;              /* where its keys lie: LK_SPACE_DEFAULT, or the id of a namespace */
 };
 

@@ -5,6 +5,7 @@
 
 #include "include/lsmkv.h"
 
+#include "engine/clock.h"
 #include "engine/commit.h"
 #include "engine/handle.h"
 #include "engine/read.h"
@@ -19,7 +20,9 @@ struct lsmkv_snapshot {
 
 struct lsmkv_batch {
     struct lk_batch records;
-    uint32_t space; /* what is added now goes there */
+    struct lsmkv *through; /* borrowed from `used`; NULL: what is added now goes into the default space, for ever */
+    struct lsmkv **used;   /* owned array of shared: the handles that were gone through, each once */
+    uint32_t used_count, used_cap;
 };
 
 /* Beyond this a copy takes longer than the interpreter lock should be held. */
@@ -64,6 +67,18 @@ static inline void lk_lobby_key_drop(struct lk_lobby_key *key)
 {
     if (key->large)
         lk_free(key->large);
+}
+
+/* Give the put its expiry, as the caller named it. LSMKV_EXPIRY_DEFAULT: what the handle says; db NULL: never.
+ * The clock is the caller's: within a call that is counted, or a slot. */
+static inline void lk_lobby_expire(const lsmkv *db, uint64_t expiry_ns, struct lk_record *record)
+{
+    if (expiry_ns == LSMKV_EXPIRY_DEFAULT)
+        expiry_ns = db && db->ttl_ns ? lk_wall_after(db->db, db->ttl_ns) : LSMKV_EXPIRY_NEVER;
+    if (expiry_ns == LSMKV_EXPIRY_NEVER)
+        return;
+    record->expiry = expiry_ns;
+    record->flags |= LK_RECORD_EXPIRY;
 }
 
 /* keys.c: start <= key < stop, with the ends of the space where the caller names none (NULL), as the range delete it

@@ -3,8 +3,9 @@
 #include "engine/write.h"
 #include "lobby/lobby.h"
 
-/* The record's key is the caller's; it is written under the stored one. */
-static int try_record(lsmkv *db, struct lk_record *record, int sync, uint64_t *lsn)
+/* The record's key is the caller's; it is written under the stored one. The clock is asked while the engine is known
+ * to run. */
+static int try_record(lsmkv *db, struct lk_record *record, uint64_t expiry_ns, int sync, uint64_t *lsn)
 {
     struct lk_lobby_key key;
     int rc = lk_lobby_sizes(0, record->value.len);
@@ -20,6 +21,7 @@ static int try_record(lsmkv *db, struct lk_record *record, int sync, uint64_t *l
     int slot = rc == 0 ? lk_handle_slot(db, &rc) : -1;
     if (slot >= 0) {
         record->key = key.key;
+        lk_lobby_expire(db, expiry_ns, record);
         rc = lk_write_try(db->db, record, lsn);
         lk_epoch_leave(&db->db->epochs, slot);
     }
@@ -27,7 +29,7 @@ static int try_record(lsmkv *db, struct lk_record *record, int sync, uint64_t *l
     return rc;
 }
 
-static int wait_record(lsmkv *db, struct lk_record *record, int sync, uint64_t *lsn)
+static int wait_record(lsmkv *db, struct lk_record *record, uint64_t expiry_ns, int sync, uint64_t *lsn)
 {
     struct lk_lobby_key key;
     int rc = lk_lobby_sizes(0, record->value.len);
@@ -39,6 +41,7 @@ static int wait_record(lsmkv *db, struct lk_record *record, int sync, uint64_t *
     rc = lk_handle_enter(db);
     if (rc == 0) {
         rc = lk_lobby_writable(db);
+        lk_lobby_expire(db, expiry_ns, record);
         if (rc == 0)
             rc = lk_write(db->db, record, lk_lobby_syncs(db, sync), lsn);
         lk_handle_leave(db);
@@ -50,27 +53,39 @@ static int wait_record(lsmkv *db, struct lk_record *record, int sync, uint64_t *
 int lsmkv_try_put(lsmkv *db, const void *key, size_t key_bytes, const void *value, size_t value_bytes, int sync,
                   uint64_t *lsn)
 {
-    struct lk_record record = lk_lobby_put(key, key_bytes, value, value_bytes);
-    return try_record(db, &record, sync, lsn);
+    return lsmkv_try_put_until(db, key, key_bytes, value, value_bytes, LSMKV_EXPIRY_DEFAULT, sync, lsn);
 }
 
 int lsmkv_put(lsmkv *db, const void *key, size_t key_bytes, const void *value, size_t value_bytes, int sync,
               uint64_t *lsn)
 {
+    return lsmkv_put_until(db, key, key_bytes, value, value_bytes, LSMKV_EXPIRY_DEFAULT, sync, lsn);
+}
+
+int lsmkv_try_put_until(lsmkv *db, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
+                        uint64_t expiry_ns, int sync, uint64_t *lsn)
+{
     struct lk_record record = lk_lobby_put(key, key_bytes, value, value_bytes);
-    return wait_record(db, &record, sync, lsn);
+    return try_record(db, &record, expiry_ns, sync, lsn);
+}
+
+int lsmkv_put_until(lsmkv *db, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
+                    uint64_t expiry_ns, int sync, uint64_t *lsn)
+{
+    struct lk_record record = lk_lobby_put(key, key_bytes, value, value_bytes);
+    return wait_record(db, &record, expiry_ns, sync, lsn);
 }
 
 int lsmkv_try_delete(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn)
 {
     struct lk_record record = {.key = lk_slice(key, key_bytes), .flags = LK_DELETE};
-    return try_record(db, &record, sync, lsn);
+    return try_record(db, &record, LSMKV_EXPIRY_NEVER, sync, lsn);
 }
 
 int lsmkv_delete(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn)
 {
     struct lk_record record = {.key = lk_slice(key, key_bytes), .flags = LK_DELETE};
-    return wait_record(db, &record, sync, lsn);
+    return wait_record(db, &record, LSMKV_EXPIRY_NEVER, sync, lsn);
 }
 
 int lsmkv_try_remove(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn)
