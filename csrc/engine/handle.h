@@ -10,6 +10,7 @@
 #define LK_ENGINE_HANDLE_H
 
 #include "engine/db.h"
+#include "format/space.h"
 
 struct lsmkv {
     struct lk_db *db;            /* shared: counted in db->references */
@@ -17,7 +18,8 @@ struct lsmkv {
     _Atomic uint32_t calls;      /* waiting calls in flight */
     _Atomic uint32_t references; /* the caller's, and one for each snapshot, iterator */
     int readonly;
-    struct lsmkv *next;          /* registry: all handles of this process, for the child of a fork */
+    uint64_t ttl_ns;             /* how long puts live that name no expiry; 0: for ever */
+    uint32_t space;              /* where its keys lie: LK_SPACE_DEFAULT, or the id of a namespace */
 };
 
 enum lk_handle_state { LK_HANDLE_OPEN, LK_HANDLE_CLOSING, LK_HANDLE_CLOSED };

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/clock.h"
 #include "store/view.h"
 #include "store/visible.h"
 #include "util/alloc.h"
@@ -227,7 +228,7 @@ static int probe_table(struct lk_table *table, uint32_t run, struct lk_slice key
 int lk_inspect_explain(struct lk_db *db, struct lk_slice key, struct lsmkv_probe *out, size_t most, size_t *count,
                        int *found)
 {
-    uint64_t hash = lk_hash(db->seed, key.at, key.len), now = db->env->ops->wall_ns(db->env);
+    uint64_t hash = lk_hash(db->seed, key.at, key.len), now = lk_wall_ns(db);
     int slot = lk_epoch_enter(&db->epochs), done = 0;
     if (slot < 0)
         return LSMKV_WOULDBLOCK;

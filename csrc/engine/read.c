@@ -1,6 +1,7 @@
 /* read: looking one key up. */
 #include "engine/read.h"
 
+#include "engine/clock.h"
 #include "store/visible.h"
 #include "util/alloc.h"
 
@@ -53,7 +54,7 @@ static int alive(struct lk_db *db, const struct lk_present *present, const struc
 {
     uint64_t now = present->wall_ns;
     if (record->expiry && !now)
-        now = db->env->ops->wall_ns(db->env);
+        now = lk_wall_ns(db);
     return lk_record_visible(record, now);
 }
 
@@ -91,8 +92,9 @@ static int find_private(struct lk_db *db, const struct lk_snapshot *snapshot, st
     return LSMKV_NOTFOUND;
 }
 
-/* Look up in a pinned state, filling in what is missing. out NULL: only whether it is there. */
-static int find_pinned(struct lk_db *db, const struct lk_snapshot *snapshot, struct lk_slice key, struct lk_buf *out)
+/* Look up in a pinned state, filling in what is missing. out NULL: only whether it is there. *expiry: 0 for never. */
+static int find_pinned(struct lk_db *db, const struct lk_snapshot *snapshot, struct lk_slice key, struct lk_buf *out,
+                       uint64_t *expiry)
 {
     uint64_t hash = lk_hash(db->seed, key.at, key.len);
     struct lk_present present = present_of(snapshot);
@@ -111,27 +113,37 @@ static int find_pinned(struct lk_db *db, const struct lk_snapshot *snapshot, str
         if (filled < 0)
             return filled;
     }
-    if (rc != LSMKV_WOULDBLOCK)
-        return rc;
     struct lk_buf bytes = {0};
-    rc = find_private(db, snapshot, key, hash, &bytes, &record);
-    if (rc == 0 && out)
-        rc = lk_buf_copy(out, record.value);
+    if (rc == LSMKV_WOULDBLOCK) {
+        rc = find_private(db, snapshot, key, hash, &bytes, &record);
+        if (rc == 0 && out)
+            rc = lk_buf_copy(out, record.value);
+    }
+    *expiry = rc == 0 ? record.expiry : 0;
     lk_buf_deinit(&bytes);
+    return rc;
+}
+
+int lk_read_answer(struct lk_db *db, const struct lk_snapshot *snapshot, struct lk_slice key, struct lk_buf *out,
+                   struct lk_answer *answer)
+{
+    struct lk_snapshot now;
+    *answer = (struct lk_answer){0};
+    int rc = snapshot ? 0 : lk_snapshot_take(db, &now);
+    if (rc < 0)
+        return rc;
+    const struct lk_snapshot *at = snapshot ? snapshot : &now;
+    answer->seen = at->lsn;
+    rc = find_pinned(db, at, key, out, &answer->expiry);
+    if (!snapshot)
+        lk_snapshot_drop(&now);
     return rc;
 }
 
 int lk_read_copy(struct lk_db *db, const struct lk_snapshot *snapshot, struct lk_slice key, struct lk_buf *out)
 {
-    struct lk_snapshot now;
-    if (snapshot)
-        return find_pinned(db, snapshot, key, out);
-    int rc = lk_snapshot_take(db, &now);
-    if (rc < 0)
-        return rc;
-    rc = find_pinned(db, &now, key, out);
-    lk_snapshot_drop(&now);
-    return rc;
+    struct lk_answer answer;
+    return lk_read_answer(db, snapshot, key, out, &answer);
 }
 
 int lk_read_exists_try(struct lk_db *db, struct lk_slice key, uint64_t *seen)
@@ -145,12 +157,8 @@ int lk_read_exists_try(struct lk_db *db, struct lk_slice key, uint64_t *seen)
 
 int lk_read_exists_wait(struct lk_db *db, struct lk_slice key, uint64_t *seen)
 {
-    struct lk_snapshot now;
-    int rc = lk_snapshot_take(db, &now);
-    if (rc < 0)
-        return rc;
-    *seen = now.lsn;
-    rc = find_pinned(db, &now, key, NULL);
-    lk_snapshot_drop(&now);
+    struct lk_answer answer;
+    int rc = lk_read_answer(db, NULL, key, NULL, &answer);
+    *seen = answer.seen;
     return rc;
 }

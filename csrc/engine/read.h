@@ -41,7 +41,14 @@ LK_MUST_CHECK int lk_read_find(struct lk_db *db, const struct lk_present *presen
 /* Start fetching what lk_read_find will look at. */
 void lk_read_prefetch(const struct lk_present *present, struct lk_slice key, uint64_t hash);
 
-/* May wait. *out is a private copy of the value. snapshot NULL: the present. */
+/* What is known of an answer beside the value: when it expires (0: never, also when there is none), and the LSN at which
+ * it held. */
+struct lk_answer {
+    uint64_t expiry, seen;
+};
+/* May wait. *out is a private copy of the value; NULL: only whether it is there. snapshot NULL: the present. */
+LK_MUST_CHECK int lk_read_answer(struct lk_db *db, const struct lk_snapshot *snapshot, struct lk_slice key,
+                                 struct lk_buf *out, struct lk_answer *answer);
 LK_MUST_CHECK int lk_read_copy(struct lk_db *db, const struct lk_snapshot *snapshot, struct lk_slice key,
                                struct lk_buf *out);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/background.h"
+#include "engine/clock.h"
 #include "engine/engine.h"
 #include "engine/handle.h"
 #include "engine/open.h"
@@ -70,6 +71,8 @@ static int same_options(const struct lk_db *db, const struct lsmkv_options *want
         which = "table_source";
     else if (differs((uint64_t)have->log_source, (uint64_t)wanted->log_source, (uint64_t)standard.log_source))
         which = "log_source";
+    else if (wanted->wall_ns && (wanted->wall_ns != have->wall_ns || wanted->wall_context != have->wall_context))
+        which = "wall_ns";
     if (!which)
         return 0;
     return lk_fail(LSMKV_OPTIONS,
@@ -151,6 +154,8 @@ int lk_open_in(struct lk_env *env, const char *path, const struct lsmkv_options 
     }
     atomic_store(&handle->references, 1);
     handle->readonly = handle->db->readonly || (full.flags & LSMKV_OPEN_READONLY);
+    handle->space = LK_SPACE_DEFAULT;
+    handle->ttl_ns = lk_ns_of_ms(full.ttl_ms);
     *out = handle;
     return 0;
 }

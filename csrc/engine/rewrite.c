@@ -1,6 +1,7 @@
 /* rewrite: the loop that flush and merge share. See engine/rewrite.h. */
 #include "engine/rewrite.h"
 
+#include "engine/clock.h"
 #include "store/drop.h"
 #include "store/table_writer.h"
 #include "util/alloc.h"
@@ -15,7 +16,7 @@ enum {
 int lk_rewrite_begin(struct lk_rewrite *rewrite, struct lk_db *db, uint32_t source_count)
 {
     *rewrite = (struct lk_rewrite){.db = db, .source_count = source_count, .most = UINT64_MAX};
-    rewrite->now_ns = db->env->ops->wall_ns(db->env);
+    rewrite->now_ns = lk_wall_ns(db);
     rewrite->began_ns = db->env->ops->monotonic_ns(db->env);
     rewrite->sources = lk_alloc_zero((source_count + 1) * sizeof *rewrite->sources);
     rewrite->met = lk_alloc_zero((source_count + 1) * sizeof *rewrite->met);

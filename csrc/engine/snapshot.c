@@ -1,6 +1,8 @@
 /* snapshot: pinning a version with its LSN. */
 #include "engine/read.h"
 
+#include "engine/clock.h"
+
 int lk_snapshot_take(struct lk_db *db, struct lk_snapshot *out)
 {
     int slot = lk_read_enter(db);
@@ -11,7 +13,7 @@ int lk_snapshot_take(struct lk_db *db, struct lk_snapshot *out)
                                 .version = present.version,
                                 .lsn = present.lsn,
                                 .limit = present.limit,
-                                .wall_ns = db->env->ops->wall_ns(db->env),
+                                .wall_ns = lk_wall_ns(db),
                                 .taken_ns = db->env->ops->monotonic_ns(db->env)};
     return 0;
 }

@@ -5,6 +5,7 @@
  * not there or not allowed blinds it, everything read later is zero, and the field's end asks once. */
 #include "format/edit.h"
 
+#include "format/space.h"
 #include "include/lsmkv.h"
 
 enum { RUN_BYTES_MIN = 4 + 4 + 1 }; /* id, into, an empty bound */
@@ -50,7 +51,7 @@ static void put_varint(struct pen *pen, uint32_t v)
 
 static void put_str(struct pen *pen, struct lk_slice str)
 {
-    if (str.len > LSMKV_KEY_MAX) {
+    if (str.len > LK_KEY_MAX) {
         pen->rc = lk_fail(LSMKV_INVALID, "a string of %zu bytes does not fit into the manifest", str.len);
         return;
     }
@@ -204,7 +205,7 @@ static uint32_t get_varint(struct eye *eye)
 static struct lk_slice get_str(struct eye *eye)
 {
     uint32_t bytes = get_varint(eye);
-    if (bytes > LSMKV_KEY_MAX)
+    if (bytes > LK_KEY_MAX)
         eye->at = NULL;
     const uint8_t *at = take(eye, bytes);
     return lk_slice(at, at ? bytes : 0);

@@ -3,7 +3,7 @@
 
 #include "format/frame.h"
 #include "format/line.h"
-#include "include/lsmkv.h"
+#include "format/space.h"
 #include "util/checksum.h"
 
 static const char HEAD_MAGIC[8] = "lsmkvTBL", MAGIC[8] = "lsmkvTBF";
@@ -169,7 +169,7 @@ static const char *counts_wrong(const struct lk_footer *f)
         return "there are more records than slots";
     if ((f->fence_count == 0) != (f->pages_end == LK_TABLE_HEAD) || f->fence_count > f->pages_end - LK_TABLE_HEAD)
         return "the number of fences is not that of the pages";
-    if (f->key_min_bytes > LSMKV_KEY_MAX || f->key_max_bytes > LSMKV_KEY_MAX || f->prefix > LSMKV_KEY_MAX)
+    if (f->key_min_bytes > LK_KEY_MAX || f->key_max_bytes > LK_KEY_MAX || f->prefix > LK_KEY_MAX)
         return "a key is too long";
     if (f->lsn_min > f->lsn_max)
         return "the log positions are in the wrong order";

@@ -1,6 +1,7 @@
 /* record: both pens of the drawing in format/record.h. Pure bytes: any thread. */
 #include "format/record.h"
 
+#include "format/space.h"
 #include "include/lsmkv.h"
 
 enum { KNOWN = LK_RECORD_KIND | LK_RECORD_LINK | LK_RECORD_EXPIRY | LK_RECORD_OPEN_END, EXPIRY_BYTES = 8 };
@@ -63,14 +64,14 @@ static int head_allowed(const struct head *head)
     unsigned kind = head->flags & LK_RECORD_KIND;
     int open_end = (head->flags & LK_RECORD_OPEN_END) != 0;
 
-    if (head->key_bytes > LSMKV_KEY_MAX || head->value_bytes > LSMKV_VALUE_MAX)
+    if (head->key_bytes > LK_KEY_MAX || head->value_bytes > LSMKV_VALUE_MAX)
         return 0;
     if (open_end && kind != LK_RANGE_DELETE)
         return 0;
     if (kind == LK_DELETE || open_end)
         return head->value_bytes == 0;
     if (kind == LK_RANGE_DELETE)
-        return head->value_bytes <= LSMKV_KEY_MAX; /* a stop is a key */
+        return head->value_bytes <= LK_KEY_MAX; /* a stop is a key */
     return 1;
 }
 

@@ -5,7 +5,7 @@
  *   flags  bits 0-1  kind: 1 put, 2 delete, 3 range delete (key = start, value = stop)
  *          bit 2     link present: prev:4 jump:4 depth:4, logs only (see below)
  *          bit 3     expiry present: wall clock, ns since 1970
- *          bit 4     in a namespace (reserved: zero today)
+ *          bit 4     reserved: zero
  *          bit 5     value lives in a value segment (reserved: zero today)
  *          bit 6     range delete without a stop: to the end of the key space; value is empty
  *          bit 7     reserved: zero
@@ -48,7 +48,7 @@ uint8_t *lk_record_put(uint8_t *to, const struct lk_record *record);
 
 /* Decode from [at, end), at <= end, trusting nothing. Returns the byte after the record, NULL when the
  * bytes are not a record (or are padding): kind 0, a reserved bit, a length not written in its shortest
- * form, a key over 65 535 bytes, a value over 1 GiB, a value on a delete, an open end on anything but a
+ * form, a key over 65 541 bytes (LK_KEY_MAX in format/space.h), a value over 1 GiB, a value on a delete, an open end on anything but a
  * range delete or beside a stop, a stop that is not above its start, or too few bytes. Lengths are
  * compared by subtraction with what remains. *out is written only where a record is returned. */
 static inline const uint8_t *lk_record_get(const uint8_t *at, const uint8_t *end, struct lk_record *out);

@@ -41,8 +41,9 @@ uint32_t lk_space_of(struct lk_slice stored, size_t *prefix_bytes)
         return LK_SPACE_DEFAULT;
     }
     if (stored.len >= LK_SPACE_PREFIX_BYTES && at[1] == NAMED) {
-        *prefix_bytes = LK_SPACE_PREFIX_BYTES;
-        return (uint32_t)at[2] << 24 | (uint32_t)at[3] << 16 | (uint32_t)at[4] << 8 | at[5];
+        uint32_t id = (uint32_t)at[2] << 24 | (uint32_t)at[3] << 16 | (uint32_t)at[4] << 8 | at[5];
+        *prefix_bytes = id == LK_SPACE_DEFAULT ? stored.len : LK_SPACE_PREFIX_BYTES;
+        return id == LK_SPACE_DEFAULT ? LK_SPACE_CATALOG : id;
     }
     *prefix_bytes = stored.len;
     return LK_SPACE_CATALOG;

@@ -505,7 +505,8 @@ struct lsmkv_level {
     uint32_t run, number; /* file number: 000012.log, 000014.tbl */
     uint64_t bytes, records, tombstones, range_deletes;
     uint64_t lsn_min, lsn_max;
-    struct lsmkv_slice key_min, key_max; /* owned by the listing */
+    /* As stored: keys of namespaces, and those that begin with FF, with their prefix. Owned by the listing. */
+    struct lsmkv_slice key_min, key_max;
 };
 
 /* A listing of the present version; lsmkv_levels_free gives it back. No file access. */

@@ -53,11 +53,16 @@ int lsmkv_explain(lsmkv *db, const void *key, size_t key_bytes, struct lsmkv_pro
 {
     *count = 0;
     *found = 0;
-    int rc = lk_handle_enter(db);
+    struct lk_lobby_key wanted;
+    int rc = lk_lobby_key_take(db, key, key_bytes, &wanted);
     if (rc != 0)
         return rc;
-    rc = lk_inspect_explain(db->db, lk_slice(key, key_bytes), out, most, count, found);
-    lk_handle_leave(db);
+    rc = lk_handle_enter(db);
+    if (rc == 0) {
+        rc = lk_inspect_explain(db->db, wanted.key, out, most, count, found);
+        lk_handle_leave(db);
+    }
+    lk_lobby_key_drop(&wanted);
     return rc;
 }
 

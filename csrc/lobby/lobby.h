@@ -5,9 +5,11 @@
 
 #include "include/lsmkv.h"
 
+#include "engine/clock.h"
 #include "engine/commit.h"
 #include "engine/handle.h"
 #include "engine/read.h"
+#include "format/space.h"
 #include "store/batch.h"
 #include "util/alloc.h"
 
@@ -18,6 +20,9 @@ struct lsmkv_snapshot {
 
 struct lsmkv_batch {
     struct lk_batch records;
+    struct lsmkv *through; /* borrowed from `used`; NULL: what is added now goes into the default space, for ever */
+    struct lsmkv **used;   /* owned array of shared: the handles that were gone through, each once */
+    uint32_t used_count, used_cap;
 };
 
 /* Beyond this a copy takes longer than the interpreter lock should be held. */
@@ -37,20 +42,57 @@ static inline int lk_lobby_sizes(size_t key_bytes, size_t value_bytes)
 /* A key as logs and tables hold it (format/space.h). Usually the caller's own bytes; else a copy behind its prefix. */
 struct lk_lobby_key {
     struct lk_slice key;   /* borrowed from the caller, or from one of: */
-    uint8_t small[128];
     uint8_t *large;        /* owned, or NULL */
+    uint8_t small[128];
 };
+/* keys.c: a key that gets a prefix; and where a space begins or ends. */
+LK_MUST_CHECK int lk_lobby_key_prefix(uint32_t space, const void *key, size_t key_bytes, struct lk_lobby_key *out);
+
 /* Checks the size. 0; INVALID or NOMEM, and nothing to drop. */
-static inline int lk_lobby_key_take(const lsmkv *db, const void *key, size_t key_bytes, struct lk_lobby_key *out)
+static inline int lk_lobby_key_in(uint32_t space, const void *key, size_t key_bytes, struct lk_lobby_key *out)
 {
-    (void)db;
     out->large = NULL;
     out->key = lk_slice(key, key_bytes);
-    return lk_lobby_sizes(key_bytes, 0);
+    if (key_bytes > LSMKV_KEY_MAX)
+        return lk_lobby_sizes(key_bytes, 0);
+    if (space == LK_SPACE_DEFAULT && (key_bytes == 0 || *(const uint8_t *)key != LK_SPACE_ESCAPE))
+        return 0;
+    return lk_lobby_key_prefix(space, key, key_bytes, out);
+}
+static inline int lk_lobby_key_take(const lsmkv *db, const void *key, size_t key_bytes, struct lk_lobby_key *out)
+{
+    return lk_lobby_key_in(db->space, key, key_bytes, out);
 }
 static inline void lk_lobby_key_drop(struct lk_lobby_key *key)
 {
-    lk_free(key->large);
+    if (key->large)
+        lk_free(key->large);
+}
+
+/* Give the put its expiry, as the caller named it. LSMKV_EXPIRY_DEFAULT: what the handle says; db NULL: never.
+ * The clock is the caller's: within a call that is counted, or a slot. */
+static inline void lk_lobby_expire(const lsmkv *db, uint64_t expiry_ns, struct lk_record *record)
+{
+    if (expiry_ns == LSMKV_EXPIRY_DEFAULT)
+        expiry_ns = db && db->ttl_ns ? lk_wall_after(db->db, db->ttl_ns) : LSMKV_EXPIRY_NEVER;
+    if (expiry_ns == LSMKV_EXPIRY_NEVER)
+        return;
+    record->expiry = expiry_ns;
+    record->flags |= LK_RECORD_EXPIRY;
+}
+
+/* keys.c: start <= key < stop, with the ends of the space where the caller names none (NULL), as the range delete it
+ * would be. The same results. */
+struct lk_lobby_range {
+    struct lk_record record; /* key and value borrowed from: */
+    struct lk_lobby_key start, stop;
+};
+LK_MUST_CHECK int lk_lobby_range_take(uint32_t space, const struct lsmkv_slice *start, const struct lsmkv_slice *stop,
+                                      struct lk_lobby_range *out);
+void lk_lobby_range_drop(struct lk_lobby_range *range);
+static inline int lk_lobby_range_is_empty(const struct lk_lobby_range *range)
+{
+    return lk_compare(range->record.key, range->record.value) >= 0;
 }
 
 static inline int lk_lobby_writable(const lsmkv *db)
@@ -68,23 +110,6 @@ static inline int lk_lobby_syncs(const lsmkv *db, int sync)
 static inline struct lk_record lk_lobby_put(const void *key, size_t key_bytes, const void *value, size_t value_bytes)
 {
     return (struct lk_record){.key = lk_slice(key, key_bytes), .value = lk_slice(value, value_bytes), .flags = LK_PUT};
-}
-
-static inline int lk_lobby_range(const struct lsmkv_slice *start, const struct lsmkv_slice *stop, struct lk_record *out)
-{
-    *out = (struct lk_record){.flags = LK_RANGE_DELETE};
-    out->key = start ? lk_slice(start->data, start->size) : lk_slice("", 0);
-    if (stop)
-        out->value = lk_slice(stop->data, stop->size);
-    else
-        out->flags |= LK_RECORD_OPEN_END;
-    int rc = lk_lobby_sizes(out->key.len, 0);
-    return rc == 0 && stop ? lk_lobby_sizes(stop->size, 0) : rc;
-}
-
-static inline int lk_lobby_range_is_empty(const struct lk_record *record)
-{
-    return !(record->flags & LK_RECORD_OPEN_END) && lk_compare(record->key, record->value) >= 0;
 }
 
 #endif

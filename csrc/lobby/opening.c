@@ -41,6 +41,14 @@ int lsmkv_is_closed(const lsmkv *db)
 void lsmkv_get_options(const lsmkv *db, struct lsmkv_options *out)
 {
     *out = db->db->options;
+    out->ttl_ms = db->ttl_ns / 1000000;
+}
+
+uint64_t lsmkv_wall_ns(const lsmkv *db)
+{
+    struct lk_env *env = db->db->env;
+    return lk_handle_check(db) == 0 ? lk_wall_ns(db->db)
+                                    : env->ops->wall_ns(env); /* the caller's ends with the engine */
 }
 
 int lsmkv_destroy(const char *path)

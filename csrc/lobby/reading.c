@@ -14,24 +14,29 @@ static struct lk_present present_for(struct lk_db *db, const lsmkv_snapshot *sna
     return (struct lk_present){snapshot->at.version, snapshot->at.lsn, snapshot->at.limit, snapshot->at.wall_ns};
 }
 
-int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes,
-                     struct lsmkv_read *read)
+static uint64_t expiry_of(uint64_t stored)
+{
+    return stored ? stored : LSMKV_EXPIRY_NEVER;
+}
+
+static int read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, struct lk_slice wanted, struct lsmkv_read *read)
 {
     int rc = 0, slot = lk_handle_slot(db, &rc);
     if (slot < 0)
         return rc;
     struct lk_db *engine = db->db;
-    struct lk_slice wanted = lk_slice(key, key_bytes);
-    uint64_t hash = lk_hash(engine->seed, key, key_bytes);
+    uint64_t hash = lk_hash(engine->seed, wanted.at, wanted.len);
     struct lk_present present = present_for(engine, snapshot);
     struct lk_missing missing;
     struct lk_record record;
     lk_read_prefetch(&present, wanted, hash);
     rc = lk_read_find(engine, &present, wanted, hash, &record, &missing);
     struct lk_epoch_slot *held = hold_of(engine, slot);
+    read->seen = present.lsn;
     if (rc == 0) {
         lk_epoch_count(&held->gets);
         read->value = (struct lsmkv_slice){record.value.at, record.value.len};
+        read->expiry_ns = expiry_of(record.expiry);
         read->hold = held;
         return 0;
     }
@@ -40,6 +45,18 @@ int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key,
         lk_epoch_count(&held->misses);
     }
     lk_epoch_leave(&engine->epochs, slot);
+    return rc;
+}
+
+int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes,
+                     struct lsmkv_read *read)
+{
+    struct lk_lobby_key wanted;
+    int rc = lk_lobby_key_take(db, key, key_bytes, &wanted);
+    if (rc != 0)
+        return rc;
+    rc = read_begin(db, snapshot, wanted.key, read);
+    lk_lobby_key_drop(&wanted);
     return rc;
 }
 
@@ -54,6 +71,7 @@ void lsmkv_read_end(struct lsmkv_read *read)
 int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const struct lsmkv_slice *keys, size_t count,
                           struct lsmkv_slice *values, int *results, struct lsmkv_read *read)
 {
+    struct lk_lobby_key wanted[LSMKV_READ_MANY];
     uint64_t hashes[LSMKV_READ_MANY];
     int rc = 0, slot = lk_handle_slot(db, &rc);
     if (slot < 0)
@@ -63,63 +81,86 @@ int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const struc
     struct lk_present present = present_for(engine, snapshot);
     count = count < LSMKV_READ_MANY ? count : LSMKV_READ_MANY;
     for (size_t i = 0; i < count; i++) {
-        hashes[i] = lk_hash(engine->seed, keys[i].data, keys[i].size);
-        lk_read_prefetch(&present, lk_slice(keys[i].data, keys[i].size), hashes[i]);
+        results[i] = lk_lobby_key_take(db, keys[i].data, keys[i].size, &wanted[i]);
+        if (results[i] != 0)
+            continue;
+        hashes[i] = lk_hash(engine->seed, wanted[i].key.at, wanted[i].key.len);
+        lk_read_prefetch(&present, wanted[i].key, hashes[i]);
     }
     for (size_t i = 0; i < count; i++) {
         struct lk_missing missing;
         struct lk_record record;
-        results[i] = lk_read_find(engine, &present, lk_slice(keys[i].data, keys[i].size), hashes[i], &record, &missing);
+        if (results[i] != 0)
+            continue;
+        results[i] = lk_read_find(engine, &present, wanted[i].key, hashes[i], &record, &missing);
+        lk_lobby_key_drop(&wanted[i]);
         if (results[i] == 0)
             values[i] = (struct lsmkv_slice){record.value.at, record.value.len};
         lk_epoch_count(&held->gets);
         if (results[i] == LSMKV_NOTFOUND)
             lk_epoch_count(&held->misses);
     }
-    *read = (struct lsmkv_read){.hold = held};
+    *read = (struct lsmkv_read){.hold = held, .seen = present.lsn};
     return 0;
 }
 
-static int get_copy(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes, struct lk_buf *value)
+/* value NULL: only whether it is there. */
+static int get_copy(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes, struct lk_buf *value,
+                    struct lk_answer *answer)
 {
-    int rc = lk_handle_enter(db);
+    struct lk_lobby_key wanted;
+    *answer = (struct lk_answer){0};
+    int rc = lk_lobby_key_take(db, key, key_bytes, &wanted);
     if (rc != 0)
         return rc;
-    rc = lk_read_copy(db->db, snapshot ? &snapshot->at : NULL, lk_slice(key, key_bytes), value);
-    lk_handle_leave(db);
+    rc = lk_handle_enter(db);
+    if (rc == 0) {
+        rc = lk_read_answer(db->db, snapshot ? &snapshot->at : NULL, wanted.key, value, answer);
+        lk_handle_leave(db);
+    }
+    lk_lobby_key_drop(&wanted);
     return rc;
+}
+
+int lsmkv_get_answer(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes,
+                     struct lsmkv_answer *out)
+{
+    struct lk_buf copy = {0};
+    struct lk_answer answer;
+    int rc = get_copy(db, snapshot, key, key_bytes, &copy, &answer);
+    if (rc == 0)
+        rc = lk_buf_reserve(&copy, 1); /* an empty value has an address too */
+    *out = (struct lsmkv_answer){.seen = answer.seen};
+    if (rc != 0) {
+        lk_buf_deinit(&copy);
+        return rc;
+    }
+    out->value = copy.at;
+    out->value_bytes = copy.len;
+    out->expiry_ns = expiry_of(answer.expiry);
+    return 0;
 }
 
 int lsmkv_get(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes, void **value,
               size_t *value_bytes)
 {
-    struct lk_buf copy = {0};
-    *value = NULL;
-    *value_bytes = 0;
-    int rc = get_copy(db, snapshot, key, key_bytes, &copy);
-    if (rc == 0)
-        rc = lk_buf_reserve(&copy, 1); /* an empty value has an address too */
-    if (rc != 0) {
-        lk_buf_deinit(&copy);
-        return rc;
-    }
-    *value = copy.at;
-    *value_bytes = copy.len;
-    return 0;
+    struct lsmkv_answer answer;
+    int rc = lsmkv_get_answer(db, snapshot, key, key_bytes, &answer);
+    *value = answer.value;
+    *value_bytes = answer.value_bytes;
+    return rc;
 }
 
 int lsmkv_exists(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes)
 {
     struct lsmkv_read read;
-    struct lk_buf copy = {0};
+    struct lk_answer answer;
     int rc = lsmkv_read_begin(db, snapshot, key, key_bytes, &read);
     if (rc == 0)
         lsmkv_read_end(&read);
     if (rc != LSMKV_WOULDBLOCK)
         return rc;
-    rc = get_copy(db, snapshot, key, key_bytes, &copy);
-    lk_buf_deinit(&copy);
-    return rc;
+    return get_copy(db, snapshot, key, key_bytes, NULL, &answer);
 }
 
 void lsmkv_free(void *owned)

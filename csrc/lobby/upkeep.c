@@ -19,10 +19,14 @@ int lsmkv_flush(lsmkv *db)
 int lsmkv_compact(lsmkv *db, const struct lsmkv_slice *start, const struct lsmkv_slice *stop, lsmkv_progress progress,
                   void *context)
 {
+    struct lk_lobby_range range;
     int rc = lk_lobby_writable(db);
-    (void)start; /* runs are merged whole: at least the range is settled */
-    (void)stop;
-    return rc == 0 ? lk_compact(db, progress, context) : rc;
+    if (rc == 0)
+        rc = lk_lobby_range_take(db->space, start, stop, &range);
+    if (rc != 0)
+        return rc;
+    lk_lobby_range_drop(&range); /* runs are merged whole: at least the range is settled */
+    return lk_compact(db, progress, context);
 }
 
 int lsmkv_step(lsmkv *db, struct lsmkv_step *did)

@@ -8,13 +8,14 @@
  * walk at the page it is in and not a quarter of a megabyte before.
  *
  * Fences are claims: the bounds of a page are checked each time they are used. One thread a cursor. */
+#include "format/space.h"
 #include "store/table_cursor.h"
 #include "util/buf.h"
 
 enum {
     WINDOW = 256 * 1024,
     IN_PLACE_AHEAD = 128 * 1024,
-    HEAD_AND_KEY = LK_RECORD_HEAD_MAX + 65535,
+    HEAD_AND_KEY = LK_RECORD_HEAD_MAX + (int)LK_KEY_MAX,
     NOT_FAR = HEAD_AND_KEY + LK_FAR_MIN /* a page with more bytes has a far value */
 };
 

@@ -1,6 +1,7 @@
 /* table_writer: records in, pages out. table_finish.c makes them a table. One thread.
  *
  * What the failing call left in lk_error is kept, so that every later call repeats it. */
+#include "format/space.h"
 #include "store/table_build.h"
 
 #include "util/alloc.h"
@@ -153,7 +154,7 @@ static int check_record(struct lk_table_writer *writer, const struct lk_record *
 {
     enum lk_kind kind = lk_record_kind(record);
 
-    if (record->key.len > LSMKV_KEY_MAX || record->value.len > LSMKV_VALUE_MAX)
+    if (record->key.len > LK_KEY_MAX || record->value.len > LSMKV_VALUE_MAX)
         return lk_fail(LSMKV_INVALID, "a table takes no key of %zu bytes with a value of %zu", record->key.len,
                        record->value.len);
     if (kind != LK_PUT && (kind != LK_DELETE || record->value.len))

@@ -70,6 +70,14 @@
 #undef fuzz_seed
 #undef fuzz_repair
 
+#define LLVMFuzzerTestOneInput space_target
+#define fuzz_seed space_seed
+#define fuzz_repair space_repair
+#include "fuzz/space.c"
+#undef LLVMFuzzerTestOneInput
+#undef fuzz_seed
+#undef fuzz_repair
+
 struct target {
     const char *name;
     int (*run)(const uint8_t *data, size_t bytes);
@@ -81,7 +89,7 @@ static const struct target targets[] = {
     {"record", record_target, record_seed, record_repair}, {"frame", frame_target, frame_seed, frame_repair},
     {"page", page_target, page_seed, page_repair},         {"line", line_target, line_seed, line_repair},
     {"footer", footer_target, footer_seed, footer_repair}, {"edit", edit_target, edit_seed, edit_repair},
-    {"names", names_target, names_seed, names_repair},
+    {"names", names_target, names_seed, names_repair},     {"space", space_target, space_seed, space_repair},
 };
 
 enum { TARGETS = sizeof targets / sizeof *targets };
@@ -140,6 +148,8 @@ static const uint64_t edges[] = {0,
                                  16384,
                                  65535,
                                  65536,
+                                 65541,
+                                 65542,
                                  0x3fffffff,
                                  0x40000000,
                                  0x7fffff00,

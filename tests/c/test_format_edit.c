@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "format/edit.h"
+#include "format/space.h"
 #include "include/lsmkv.h"
 
 static struct lk_slice text(const char *words)
@@ -189,9 +190,9 @@ TEST(counts_and_lengths_are_bounded_by_what_is_there)
 
     uint8_t *edit = calloc(1, 70000);
     edit[0] = LK_EDIT_LOG;
-    lk_varint_put(edit + 13, 65535);
-    CHECK_EQ(take(edit, 70000, &field), 1 + 12 + 3 + 65535);
-    lk_varint_put(edit + 13, 65536);
+    lk_varint_put(edit + 13, LK_KEY_MAX);
+    CHECK_EQ(take(edit, 70000, &field), 1 + 12 + 3 + LK_KEY_MAX);
+    lk_varint_put(edit + 13, LK_KEY_MAX + 1);
     CHECK_EQ(take(edit, 70000, &field), 0);
     free(edit);
 }
@@ -225,11 +226,11 @@ TEST(a_count_field_is_understood_though_nobody_writes_it_yet)
 TEST(a_string_too_long_for_the_manifest_is_refused_and_leaves_no_trace)
 {
     struct lk_buf buf = {0};
-    static uint8_t long_key[65536];
+    static uint8_t long_key[LK_KEY_MAX + 1];
     CHECK_EQ(lk_edit_next(&buf, 1), 0);
-    CHECK_EQ(lk_edit_log(&buf, 1, 2, 3, lk_slice(long_key, 65536)), LSMKV_INVALID);
+    CHECK_EQ(lk_edit_log(&buf, 1, 2, 3, lk_slice(long_key, LK_KEY_MAX + 1)), LSMKV_INVALID);
     CHECK_EQ(buf.len, 5);
-    CHECK_EQ(lk_edit_log(&buf, 1, 2, 3, lk_slice(long_key, 65535)), 0);
+    CHECK_EQ(lk_edit_log(&buf, 1, 2, 3, lk_slice(long_key, LK_KEY_MAX)), 0);
     lk_buf_deinit(&buf);
 }
 

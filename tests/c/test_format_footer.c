@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "format/footer.h"
+#include "format/space.h"
 #include "util/checksum.h"
 
 /* A table of 3 records in one page of 60 bytes: head 64, page to 124, fences at 128, line at 192. */
@@ -219,7 +220,7 @@ TEST(sections_out_of_place_are_refused_however_well_summed)
     REFUSED(f.range_bytes = 1);
     REFUSED(f.range_bytes = UINT32_MAX);
     REFUSED(f.key_min_bytes = UINT32_MAX; f.key_max_bytes = 9);
-    REFUSED(f.prefix = 65536);
+    REFUSED(f.prefix = LK_KEY_MAX + 1);
     REFUSED(f.records = 13);
     REFUSED(f.records = UINT64_MAX);
     REFUSED(f.lsn_min = f.lsn_max + 1);
@@ -229,10 +230,10 @@ TEST(keys_over_the_limit_are_refused_and_keys_at_it_are_not)
 {
     const char *what;
     struct lk_footer f = small();
-    f.key_max_bytes = 65535;
-    f.file_bytes = 4096 + 4 + 3 + 65535 + LK_FOOTER;
+    f.key_max_bytes = LK_KEY_MAX;
+    f.file_bytes = 4096 + 4 + 3 + LK_KEY_MAX + LK_FOOTER;
     CHECK_EQ(get(&f, &what), 0);
-    f.key_max_bytes = 65536;
+    f.key_max_bytes = LK_KEY_MAX + 1;
     f.file_bytes++;
     check_refused(&f);
 }

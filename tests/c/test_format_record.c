@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "format/record.h"
+#include "format/space.h"
 #include "include/lsmkv.h"
 #include "util/alloc.h"
 
@@ -78,13 +79,13 @@ TEST(link_and_expiry_stand_between_lengths_and_key)
     check_encoding(&both, BYTES(0x0e, 1, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 'k'));
 }
 
-static const size_t key_edges[] = {0, 1, 7, 127, 128, 16383, 16384, 65535};
+static const size_t key_edges[] = {0, 1, 7, 127, 128, 16383, 16384, 65535, LK_KEY_MAX};
 static const size_t value_edges[] = {0, 1, 127, 128, 16383, 16384, 65535, 65536, 2097151, 2097152};
 
 TEST(lengths_at_every_edge_come_back)
 {
-    uint8_t *key = lk_alloc_zero(LSMKV_KEY_MAX), *value = lk_alloc_zero(2097152);
-    uint8_t *bytes = lk_alloc(LK_RECORD_HEAD_MAX + LSMKV_KEY_MAX + 2097152);
+    uint8_t *key = lk_alloc_zero(LK_KEY_MAX), *value = lk_alloc_zero(2097152);
+    uint8_t *bytes = lk_alloc(LK_RECORD_HEAD_MAX + LK_KEY_MAX + 2097152);
     for (size_t k = 0; k < sizeof key_edges / sizeof *key_edges; k++)
         for (size_t v = 0; v < sizeof value_edges / sizeof *value_edges; v++) {
             struct lk_record record = {.key = {key, key_edges[k]}, .value = {value, value_edges[v]}, .flags = LK_PUT};
@@ -173,15 +174,15 @@ TEST(keys_and_values_out_of_bounds_are_refused)
     struct lk_record record;
 
     bytes[0] = LK_PUT;
-    uint8_t *to = lk_varint_put(bytes + 1, LSMKV_KEY_MAX + 1);
+    uint8_t *to = lk_varint_put(bytes + 1, LK_KEY_MAX + 1);
     *to = 0;
     CHECK(lk_record_get(bytes, bytes + (1 << 18), &record) == NULL);
 
     bytes[0] = LK_RANGE_DELETE; /* a stop is a key */
     bytes[1] = 0;
-    lk_varint_put(bytes + 2, LSMKV_KEY_MAX + 1);
+    lk_varint_put(bytes + 2, LK_KEY_MAX + 1);
     CHECK(lk_record_get(bytes, bytes + (1 << 18), &record) == NULL);
-    lk_varint_put(bytes + 2, LSMKV_KEY_MAX);
+    lk_varint_put(bytes + 2, LK_KEY_MAX);
     CHECK(lk_record_get(bytes, bytes + (1 << 18), &record) != NULL);
     lk_free(bytes);
 }

@@ -1,4 +1,5 @@
 /* Walks over tables and runs against a sorted array: both directions, both kinds of cursor, both sources. */
+#include "format/space.h"
 #include "table_kit.h"
 
 /* Keys over a small alphabet, so that heads collide, prefixes are shared and neighbours are close. */
@@ -182,14 +183,14 @@ TEST(a_long_common_start_inside_the_table)
 TEST(records_larger_than_pages)
 {
     static const uint32_t sizes[] = {10, 70000, 20, 30, 65000, 65537, 1 << 20, 3, 140000, 300000, 5, 3 << 20};
-    static uint8_t key[LSMKV_KEY_MAX];
+    static uint8_t key[LK_KEY_MAX];
     struct kit kit;
     struct model model = {0};
     kit_open(&kit, 16u << 20);
     memset(key, 'x', sizeof key);
     for (unsigned i = 0; i < 36; i++) {
         key[0] = (uint8_t)('a' + i);
-        model_add(&model, key, i % 5 == 0 ? 65535 : i % 5 == 1 ? 30000 : 5, sizes[i % 12]);
+        model_add(&model, key, i % 5 == 0 ? LK_KEY_MAX : i % 5 == 1 ? 30000 : 5, sizes[i % 12]);
         model.rows[i].expiry = i % 3 ? 0 : 99;
     }
     model_settle(&model);

@@ -1,4 +1,5 @@
 /* What is written into a table is found in it, and nothing else is: every size, both sources. */
+#include "format/space.h"
 #include "table_kit.h"
 
 enum { SOURCES = 2 }; /* read, mapped */
@@ -127,8 +128,9 @@ TEST(pages_of_64_bytes)
 
 TEST(keys_of_every_size)
 {
-    static uint8_t bytes[LSMKV_KEY_MAX];
-    static const size_t sizes[] = {0, 1, 7, 8, 9, 127, 128, 4000, 4096, 5000, 16383, 16384, 65000, 65534, 65535};
+    static uint8_t bytes[LK_KEY_MAX];
+    static const size_t sizes[] = {0,    1,    7,     8,     9,     127,   128,   4000,
+                                   4096, 5000, 16383, 16384, 65000, 65534, 65535, LK_KEY_MAX};
     struct kit kit;
     struct model model = {0};
     kit_open(&kit, 64u << 20);

@@ -6,6 +6,7 @@
 
 #include "format/footer.h"
 #include "format/line.h"
+#include "format/space.h"
 #include "util/checksum.h"
 
 typedef unsigned __int128 wide;
@@ -60,7 +61,7 @@ size_t fuzz_seed(struct random *random, uint8_t *to, size_t room)
     f.records = pages / 116;
     f.checks_at = (f.lines_at + 64ull * f.line_count + 4095) & ~4095ull;
     f.check_count = (uint32_t)(f.checks_at / LK_GRANULE);
-    f.key_min_bytes = (uint32_t)random_below(random, 65536);
+    f.key_min_bytes = (uint32_t)random_below(random, LK_KEY_MAX + 1);
     f.key_max_bytes = (uint32_t)random_below(random, 20);
     f.range_bytes = (uint32_t)random_below(random, 100);
     f.file_bytes = f.checks_at + 4ull * f.check_count + f.key_min_bytes + f.key_max_bytes + f.range_bytes + LK_FOOTER;

@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "format/record.h"
+#include "format/space.h"
 #include "include/lsmkv.h"
 
 static void record_check(const uint8_t *at, const uint8_t *after, const uint8_t *end, const struct lk_record *record)
@@ -16,7 +17,7 @@ static void record_check(const uint8_t *at, const uint8_t *after, const uint8_t 
     FUZZ_CHECK(after > at && after <= end);
     FUZZ_CHECK(record->key.at >= at && record->key.at + record->key.len == record->value.at);
     FUZZ_CHECK(record->value.at + record->value.len == after);
-    FUZZ_CHECK(record->key.len <= LSMKV_KEY_MAX && record->value.len <= LSMKV_VALUE_MAX);
+    FUZZ_CHECK(record->key.len <= LK_KEY_MAX && record->value.len <= LSMKV_VALUE_MAX);
     FUZZ_CHECK(kind != 0 && (record->flags & 0xb0) == 0);
     FUZZ_CHECK(kind != LK_DELETE || record->value.len == 0);
     FUZZ_CHECK(!(record->flags & LK_RECORD_OPEN_END) || (kind == LK_RANGE_DELETE && record->value.len == 0));
