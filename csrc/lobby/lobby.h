@@ -70,6 +70,16 @@ static inline struct lk_record lk_lobby_put(const void *key, size_t key_bytes, c
     return (struct lk_record){.key = lk_slice(key, key_bytes), .value = lk_slice(value, value_bytes), .flags = LK_PUT};
 }
 
+/* What an expiry of lsmkv.h says about a put. */
+static inline void lk_lobby_expiry(const lsmkv *db, uint64_t expiry_ns, struct lk_record *record)
+{
+    (void)db;
+    if (expiry_ns == LSMKV_EXPIRY_DEFAULT || expiry_ns == LSMKV_EXPIRY_NEVER)
+        return;
+    record->flags |= LK_RECORD_EXPIRY;
+    record->expiry = expiry_ns;
+}
+
 static inline int lk_lobby_range(const struct lsmkv_slice *start, const struct lsmkv_slice *stop, struct lk_record *out)
 {
     *out = (struct lk_record){.flags = LK_RANGE_DELETE};

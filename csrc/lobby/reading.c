@@ -26,6 +26,7 @@ int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key,
     struct lk_present present = present_for(engine, snapshot);
     struct lk_missing missing;
     struct lk_record record;
+    read->seen = present.lsn;
     lk_read_prefetch(&present, wanted, hash);
     rc = lk_read_find(engine, &present, wanted, hash, &record, &missing);
     struct lk_epoch_slot *held = hold_of(engine, slot);
@@ -76,7 +77,7 @@ int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const struc
         if (results[i] == LSMKV_NOTFOUND)
             lk_epoch_count(&held->misses);
     }
-    *read = (struct lsmkv_read){.hold = held};
+    *read = (struct lsmkv_read){.seen = present.lsn, .hold = held};
     return 0;
 }
 
