@@ -10,10 +10,11 @@
 
 enum { MARK_BYTES = 24, PACE_BYTES = 64 * 1024, TOO_MANY_TRIES = 10 };
 
-/* What is to be appended: one record or a batch. */
+/* What is to be appended, one record or a batch, and on what condition. */
 struct op {
     struct lk_record *record;
     const struct lk_batch *batch;
+    const struct lk_guard *guard; /* NULL: none */
     uint32_t keys;
     uint64_t payload;
 };
@@ -157,6 +158,12 @@ static int append(struct lk_db *db, const struct op *op, uint64_t hash, int sync
     return 0;
 }
 
+/* May it be appended, as far as its guard is concerned? */
+static int allowed(struct lk_db *db, const struct op *op)
+{
+    return op->guard ? op->guard->holds(db, op->guard->context) : 0;
+}
+
 /* ---- without waiting ---------------------------------------------------------------------- */
 
 /* May the op be appended right now, by memory stores alone? write_mutex held. */
@@ -181,8 +188,8 @@ static int try_op(struct lk_db *db, const struct op *op, uint64_t hash, uint64_t
 {
     if (db->options.threads == 0 || !lk_mutex_try(&db->write_mutex))
         return LSMKV_WOULDBLOCK; /* without threads, every write asks what is due */
-    int rc = LSMKV_WOULDBLOCK;
-    if (calm(db, op)) {
+    int rc = calm(db, op) ? allowed(db, op) : LSMKV_WOULDBLOCK; /* calm: all that refuses is visible */
+    if (rc == 0) {
         spend(db, op->payload);
         rc = append(db, op, hash, 0);
         if (rc == 0 && lsn)
@@ -250,15 +257,31 @@ static int prefault(struct lk_db *db, const struct op *op)
     return lk_segment_prefault(segment, wanted + LK_PREFAULT_AHEAD);
 }
 
-/* Append, whatever it takes. */
+/* The guard has said no: give the mutex back, and return once all it may have looked at is visible. */
+static int refuse(struct lk_db *db, int rc)
+{
+    uint64_t appended = db->lsn_appended;
+    lk_rotate_unlock(db);
+    int seen = rc < 0 ? 0 : lk_commit_visible(db, appended);
+    return seen < 0 ? seen : rc;
+}
+
+/* Append, whatever it takes, unless the guard refuses. While the mutex is held its word stands, through a rotation
+ * too: so a writer who is alone is never refused because he had to rotate. */
 static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, uint64_t *lsn)
 {
-    int rc = 0, held = 1, tries = 0;
-    lk_mutex_lock(&db->write_mutex);
-    for (;; held ? (void)0 : lk_mutex_lock(&db->write_mutex), held = 1) {
-        if (atomic_load(&db->failed)) {
-            lk_rotate_unlock(db);
-            return lk_commit_failed(db);
+    int rc = 0, held = 0, tries = 0;
+    for (;;) {
+        if (!held) {
+            lk_mutex_lock(&db->write_mutex);
+            held = 1;
+            if (atomic_load(&db->failed)) {
+                lk_rotate_unlock(db);
+                return lk_commit_failed(db);
+            }
+            rc = allowed(db, op);
+            if (rc != 0)
+                return refuse(db, rc);
         }
         if (pause_if_due(db, op)) {
             held = 0;
@@ -318,9 +341,10 @@ int lk_write(struct lk_db *db, struct lk_record *record, int sync, uint64_t *lsn
     return write_op(db, &op, lk_hash(db->seed, record->key.at, record->key.len), sync, lsn);
 }
 
-int lk_write_batch(struct lk_db *db, const struct lk_batch *batch, int sync, uint64_t *lsn)
+int lk_write_batch_if(struct lk_db *db, const struct lk_batch *batch, const struct lk_guard *guard, int sync,
+                      uint64_t *lsn)
 {
-    struct op op = {.batch = batch, .keys = batch->count, .payload = batch->payload};
+    struct op op = {.batch = batch, .guard = guard, .keys = batch->count, .payload = batch->payload};
     if (batch->ranges > LK_MEM_RANGES_MAX)
         return lk_fail(LSMKV_INVALID, "the batch holds %u range deletes; at most %u are possible", batch->ranges,
                        LK_MEM_RANGES_MAX);
@@ -330,105 +354,78 @@ int lk_write_batch(struct lk_db *db, const struct lk_batch *batch, int sync, uin
     return write_op(db, &op, 0, sync, lsn);
 }
 
-/* ---- delete what is there ------------------------------------------------------------------ */
+int lk_write_batch(struct lk_db *db, const struct lk_batch *batch, int sync, uint64_t *lsn)
+{
+    return lk_write_batch_if(db, batch, NULL, sync, lsn);
+}
 
-/* Has the key been written since a reader saw the store at `seen`? write_mutex held; nothing else writes.
- * Writes since then can only lie in the active segment, as long as that is still the reader's. */
-static int changed_since(struct lk_db *db, uint64_t seen, struct lk_slice key, uint64_t hash)
+/* ---- on a condition ------------------------------------------------------------------------ */
+
+/* Writes since `seen` can only lie in the active segment, as long as that is still the reader's. */
+int lk_write_changed(const struct lk_db *db, uint64_t seen, struct lk_slice key, uint64_t hash)
 {
     struct lk_record then = {0}, now = {0};
     if (seen == db->lsn_appended)
         return 0; /* nothing was written at all */
     uint64_t after = lk_lsn_offset(seen);
-    if (lk_lsn_number(seen) != db->active->segment->number || lk_memtable_covered(db->active, key, after, UINT64_MAX))
+    if (lk_lsn_number(seen) != db->active->segment->number || seen > db->lsn_appended ||
+        lk_memtable_covered(db->active, key, after, UINT64_MAX))
         return 1;
     int was = lk_memtable_find(db->active, hash, key, after, &then, NULL, NULL);
     int is = lk_memtable_find(db->active, hash, key, UINT64_MAX, &now, NULL, NULL);
     return was != is || then.key.at != now.key.at;
 }
 
-static int remove_once(struct lk_db *db, struct lk_slice key, int wait, int sync, uint64_t *lsn)
+/* The guard of a single key. */
+struct sight {
+    uint64_t seen, hash;
+    struct lk_slice key; /* borrowed */
+};
+
+static int unchanged(struct lk_db *db, void *context)
 {
-    uint64_t hash = lk_hash(db->seed, key.at, key.len);
-    uint64_t seen = 0;
-    int rc = wait ? lk_read_exists_wait(db, key, &seen) : lk_read_exists_try(db, key, &seen);
-    if (rc != 0)
-        return rc;
-    struct lk_record record = {.flags = LK_DELETE, .key = key};
-    struct op op = {.record = &record, .keys = 1, .payload = key.len};
-    if (wait)
-        lk_mutex_lock(&db->write_mutex);
-    else if (!lk_mutex_try(&db->write_mutex))
-        return LSMKV_WOULDBLOCK;
-    rc = LSMKV_WOULDBLOCK;
-    if (atomic_load(&db->failed)) {
-        lk_rotate_unlock(db);
-        return lk_commit_failed(db);
-    }
-    if (calm(db, &op) && !changed_since(db, seen, key, hash)) {
-        spend(db, op.payload);
-        rc = append(db, &op, hash, sync);
-        if (rc == 0)
-            *lsn = db->lsn_appended;
-    } else if (wait && db->lsn_sync_wanted <= atomic_load(&db->lsn_visible)) {
-        rc = fits(db->active, &op) ? prefault(db, &op) : 0;
-        if (rc == 0 && fits(db->active, &op) && !changed_since(db, seen, key, hash)) {
-            rc = append(db, &op, hash, sync);
-            *lsn = db->lsn_appended;
-        } else if (rc == 0) {
-            rc = LSMKV_WOULDBLOCK;
-        }
-    }
-    lk_rotate_unlock(db);
-    return rc;
+    const struct sight *sight = context;
+    return lk_write_changed(db, sight->seen, sight->key, sight->hash) ? LSMKV_CONFLICT : 0;
+}
+
+static int write_if(struct lk_db *db, uint64_t seen, struct lk_record *record, int wait, int sync, uint64_t *lsn)
+{
+    uint64_t hash = lk_hash(db->seed, record->key.at, record->key.len);
+    struct sight sight = {seen, hash, record->key};
+    struct lk_guard guard = {unchanged, &sight};
+    struct op op = {.record = record, .guard = &guard, .keys = 1, .payload = record->key.len + record->value.len};
+    return wait ? write_op(db, &op, hash, sync, lsn) : try_op(db, &op, hash, lsn);
+}
+
+int lk_write_if_try(struct lk_db *db, uint64_t seen, struct lk_record *record, uint64_t *lsn)
+{
+    return write_if(db, seen, record, 0, 0, lsn);
+}
+
+int lk_write_if(struct lk_db *db, uint64_t seen, struct lk_record *record, int sync, uint64_t *lsn)
+{
+    return write_if(db, seen, record, 1, sync, lsn);
 }
 
 int lk_write_remove_try(struct lk_db *db, struct lk_slice key, uint64_t *lsn)
 {
-    uint64_t end;
-    if (db->options.threads == 0)
-        return LSMKV_WOULDBLOCK;
-    int rc = remove_once(db, key, 0, 0, &end);
-    if (rc == 0 && lsn)
-        *lsn = end;
-    return rc;
-}
-
-/* Whatever kept remove_once from appending is waited for here. */
-static int clear_the_way(struct lk_db *db, struct lk_slice key)
-{
     struct lk_record record = {.flags = LK_DELETE, .key = key};
-    struct op op = {.record = &record, .keys = 1, .payload = key.len};
-    int rc = 0, held = 1;
-    uint64_t appended;
-    lk_mutex_lock(&db->write_mutex);
-    appended = db->lsn_appended;
-    if (atomic_load(&db->failed)) {
-        lk_rotate_unlock(db);
-        return lk_commit_failed(db);
-    }
-    if (!fits(db->active, &op))
-        rc = make_room(db, &op, &held);
-    if (held)
-        lk_rotate_unlock(db);
-    return rc == 0 ? lk_commit_visible(db, appended) : rc;
+    uint64_t seen = 0;
+    int rc = lk_read_exists_try(db, key, &seen);
+    if (rc == 0)
+        rc = write_if(db, seen, &record, 0, 0, lsn);
+    return rc == LSMKV_CONFLICT ? LSMKV_WOULDBLOCK : rc; /* the waiting form reads again */
 }
 
 int lk_write_remove(struct lk_db *db, struct lk_slice key, int sync, uint64_t *lsn)
 {
-    uint64_t end = 0;
-    int rc = sync ? lk_background_settle(db) : 0;
-    while (rc == 0) {
-        rc = remove_once(db, key, 1, sync, &end);
-        if (rc != LSMKV_WOULDBLOCK)
-            break;
-        rc = clear_the_way(db, key);
-    }
-    if (rc == 0)
-        rc = confirm(db, end, sync);
-    if (rc == 0 && lsn)
-        *lsn = end;
-    if (rc == 0 && db->options.threads == 0)
-        rc = lk_background_inline(db);
+    struct lk_record record = {.flags = LK_DELETE, .key = key};
+    uint64_t seen = 0;
+    int rc;
+    do {
+        rc = lk_read_exists_wait(db, key, &seen);
+        if (rc == 0)
+            rc = write_if(db, seen, &record, 1, sync, lsn);
+    } while (rc == LSMKV_CONFLICT);
     return rc;
 }

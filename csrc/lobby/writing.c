@@ -88,6 +88,79 @@ int lsmkv_delete(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_
     return wait_record(db, &record, LSMKV_EXPIRY_NEVER, sync, lsn);
 }
 
+/* ---- on a condition ------------------------------------------------------------------------ */
+
+static int try_if(lsmkv *db, uint64_t seen, struct lk_record *record, int sync, uint64_t *lsn)
+{
+    int rc = lk_lobby_writable(db);
+    if (rc != 0)
+        return rc;
+    if (lk_lobby_syncs(db, sync) || record->value.len > LK_TRY_COPY_MAX)
+        return LSMKV_WOULDBLOCK;
+    int slot = lk_handle_slot(db, &rc);
+    if (slot < 0)
+        return rc;
+    rc = lk_write_if_try(db->db, seen, record, lsn);
+    lk_epoch_leave(&db->db->epochs, slot);
+    return rc;
+}
+
+static int wait_if(lsmkv *db, uint64_t seen, struct lk_record *record, int sync, uint64_t *lsn)
+{
+    int rc = lk_handle_enter(db);
+    if (rc != 0)
+        return rc;
+    rc = lk_lobby_writable(db);
+    if (rc == 0)
+        rc = lk_write_if(db->db, seen, record, lk_lobby_syncs(db, sync), lsn);
+    lk_handle_leave(db);
+    return rc;
+}
+
+/* A put or, value NULL, a delete. */
+static int write_if(lsmkv *db, int wait, uint64_t seen, struct lsmkv_slice key, const struct lsmkv_slice *value,
+                    uint64_t expiry_ns, int sync, uint64_t *lsn)
+{
+    struct lk_lobby_key taken;
+    int rc = lk_lobby_sizes(0, value ? value->size : 0);
+    if (rc == 0)
+        rc = lk_lobby_key_take(db, key.data, key.size, &taken);
+    if (rc != 0)
+        return rc;
+    struct lk_record record = {.flags = value ? LK_PUT : LK_DELETE, .key = taken.key};
+    if (value) {
+        record.value = lk_slice(value->data, value->size);
+        lk_lobby_expire(db, expiry_ns, &record);
+    }
+    rc = wait ? wait_if(db, seen, &record, sync, lsn) : try_if(db, seen, &record, sync, lsn);
+    lk_lobby_key_drop(&taken);
+    return rc;
+}
+
+int lsmkv_try_put_if(lsmkv *db, uint64_t seen, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
+                     uint64_t expiry_ns, int sync, uint64_t *lsn)
+{
+    struct lsmkv_slice put = {value, value_bytes};
+    return write_if(db, 0, seen, (struct lsmkv_slice){key, key_bytes}, &put, expiry_ns, sync, lsn);
+}
+
+int lsmkv_put_if(lsmkv *db, uint64_t seen, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
+                 uint64_t expiry_ns, int sync, uint64_t *lsn)
+{
+    struct lsmkv_slice put = {value, value_bytes};
+    return write_if(db, 1, seen, (struct lsmkv_slice){key, key_bytes}, &put, expiry_ns, sync, lsn);
+}
+
+int lsmkv_try_delete_if(lsmkv *db, uint64_t seen, const void *key, size_t key_bytes, int sync, uint64_t *lsn)
+{
+    return write_if(db, 0, seen, (struct lsmkv_slice){key, key_bytes}, NULL, 0, sync, lsn);
+}
+
+int lsmkv_delete_if(lsmkv *db, uint64_t seen, const void *key, size_t key_bytes, int sync, uint64_t *lsn)
+{
+    return write_if(db, 1, seen, (struct lsmkv_slice){key, key_bytes}, NULL, 0, sync, lsn);
+}
+
 int lsmkv_try_remove(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_t *lsn)
 {
     struct lk_lobby_key wanted;
