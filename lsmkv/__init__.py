@@ -18,9 +18,14 @@ from os import PathLike
 
 from lsmkv import _core
 from lsmkv._core import (
+    ABSENT,
     LSM,
+    Absent,
     ClosedError,
+    CodecMismatchError,
+    ConflictError,
     CorruptionError,
+    Cursor,
     DiskFullError,
     ForkedError,
     FormatError,
@@ -30,6 +35,7 @@ from lsmkv._core import (
     Level,
     LockedError,
     LsmkvError,
+    ManualClock,
     OptionsError,
     Probe,
     RangeView,
@@ -40,6 +46,7 @@ from lsmkv._core import (
     StoreNotADirectoryError,
     StoreNotFoundError,
     StorePermissionError,
+    Transaction,
     ValuesView,
     WriteBatch,
     destroy,
@@ -49,9 +56,14 @@ from lsmkv.options import Options
 __version__ = _core.VERSION
 
 __all__ = [  # `open` is left out: a star import should not replace the builtin
+    "ABSENT",
     "LSM",
+    "Absent",
     "ClosedError",
+    "CodecMismatchError",
+    "ConflictError",
     "CorruptionError",
+    "Cursor",
     "DiskFullError",
     "ForkedError",
     "FormatError",
@@ -61,6 +73,7 @@ __all__ = [  # `open` is left out: a star import should not replace the builtin
     "Level",
     "LockedError",
     "LsmkvError",
+    "ManualClock",
     "Options",
     "OptionsError",
     "Probe",
@@ -72,6 +85,7 @@ __all__ = [  # `open` is left out: a star import should not replace the builtin
     "StoreNotADirectoryError",
     "StoreNotFoundError",
     "StorePermissionError",
+    "Transaction",
     "ValuesView",
     "WriteBatch",
     "destroy",
@@ -79,8 +93,9 @@ __all__ = [  # `open` is left out: a star import should not replace the builtin
     "verify",
 ]
 
-# LSM becomes a MutableMapping when pop, popitem and setdefault are there: all of the protocol or none of it.
-_abc.Mapping.register(LSM)
+# Registered, never inherited: the mixins would make list(d.items()) a lookup for each key.
+_abc.MutableMapping.register(LSM)
+_abc.MutableMapping.register(Transaction)
 _abc.Mapping.register(Snapshot)
 _abc.KeysView.register(KeysView)
 _abc.ValuesView.register(ValuesView)

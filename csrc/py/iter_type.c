@@ -41,7 +41,7 @@ struct lsm_iter {
 
 static void drop_kept(struct lsm_iter *it)
 {
-    while (it->head < it->count)
+    while (it->kept && it->head < it->count)
         Py_DECREF(it->kept[it->head++]);
     it->head = it->count = 0;
     PyMem_Free(it->kept);
