@@ -9,9 +9,7 @@ static void *hold_of(struct lk_db *db, int slot)
 
 static struct lk_present present_for(struct lk_db *db, const lsmkv_snapshot *snapshot)
 {
-    if (!snapshot)
-        return lk_read_present(db);
-    return (struct lk_present){snapshot->at.version, snapshot->at.lsn, snapshot->at.limit, snapshot->at.wall_ns};
+    return snapshot ? lk_present_of(&snapshot->at) : lk_read_present(db);
 }
 
 int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes,
@@ -21,6 +19,11 @@ int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key,
     if (slot < 0)
         return rc;
     struct lk_db *engine = db->db;
+    rc = lk_lobby_look(snapshot);
+    if (rc != 0) {
+        lk_epoch_leave(&engine->epochs, slot);
+        return rc;
+    }
     struct lk_slice wanted = lk_slice(key, key_bytes);
     uint64_t hash = lk_hash(engine->seed, key, key_bytes);
     struct lk_present present = present_for(engine, snapshot);
@@ -29,6 +32,7 @@ int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key,
     read->seen = present.lsn;
     lk_read_prefetch(&present, wanted, hash);
     rc = lk_read_find(engine, &present, wanted, hash, &record, &missing);
+    lk_lobby_looked(snapshot); /* what is lent stays: the slot holds versions that the transaction replaces */
     struct lk_epoch_slot *held = hold_of(engine, slot);
     if (rc == 0) {
         lk_epoch_count(&held->gets);
@@ -60,6 +64,11 @@ int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const struc
     if (slot < 0)
         return rc;
     struct lk_db *engine = db->db;
+    rc = lk_lobby_look(snapshot);
+    if (rc != 0) {
+        lk_epoch_leave(&engine->epochs, slot);
+        return rc;
+    }
     struct lk_epoch_slot *held = hold_of(engine, slot);
     struct lk_present present = present_for(engine, snapshot);
     count = count < LSMKV_READ_MANY ? count : LSMKV_READ_MANY;
@@ -77,6 +86,7 @@ int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const struc
         if (results[i] == LSMKV_NOTFOUND)
             lk_epoch_count(&held->misses);
     }
+    lk_lobby_looked(snapshot);
     *read = (struct lsmkv_read){.seen = present.lsn, .hold = held};
     return 0;
 }
@@ -86,7 +96,11 @@ static int get_copy(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, 
     int rc = lk_handle_enter(db);
     if (rc != 0)
         return rc;
-    rc = lk_read_copy(db->db, snapshot ? &snapshot->at : NULL, lk_slice(key, key_bytes), value);
+    rc = lk_lobby_look(snapshot);
+    if (rc == 0) {
+        rc = lk_read_copy(db->db, snapshot ? &snapshot->at : NULL, lk_slice(key, key_bytes), value);
+        lk_lobby_looked(snapshot);
+    }
     lk_handle_leave(db);
     return rc;
 }
