@@ -236,7 +236,7 @@ int lk_inspect_explain(struct lk_db *db, struct lk_slice key, struct lsmkv_probe
     const struct lk_version *version = present.version;
     *count = 0;
     for (uint32_t i = 0; !done && i < version->memtable_count && *count < most; i++)
-        done = probe_memtable(version->memtables[i], i == 0, key, hash, i == 0 ? present.limit : UINT64_MAX, now,
+        done = probe_memtable(version->memtables[i], i == 0, key, hash, lk_present_limit(&present, i), now,
                               &out[(*count)++]);
     for (uint32_t i = 0; !done && i < version->run_count && *count < most; i++) {
         struct lk_table *table = lk_run_table(version->runs[i], key);

@@ -33,7 +33,7 @@ static int find_newest(const struct lk_present *present, struct lk_slice key, ui
 {
     const struct lk_version *version = present->version;
     for (uint32_t i = 0; i < version->memtable_count; i++) {
-        uint64_t limit = i == 0 ? present->limit : UINT64_MAX;
+        uint64_t limit = lk_present_limit(present, i);
         if (lk_memtable_find(version->memtables[i], hash, key, limit, record, NULL, NULL) == 0)
             return 0;
     }
@@ -58,25 +58,33 @@ static int alive(struct lk_db *db, const struct lk_present *present, const struc
     return lk_record_visible(record, now);
 }
 
+/* Remember that the key was looked up, unless what the transaction wrote itself answers for it. */
+static int remember(const struct lk_present *present, struct lk_slice key, uint64_t hash)
+{
+    struct lk_record record;
+    for (uint32_t i = 0; i < present->own; i++)
+        if (lk_memtable_find(present->version->memtables[i], hash, key, lk_present_limit(present, i), &record, NULL,
+                             NULL) == 0)
+            return 0;
+    return lk_reads_key(present->reads, key, hash);
+}
+
 int lk_read_find(struct lk_db *db, const struct lk_present *present, struct lk_slice key, uint64_t hash,
                  struct lk_record *record, struct lk_missing *missing)
 {
-    int rc = find_newest(present, key, hash, record, missing);
+    int rc = present->reads ? remember(present, key, hash) : 0;
+    if (rc == 0)
+        rc = find_newest(present, key, hash, record, missing);
     return rc == 0 && !alive(db, present, record) ? LSMKV_NOTFOUND : rc;
 }
 
 /* ---- waiting ------------------------------------------------------------------------------ */
 
-static struct lk_present present_of(const struct lk_snapshot *snapshot)
-{
-    return (struct lk_present){snapshot->version, snapshot->lsn, snapshot->limit, snapshot->wall_ns};
-}
-
 /* By private reads: the sources in memory have said no, the runs are asked without the cache. */
 static int find_private(struct lk_db *db, const struct lk_snapshot *snapshot, struct lk_slice key, uint64_t hash,
                         struct lk_buf *bytes, struct lk_record *record)
 {
-    struct lk_present present = present_of(snapshot);
+    struct lk_present present = lk_present_of(snapshot);
     for (uint32_t i = 0; i < snapshot->version->run_count; i++) {
         struct lk_table *table = lk_run_table(snapshot->version->runs[i], key);
         if (!table)
@@ -97,9 +105,9 @@ static int find_pinned(struct lk_db *db, const struct lk_snapshot *snapshot, str
                        uint64_t *expiry)
 {
     uint64_t hash = lk_hash(db->seed, key.at, key.len);
-    struct lk_present present = present_of(snapshot);
+    struct lk_present present = lk_present_of(snapshot);
     struct lk_missing missing = {0};
-    struct lk_record record;
+    struct lk_record record = {0};
     int rc = LSMKV_WOULDBLOCK;
     for (int tries = 0; tries < FILLS_BEFORE_COPY && rc == LSMKV_WOULDBLOCK; tries++) {
         int slot = lk_read_enter(db);
@@ -144,6 +152,20 @@ int lk_read_copy(struct lk_db *db, const struct lk_snapshot *snapshot, struct lk
 {
     struct lk_answer answer;
     return lk_read_answer(db, snapshot, key, out, &answer);
+}
+
+int lk_read_same(struct lk_db *db, const struct lk_snapshot *a, const struct lk_snapshot *b, struct lk_slice key)
+{
+    struct lk_buf left = {0}, right = {0};
+    uint64_t expiry[2] = {0};
+    int rc = find_pinned(db, a, key, &left, &expiry[0]), other = 0;
+    if (rc >= 0)
+        other = find_pinned(db, b, key, &right, &expiry[1]);
+    int same = rc == other &&
+               (rc != 0 || (expiry[0] == expiry[1] && lk_equal(lk_buf_slice(&left), lk_buf_slice(&right))));
+    lk_buf_deinit(&left);
+    lk_buf_deinit(&right);
+    return rc < 0 ? rc : other < 0 ? other : same;
 }
 
 int lk_read_exists_try(struct lk_db *db, struct lk_slice key, uint64_t *seen)

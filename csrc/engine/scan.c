@@ -34,6 +34,7 @@ struct lk_scan {
     struct lk_merge merge;
     uint32_t memtable_count, run_count, source_count;
     struct lk_buf copy;               /* owned: pairs of a waiting chunk */
+    struct lk_buf from, to;           /* owned: what was walked, for a transaction to remember */
 };
 
 /* ---- a run from its bound on --------------------------------------------------------------- */
@@ -135,9 +136,10 @@ static void add_source(struct lk_scan *scan, struct lk_cursor *cursor, const str
 static int open_sources(struct lk_scan *scan)
 {
     const struct lk_version *version = scan->at.version;
+    const struct lk_present present = lk_present_of(&scan->at);
     int rc = allocate(scan), slot = lk_read_enter(scan->db); /* lists of range deletes are replaced at any time */
     for (uint32_t i = 0; rc == 0 && i < scan->memtable_count; i++) {
-        uint64_t limit = i == 0 ? scan->at.limit : UINT64_MAX;
+        uint64_t limit = lk_present_limit(&present, i);
         struct lk_memtable *memtable = version->memtables[i];
         if (atomic_load_explicit(&memtable->key_count, memory_order_relaxed) == 0 &&
             !atomic_load_explicit(&memtable->ranges, memory_order_relaxed))
@@ -183,8 +185,7 @@ int lk_scan_new(struct lk_db *db, const struct lk_snapshot *snapshot, const stru
     scan->slot = -1;
     int rc = 0;
     if (snapshot) {
-        scan->at = *snapshot;
-        lk_version_ref(scan->at.version);
+        lk_snapshot_share(snapshot, &scan->at);
     } else {
         rc = lk_snapshot_take(db, &scan->at);
     }
@@ -217,6 +218,8 @@ void lk_scan_free(struct lk_scan *scan)
     lk_buf_deinit(&scan->stop);
     lk_buf_deinit(&scan->last);
     lk_buf_deinit(&scan->copy);
+    lk_buf_deinit(&scan->from);
+    lk_buf_deinit(&scan->to);
     if (scan->at.version)
         lk_snapshot_drop(&scan->at);
     lk_free(scan);
@@ -430,6 +433,45 @@ static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, stru
     }
 }
 
+/* The key, or the first one after it. */
+static int bound(struct lk_buf *to, const struct lk_buf *key, int after)
+{
+    int rc = lk_buf_copy(to, lk_buf_slice(key));
+    return rc == 0 && after ? lk_buf_append(to, "", 1) : rc;
+}
+
+/* Tell the transaction how far its range was walked. */
+static int remember(struct lk_scan *scan)
+{
+    int forward = !scan->reverse, open_end = scan->over || !forward ? !scan->has_stop : 0, rc = 0;
+    if (!scan->over && !scan->started)
+        return 0;
+    lk_buf_reset(&scan->from);
+    if (!forward && !scan->over)
+        rc = bound(&scan->from, &scan->last, 0);
+    else if (scan->has_start)
+        rc = bound(&scan->from, &scan->start, scan->exclude_start);
+    if (rc == 0 && forward && !scan->over)
+        rc = bound(&scan->to, &scan->last, 1);
+    else if (rc == 0 && scan->has_stop)
+        rc = bound(&scan->to, &scan->stop, scan->include_stop);
+    struct lk_slice stop = lk_buf_slice(&scan->to);
+    return rc == 0 ? lk_reads_range(scan->at.reads, lk_buf_slice(&scan->from), open_end ? NULL : &stop) : rc;
+}
+
+/* A chunk of a transaction's range. */
+static int begin_remembered(struct lk_scan *scan, int wait, size_t most, size_t most_bytes, struct lsmkv_pair *pairs,
+                            size_t *count)
+{
+    int rc = wait ? begin_wait(scan, most, most_bytes, pairs, count) : begin_try(scan, most, most_bytes, pairs, count);
+    int kept = rc == 0 || rc == LSMKV_NOTFOUND ? remember(scan) : 0;
+    if (kept == 0)
+        return rc;
+    lk_scan_end(scan); /* what is not remembered is not shown */
+    *count = 0;
+    return kept;
+}
+
 int lk_scan_begin(struct lk_scan *scan, int wait, size_t most, size_t most_bytes, struct lsmkv_pair *pairs,
                   size_t *count)
 {
@@ -440,6 +482,14 @@ int lk_scan_begin(struct lk_scan *scan, int wait, size_t most, size_t most_bytes
     }
     if (scan->over)
         return LSMKV_NOTFOUND;
+    if (scan->at.reads) {
+        int rc = lk_reads_enter(scan->at.reads);
+        if (rc < 0)
+            return rc;
+        rc = latch(scan, begin_remembered(scan, wait, most, most_bytes, pairs, count));
+        lk_reads_leave(scan->at.reads);
+        return rc;
+    }
     return latch(scan, wait ? begin_wait(scan, most, most_bytes, pairs, count)
                             : begin_try(scan, most, most_bytes, pairs, count));
 }

@@ -18,8 +18,18 @@ int lk_snapshot_take(struct lk_db *db, struct lk_snapshot *out)
     return 0;
 }
 
+void lk_snapshot_share(const struct lk_snapshot *snapshot, struct lk_snapshot *out)
+{
+    *out = *snapshot;
+    lk_version_ref(out->version);
+    if (out->reads)
+        lk_reads_ref(out->reads);
+}
+
 void lk_snapshot_drop(struct lk_snapshot *snapshot)
 {
+    lk_reads_unref(snapshot->reads);
+    snapshot->reads = NULL;
     lk_version_unref(snapshot->version);
     snapshot->version = NULL;
 }

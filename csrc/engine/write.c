@@ -364,16 +364,10 @@ int lk_write_batch(struct lk_db *db, const struct lk_batch *batch, int sync, uin
 /* Writes since `seen` can only lie in the active segment, as long as that is still the reader's. */
 int lk_write_changed(const struct lk_db *db, uint64_t seen, struct lk_slice key, uint64_t hash)
 {
-    struct lk_record then = {0}, now = {0};
     if (seen == db->lsn_appended)
         return 0; /* nothing was written at all */
-    uint64_t after = lk_lsn_offset(seen);
-    if (lk_lsn_number(seen) != db->active->segment->number || seen > db->lsn_appended ||
-        lk_memtable_covered(db->active, key, after, UINT64_MAX))
-        return 1;
-    int was = lk_memtable_find(db->active, hash, key, after, &then, NULL, NULL);
-    int is = lk_memtable_find(db->active, hash, key, UINT64_MAX, &now, NULL, NULL);
-    return was != is || then.key.at != now.key.at;
+    return lk_lsn_number(seen) != db->active->segment->number || seen > db->lsn_appended ||
+           lk_memtable_changed(db->active, hash, key, lk_lsn_offset(seen), UINT64_MAX);
 }
 
 /* The guard of a single key. */

@@ -291,7 +291,8 @@ LSMKV_API void lsmkv_free(void *owned);
 
 /* Up to LSMKV_READ_MANY keys with their cache misses in flight together. results[i] is 0, NOTFOUND,
  * WOULDBLOCK (ask for that key with lsmkv_get) or a failure; values[i] is lent where it is 0. One
- * lsmkv_read_end ends them all. The call itself fails only with CLOSED or FORKED, or answers WOULDBLOCK. */
+ * lsmkv_read_end ends them all. The call itself fails only with CLOSED, FORKED or what a transaction's snapshot
+ * refuses with, or answers WOULDBLOCK. */
 #define LSMKV_READ_MANY 16
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot,
                                                      const struct lsmkv_slice *keys, size_t count,
@@ -345,11 +346,13 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_count(lsmkv *db, const lsmkv_snapshot *snap
  * read calls and to lsmkv_iter_new: they see the transaction's own writes over the state of its beginning, and what
  * they looked at is remembered (keys, and ranges as far as they were walked). Borrowed: it lives as long as the
  * transaction. A transaction serves one thread at a time (BUSY otherwise), its iterators see the writes that were
- * there when they began.
+ * there when they began. When it is over they and its snapshot answer INVALID.
  *
  * commit: 0 and everything takes effect at once, in one frame; CONFLICT when something that was looked at has been
  * changed by somebody else, and nothing takes effect. Either way the transaction is over: free it. Blind writes never
- * conflict. Conflicts are found after merges and flushes too: by the log while it is there, else by comparing values.
+ * conflict, and what the transaction's own writes answer is not remembered when a key is looked up; a range that is
+ * walked is remembered whole. Conflicts are found after merges and flushes too: by the log while it is there, else by
+ * comparing values, and when others write so much that the commit cannot catch up, that is a conflict too.
  * Writes go through a handle of the same store (its namespace, its time to live). Cost: a put is a copy into private memory;
  * a commit is one batch and a look at each key that was read. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_new(lsmkv *db, lsmkv_txn **out);

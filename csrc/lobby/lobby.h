@@ -25,6 +25,18 @@ struct lsmkv_batch {
     uint32_t used_count, used_cap;
 };
 
+/* A call reads at `snapshot` (NULL: the present): look before, looked after. A transaction's serves one thread at a time.
+ * look: 0, BUSY, or INVALID when it is over. */
+static inline int lk_lobby_look(const lsmkv_snapshot *snapshot)
+{
+    return snapshot && snapshot->at.reads ? lk_reads_enter(snapshot->at.reads) : 0;
+}
+static inline void lk_lobby_looked(const lsmkv_snapshot *snapshot)
+{
+    if (snapshot && snapshot->at.reads)
+        lk_reads_leave(snapshot->at.reads);
+}
+
 /* Beyond this a copy takes longer than the interpreter lock should be held. */
 enum { LK_TRY_COPY_MAX = 64 * 1024 };
 

@@ -9,9 +9,7 @@ static void *hold_of(struct lk_db *db, int slot)
 
 static struct lk_present present_for(struct lk_db *db, const lsmkv_snapshot *snapshot)
 {
-    if (!snapshot)
-        return lk_read_present(db);
-    return (struct lk_present){snapshot->at.version, snapshot->at.lsn, snapshot->at.limit, snapshot->at.wall_ns};
+    return snapshot ? lk_present_of(&snapshot->at) : lk_read_present(db);
 }
 
 static uint64_t expiry_of(uint64_t stored)
@@ -25,12 +23,18 @@ static int read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, struct lk_slice
     if (slot < 0)
         return rc;
     struct lk_db *engine = db->db;
+    rc = lk_lobby_look(snapshot);
+    if (rc != 0) {
+        lk_epoch_leave(&engine->epochs, slot);
+        return rc;
+    }
     uint64_t hash = lk_hash(engine->seed, wanted.at, wanted.len);
     struct lk_present present = present_for(engine, snapshot);
     struct lk_missing missing;
     struct lk_record record;
     lk_read_prefetch(&present, wanted, hash);
     rc = lk_read_find(engine, &present, wanted, hash, &record, &missing);
+    lk_lobby_looked(snapshot); /* what is lent stays: the slot holds versions that the transaction replaces */
     struct lk_epoch_slot *held = hold_of(engine, slot);
     read->seen = present.lsn;
     if (rc == 0) {
@@ -77,6 +81,11 @@ int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const struc
     if (slot < 0)
         return rc;
     struct lk_db *engine = db->db;
+    rc = lk_lobby_look(snapshot);
+    if (rc != 0) {
+        lk_epoch_leave(&engine->epochs, slot);
+        return rc;
+    }
     struct lk_epoch_slot *held = hold_of(engine, slot);
     struct lk_present present = present_for(engine, snapshot);
     count = count < LSMKV_READ_MANY ? count : LSMKV_READ_MANY;
@@ -100,6 +109,7 @@ int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const struc
         if (results[i] == LSMKV_NOTFOUND)
             lk_epoch_count(&held->misses);
     }
+    lk_lobby_looked(snapshot);
     *read = (struct lsmkv_read){.hold = held, .seen = present.lsn};
     return 0;
 }
@@ -115,7 +125,11 @@ static int get_copy(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, 
         return rc;
     rc = lk_handle_enter(db);
     if (rc == 0) {
-        rc = lk_read_answer(db->db, snapshot ? &snapshot->at : NULL, wanted.key, value, answer);
+        rc = lk_lobby_look(snapshot);
+        if (rc == 0) {
+            rc = lk_read_answer(db->db, snapshot ? &snapshot->at : NULL, wanted.key, value, answer);
+            lk_lobby_looked(snapshot);
+        }
         lk_handle_leave(db);
     }
     lk_lobby_key_drop(&wanted);

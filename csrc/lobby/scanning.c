@@ -62,8 +62,11 @@ int lsmkv_iter_new(lsmkv *db, const lsmkv_snapshot *snapshot, const struct lsmkv
     if (rc != 0)
         return rc;
     lsmkv_iter *iter = lk_alloc_zero(sizeof *iter);
-    rc = iter ? open_scan(db, snapshot, range, &iter->scan)
-              : lk_fail(LSMKV_NOMEM, "memory ran out while a scan was opened");
+    rc = iter ? lk_lobby_look(snapshot) : lk_fail(LSMKV_NOMEM, "memory ran out while a scan was opened");
+    if (rc == 0) {
+        rc = open_scan(db, snapshot, range, &iter->scan);
+        lk_lobby_looked(snapshot);
+    }
     if (rc == 0) {
         lk_handle_ref(db);
         iter->handle = db;

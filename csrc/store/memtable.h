@@ -108,6 +108,10 @@ static inline void lk_memtable_prefetch(const struct lk_memtable *memtable, uint
 int lk_memtable_find(const struct lk_memtable *memtable, uint64_t hash, struct lk_slice key, uint64_t limit,
                      struct lk_record *record, uint32_t *lines, uint32_t *records);
 
+/* Was the key written, or covered by a range delete, by a record that starts in [from, to)? `from` ends a frame. */
+int lk_memtable_changed(const struct lk_memtable *memtable, uint64_t hash, struct lk_slice key, uint64_t from,
+                        uint64_t to);
+
 /* From a key's slot: the newest record below limit. 0 or NOTFOUND. */
 int lk_memtable_version(const struct lk_memtable *memtable, uint32_t position, uint64_t limit, struct lk_record *record,
                         uint64_t *at);

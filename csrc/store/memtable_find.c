@@ -72,25 +72,43 @@ static int find_in_line(const struct lk_memtable *memtable, const struct lk_line
     return LSMKV_NOTFOUND;
 }
 
-int lk_memtable_find(const struct lk_memtable *memtable, uint64_t hash, struct lk_slice key, uint64_t limit,
-                     struct lk_record *record, uint32_t *lines, uint32_t *records)
+/* The key's newest point record below limit, and where it stands: 0, or NOTFOUND. */
+static int find_point(const struct lk_memtable *memtable, uint64_t hash, struct lk_slice key, uint64_t limit,
+                      struct lk_record *record, uint64_t *offset, uint32_t *lines, uint32_t *records)
 {
     uint32_t at = lk_line_first(hash, memtable->line_count);
-    uint64_t offset = 0;
     int rc = LSMKV_NOTFOUND;
     for (unsigned spill = 0; rc != 0 && spill < LK_LINE_SPILL; spill++) {
         const struct lk_line *line = &memtable->lines[at];
         if (lines)
             ++*lines;
-        rc = find_in_line(memtable, line, hash, key, limit, record, &offset, records);
+        rc = find_in_line(memtable, line, hash, key, limit, record, offset, records);
         if (!(atomic_load_explicit(&line->marks, memory_order_acquire) & LK_LINE_MARK))
             break;
         at = at + 1 < memtable->line_count ? at + 1 : 0;
     }
+    return rc;
+}
+
+int lk_memtable_find(const struct lk_memtable *memtable, uint64_t hash, struct lk_slice key, uint64_t limit,
+                     struct lk_record *record, uint32_t *lines, uint32_t *records)
+{
+    uint64_t offset = 0;
+    int rc = find_point(memtable, hash, key, limit, record, &offset, lines, records);
     if (atomic_load_explicit(&memtable->ranges, memory_order_relaxed) &&
         lk_memtable_covered(memtable, key, rc == 0 ? offset : 0, limit)) {
         *record = (struct lk_record){.key = key, .flags = LK_DELETE};
         return 0;
     }
     return rc;
+}
+
+int lk_memtable_changed(const struct lk_memtable *memtable, uint64_t hash, struct lk_slice key, uint64_t from,
+                        uint64_t to)
+{
+    struct lk_record record;
+    uint64_t offset = 0;
+    if (find_point(memtable, hash, key, to, &record, &offset, NULL, NULL) == 0 && offset >= from)
+        return 1;
+    return lk_memtable_covered(memtable, key, from, to);
 }

@@ -74,6 +74,14 @@ const struct lk_interval *lk_ranges_find(const struct lk_ranges *ranges, struct 
     return interval->open_end || lk_compare(key, interval->stop) < 0 ? interval : NULL;
 }
 
+int lk_ranges_meet(const struct lk_ranges *ranges, struct lk_slice start, const struct lk_slice *stop)
+{
+    uint32_t i = stops_before(ranges, start);
+    if (i < ranges->count && !ranges->at[i].open_end && lk_equal(ranges->at[i].stop, start))
+        i++; /* it only touches */
+    return i < ranges->count && (!stop || lk_compare(ranges->at[i].start, *stop) < 0);
+}
+
 int lk_ranges_sound(const struct lk_ranges *ranges)
 {
     for (uint32_t i = 0; i < ranges->count; i++) {

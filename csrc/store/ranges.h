@@ -30,6 +30,8 @@ void lk_ranges_deinit(struct lk_ranges *ranges);
 LK_MUST_CHECK int lk_ranges_add(struct lk_ranges *ranges, struct lk_slice start, const struct lk_slice *stop);
 /* The interval that holds `key`, NULL when none does. log2(count) comparisons. */
 const struct lk_interval *lk_ranges_find(const struct lk_ranges *ranges, struct lk_slice key);
+/* Does [start, stop) have a key in common with an interval? stop NULL: to the end. log2(count) comparisons. */
+int lk_ranges_meet(const struct lk_ranges *ranges, struct lk_slice start, const struct lk_slice *stop);
 /* Add to *out what of `ranges` lies in lo <= key < hi (hi NULL: no end). 0 or NOMEM. */
 LK_MUST_CHECK int lk_ranges_clip(const struct lk_ranges *ranges, struct lk_slice lo, const struct lk_slice *hi,
                                  struct lk_ranges *out);
