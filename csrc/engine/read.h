@@ -41,7 +41,7 @@ LK_MUST_CHECK int lk_read_find(struct lk_db *db, const struct lk_present *presen
 /* Start fetching what lk_read_find will look at. */
 void lk_read_prefetch(const struct lk_present *present, struct lk_slice key, uint64_t hash);
 
-/* May wait. *out is a private copy of the value. snapshot NULL: the present. */
+/* May wait. *out is a private copy of the value; out NULL: only whether it is there. snapshot NULL: the present. */
 LK_MUST_CHECK int lk_read_copy(struct lk_db *db, const struct lk_snapshot *snapshot, struct lk_slice key,
                                struct lk_buf *out);
 
