@@ -4,16 +4,18 @@
  *   write.c commit.c rotate.c      frame, index, publish; group commit; the next segment
  *   read.c scan.c snapshot.c       one key; a range; a frozen state
  *   flush.c compaction.c planner.c L0 into a run; runs into one; which, and why
+ *   count.c counted.c layer.c      how many keys there are; a count that follows the present
  *   background.c keeper.c wake.c   who does it, and when
  *   install.c                      manifest edit, then the new version
  *   inspect.c events.c             what can be seen from outside
  *
- * Locks, in the order in which they may be taken: work_mutex > write_mutex > sync_mutex > state_mutex.
+ * Locks, in the order in which they may be taken: work_mutex > counted.mutex > write_mutex > sync_mutex > state_mutex.
  * None is waited for by a thread that holds the interpreter lock, and none but work_mutex is held across
  * file access other than the log's own. */
 #ifndef LK_ENGINE_DB_H
 #define LK_ENGINE_DB_H
 
+#include "engine/counted.h"
 #include "engine/manifest.h"
 #include "engine/version.h"
 #include "os/thread.h"
@@ -77,6 +79,7 @@ struct lk_db {
     struct lk_manifest manifest;
     struct lk_cache cache;
     uint32_t run_id_next;
+    struct lk_counted counted;      /* the number of live keys: under its own mutex */
 
     /* Small things many touch: under state_mutex, held for a few loads and stores. */
     struct lk_mutex state_mutex;

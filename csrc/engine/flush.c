@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 
+#include "engine/count.h"
 #include "engine/install.h"
 #include "engine/rewrite.h"
 #include "store/order.h"
@@ -156,6 +157,8 @@ int lk_flush_l0(struct lk_db *db, struct lsmkv_step *did)
 
     flush.sealed = flush.version->memtables + 1;
     flush.count = flush.version->memtable_count - 1;
+    if (rc == 0)
+        lk_count_before_flush(db, flush.version);
     if (rc == 0)
         rc = prepare(&flush);
     if (rc == 0)

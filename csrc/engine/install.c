@@ -55,7 +55,9 @@ static int edit_of(struct lk_db *db, const struct lk_change *change, struct lk_b
     }
     for (uint32_t i = 0; rc == 0 && i < change->dropped_count; i++)
         rc = lk_edit_drop(edit, change->dropped[i]->meta.number);
-    return rc == 0 ? put_runs(edit, change->runs, change->run_count) : rc;
+    if (rc == 0)
+        rc = put_runs(edit, change->runs, change->run_count);
+    return rc == 0 && change->memtables_through ? lk_counted_edit(db, change->memtables_through, edit) : rc;
 }
 
 int lk_install_complete(struct lk_db *db, struct lk_buf *out, int closed)
@@ -69,6 +71,8 @@ int lk_install_complete(struct lk_db *db, struct lk_buf *out, int closed)
             rc = lk_edit_table(out, &version->runs[i]->tables[j]->meta);
     if (rc == 0)
         rc = put_runs(out, version->runs, version->run_count);
+    if (rc == 0)
+        rc = lk_counted_edit(db, 0, out);
     lk_version_unref(version);
     if (rc == 0 && closed)
         rc = lk_edit_closed(out, db->lsn_appended);
@@ -156,6 +160,8 @@ int lk_install(struct lk_db *db, const struct lk_change *change)
         lk_env_note(db->env, LK_NOTE_LOG_BEGINS, change->memtables_through + 1, 0);
     if (rc == 0)
         rc = publish(db, change);
+    if (rc == 0)
+        lk_counted_repin(db);
     if (rc == 0 && lk_manifest_wants_rewrite(&db->manifest))
         rewrite_manifest(db);
     return rc;

@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 
+#include "engine/tally.h"
 #include "format/edit.h"
 #include "os/env.h"
 #include "util/hash.h"
@@ -38,6 +39,10 @@ struct lk_manifest_state {
     uint32_t run_count;
     struct lk_table_meta *tables;     /* owned, in no order */
     uint32_t table_count, table_cap;
+    /* The newest count of live keys; of what is for lk_counted_recover to say. */
+    struct lk_tally live;
+    uint64_t counted_lsn;             /* 0: none */
+    uint32_t counted_first;           /* log_first as it was with it */
     int ended_cleanly;                /* the last frame was whole: nothing torn behind it */
 };
 

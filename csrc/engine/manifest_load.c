@@ -108,8 +108,20 @@ static int apply_drop(struct lk_manifest_state *state, uint32_t number)
     return 1;
 }
 
+/* The first of an edit begins a new count; all of one edit are of one LSN. 0, a failure, or 1: they are not. */
+static int apply_count(struct lk_manifest_state *state, const struct lk_edit_field *field, int first)
+{
+    if (first)
+        lk_tally_deinit(&state->live);
+    if (field->count.live > INT64_MAX || (!first && field->count.lsn != state->counted_lsn))
+        return 1;
+    state->counted_lsn = field->count.lsn;
+    state->counted_first = state->log_first;
+    return lk_tally_add(&state->live, field->count.space, (int64_t)field->count.live);
+}
+
 /* 0, a failure, or 1 when the field makes no sense here. */
-static int apply_field(struct lk_manifest_state *state, const struct lk_edit_field *field)
+static int apply_field(struct lk_manifest_state *state, const struct lk_edit_field *field, int *counts)
 {
     switch (field->tag) {
     case LK_EDIT_STORE:
@@ -136,7 +148,7 @@ static int apply_field(struct lk_manifest_state *state, const struct lk_edit_fie
         state->closed_lsn = field->lsn;
         return 0;
     case LK_EDIT_COUNT:
-        return 0;
+        return apply_count(state, field, ++*counts == 1);
     }
     return 1;
 }
@@ -144,11 +156,12 @@ static int apply_field(struct lk_manifest_state *state, const struct lk_edit_fie
 static int apply_edit(struct lk_manifest_state *state, struct lk_slice edit, const char *name, uint64_t offset)
 {
     const uint8_t *at = edit.at, *end = edit.at + edit.len;
+    int counts = 0;
     state->closed_lsn = 0;
     while (at < end) {
         struct lk_edit_field field;
         at = lk_edit_get(at, end, &field);
-        int rc = at ? apply_field(state, &field) : 1;
+        int rc = at ? apply_field(state, &field, &counts) : 1;
         if (rc < 0)
             return rc;
         if (rc > 0)
@@ -244,5 +257,6 @@ void lk_manifest_state_deinit(struct lk_manifest_state *state)
     for (uint32_t i = 0; i < state->table_count; i++)
         lk_table_meta_deinit(&state->tables[i]);
     lk_free(state->tables);
+    lk_tally_deinit(&state->live);
     memset(state, 0, sizeof *state);
 }

@@ -68,6 +68,7 @@ static struct lk_db *db_new(struct lk_env *env, const char *path, struct lk_dir 
     lk_mutex_init(&db->state_mutex);
     lk_cond_init(&db->state_changed);
     lk_mutex_init(&db->event_mutex);
+    lk_counted_init(&db->counted);
     if (lk_cache_init(&db->cache, env, options->cache_bytes, cache_stamp, cache_passed, &db->epochs) < 0) {
         db->cache.env = NULL;
         lk_engine_free(db);
@@ -349,6 +350,7 @@ static int steps(struct start *start)
     if (rc < 0)
         return rc;
     set_positions(start);
+    lk_counted_recover(db, &start->state);
     if (db->readonly)
         return 0;
     if (!start->fresh)

@@ -4,6 +4,7 @@
 
 #include "engine/background.h"
 #include "engine/commit.h"
+#include "engine/count.h"
 #include "engine/engine.h"
 #include "engine/install.h"
 #include "util/alloc.h"
@@ -38,6 +39,8 @@ static int state_closed(struct lk_db *db)
     if (rc == 0)
         rc = lk_edit_durable(&edit, end);
     if (rc == 0)
+        rc = lk_counted_edit(db, 0, &edit);
+    if (rc == 0)
         rc = lk_edit_closed(&edit, end);
     if (rc == 0)
         rc = lk_manifest_append(&db->manifest, &edit);
@@ -55,13 +58,16 @@ int lk_engine_stop(struct lk_db *db)
     if (!db->readonly) {
         atomic_store(&db->closing, 0); /* the last flush is not to be cancelled */
         rc = lk_engine_settle(db);
-        if (rc == 0 && !db->manifest.failed)
+        if (rc == 0 && !db->manifest.failed) {
+            lk_count_at_close(db);
             rc = state_closed(db);
+        }
         if (db->spare)
             atomic_store(&db->spare->obsolete, 1);
         lk_segment_free(db->spare);
         db->spare = NULL;
     }
+    lk_counted_drop(db);
     lk_epoch_reclaim(&db->epochs);
     struct lk_version *version = atomic_exchange(&db->version, NULL);
     lk_version_unref(version);
@@ -79,6 +85,7 @@ void lk_engine_free(struct lk_db *db)
     if (db->spare)
         atomic_store(&db->spare->obsolete, 1);
     lk_segment_free(db->spare);
+    lk_counted_deinit(&db->counted);
     lk_version_unref(atomic_exchange(&db->version, NULL));
     lk_epochs_deinit(&db->epochs);
     lk_manifest_close(&db->manifest);

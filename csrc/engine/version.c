@@ -35,6 +35,9 @@ struct lk_run *lk_run_new(uint32_t id, struct lk_table *const *tables, uint32_t 
             memcpy(copy, bound.at, bound.len);
         for (; run->count < count; run->count++) {
             run->tables[run->count] = tables[run->count];
+            run->records += tables[run->count]->meta.records;
+            run->tombstones += tables[run->count]->meta.tombstones;
+            run->expiring += tables[run->count]->meta.expiring;
             lk_table_ref(tables[run->count]);
         }
         if (collect_ranges(run) == 0)
@@ -93,6 +96,31 @@ struct lk_version *lk_version_new(struct lk_memtable *const *memtables, uint32_t
         version->runs[version->run_count] = runs[version->run_count];
     }
     return version;
+}
+
+struct lk_version *lk_version_from(const struct lk_version *version, uint32_t index)
+{
+    return lk_version_new(version->memtables + index, version->memtable_count - index, version->runs,
+                          version->run_count);
+}
+
+uint32_t lk_version_find(const struct lk_version *version, uint32_t segment)
+{
+    uint32_t at = 0;
+    while (at < version->memtable_count && version->memtables[at]->segment->number != segment)
+        at++;
+    return at;
+}
+
+int lk_version_expires(const struct lk_version *version)
+{
+    for (uint32_t i = 0; i < version->memtable_count; i++)
+        if (atomic_load_explicit(&version->memtables[i]->expiring, memory_order_relaxed))
+            return 1;
+    for (uint32_t i = 0; i < version->run_count; i++)
+        if (version->runs[i]->expiring)
+            return 1;
+    return 0;
 }
 
 void lk_version_ref(struct lk_version *version)

@@ -26,6 +26,7 @@ struct lk_run {
     uint32_t count;
     struct lk_table **tables; /* owned array of shared tables, ascending by interval */
     struct lk_ranges ranges;  /* owned: the range deletes of all tables, from the bound on */
+    uint64_t records, tombstones, expiring; /* of all tables */
 };
 
 struct lk_version {
@@ -65,6 +66,13 @@ static inline struct lk_table *lk_run_table(const struct lk_run *run, struct lk_
 /* A version with these memtables and runs, in this order; references are taken. NULL: memory ran out. */
 struct lk_version *lk_version_new(struct lk_memtable *const *memtables, uint32_t memtable_count,
                                   struct lk_run *const *runs, uint32_t run_count);
+/* The part of a version that stood when its memtable `index` was the active one: that and older ones, all runs, no
+ * view. NULL: memory ran out. */
+struct lk_version *lk_version_from(const struct lk_version *version, uint32_t index);
+/* Index of the memtable over this segment; memtable_count when it is not there. */
+uint32_t lk_version_find(const struct lk_version *version, uint32_t segment);
+/* Does it hold a record with an expiry? */
+int lk_version_expires(const struct lk_version *version);
 void lk_version_ref(struct lk_version *version);
 void lk_version_unref(struct lk_version *version);
 void lk_version_release(void *version); /* the same, as lk_epoch_retire wants it */

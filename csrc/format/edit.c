@@ -133,6 +133,7 @@ int lk_edit_table(struct lk_buf *out, const struct lk_table_meta *table)
     put64(&pen, table->tombstones);
     put32(&pen, table->range_deletes);
     put64(&pen, table->payload);
+    put64(&pen, table->expiring);
     put64(&pen, table->lsn_min);
     put64(&pen, table->lsn_max);
     put8(&pen, table->hi_open != 0);
@@ -153,6 +154,15 @@ int lk_edit_drop(struct lk_buf *out, uint32_t number)
 int lk_edit_closed(struct lk_buf *out, uint64_t lsn)
 {
     struct pen pen = begin(out, LK_EDIT_CLOSED);
+    put64(&pen, lsn);
+    return end(&pen);
+}
+
+int lk_edit_count(struct lk_buf *out, uint32_t space, uint64_t live, uint64_t lsn)
+{
+    struct pen pen = begin(out, LK_EDIT_COUNT);
+    put32(&pen, space);
+    put64(&pen, live);
     put64(&pen, lsn);
     return end(&pen);
 }
@@ -264,6 +274,7 @@ static void get_table(struct eye *eye, struct lk_edit_field *out)
     table->tombstones = get64(eye);
     table->range_deletes = get32(eye);
     table->payload = get64(eye);
+    table->expiring = get64(eye);
     table->lsn_min = get64(eye);
     table->lsn_max = get64(eye);
     table->hi_open = get8(eye);
@@ -305,6 +316,7 @@ const uint8_t *lk_edit_get(const uint8_t *at, const uint8_t *end, struct lk_edit
         out->drop = get32(&eye);
         break;
     case LK_EDIT_COUNT:
+        out->count.space = get32(&eye);
         out->count.live = get64(&eye);
         out->count.lsn = get64(&eye);
         break;

@@ -12,11 +12,13 @@
  *                                          all runs, newest first; into != 0: keys < bound of this run
  *                                          have moved to run `into`
  *     6 table      add: run:4 number:4 identity:8 bytes:8 records:8 tombstones:8 range_deletes:4 payload:8
- *                  lsn_min:8 lsn_max:8 hi_open:1 (0 or 1; 1: hi is empty)
+ *                  expiring:8 lsn_min:8 lsn_max:8 hi_open:1 (0 or 1; 1: hi is empty)
  *                  | lo:str | hi:str | key_min:str | key_max:str
  *     7 drop       number:4                that table leaves the store
  *     8 closed     lsn:8                   the store was closed cleanly; its log ended at lsn
- *     9 count      live:8 lsn:8            number of live keys at lsn (reserved for exact len)
+ *     9 count      space:4 live:8 lsn:8    number of live keys of a namespace at lsn; offset 64: in the tables alone, as
+ *                                          of this edit. The fields of one edit are one count: namespaces not named
+ *                                          have no keys
  *   str  = bytes:varint then that many bytes; varints in their shortest form, a str at most 65 541 bytes
  * The interval of a table is lo <= key < hi (hi_open: no upper end). Intervals of a run's tables, in the
  * order of lo, tile the key space the run covers. */
@@ -28,6 +30,7 @@
 struct lk_table_meta {
     uint32_t run, number, range_deletes;
     uint64_t identity, bytes, records, tombstones, payload, lsn_min, lsn_max;
+    uint64_t expiring; /* records with an expiry */
     uint8_t hi_open;
     struct lk_slice lo, hi, key_min, key_max; /* borrowed or owned as the holder says */
 };
@@ -48,6 +51,7 @@ LK_MUST_CHECK int lk_edit_runs(struct lk_buf *out, const struct lk_run_meta *run
 LK_MUST_CHECK int lk_edit_table(struct lk_buf *out, const struct lk_table_meta *table);
 LK_MUST_CHECK int lk_edit_drop(struct lk_buf *out, uint32_t number);
 LK_MUST_CHECK int lk_edit_closed(struct lk_buf *out, uint64_t lsn);
+LK_MUST_CHECK int lk_edit_count(struct lk_buf *out, uint32_t space, uint64_t live, uint64_t lsn);
 
 enum lk_edit_tag {
     LK_EDIT_STORE = 1,
@@ -82,6 +86,7 @@ struct lk_edit_field {
         struct lk_table_meta table;
         uint32_t drop;
         struct {
+            uint32_t space;
             uint64_t live, lsn;
         } count;
     };

@@ -40,7 +40,8 @@ enum {
     AT_HASH_A = 144,
     AT_HASH_B = 152,
     AT_PAYLOAD = 160,
-    AT_ZERO_3 = 168,
+    AT_EXPIRING = 168,
+    AT_ZERO_3 = 176,
     AT_TAIL_SUM = 184,
     AT_CHECK = 188
 };
@@ -85,6 +86,7 @@ void lk_footer_put(uint8_t to[LK_FOOTER], const struct lk_footer *footer)
     lk_store64(to + AT_HASH_A, footer->hash_a);
     lk_store64(to + AT_HASH_B, footer->hash_b);
     lk_store64(to + AT_PAYLOAD, footer->payload);
+    lk_store64(to + AT_EXPIRING, footer->expiring);
     lk_store32(to + AT_TAIL_SUM, footer->tail_sum);
     lk_store32(to + AT_CHECK, lk_checksum(lk_checksum_seed(footer->identity, footer->file_bytes), to, AT_CHECK));
 }
@@ -117,13 +119,13 @@ static void fields_get(const uint8_t *from, struct lk_footer *out)
     out->hash_a = lk_load64(from + AT_HASH_A);
     out->hash_b = lk_load64(from + AT_HASH_B);
     out->payload = lk_load64(from + AT_PAYLOAD);
+    out->expiring = lk_load64(from + AT_EXPIRING);
     out->tail_sum = lk_load32(from + AT_TAIL_SUM);
 }
 
 static int zeros_kept(const uint8_t *from)
 {
-    return lk_load32(from + AT_ZERO_1) == 0 && lk_load32(from + AT_ZERO_2) == 0 && lk_load64(from + AT_ZERO_3) == 0 &&
-           lk_load64(from + AT_ZERO_3 + 8) == 0;
+    return lk_load32(from + AT_ZERO_1) == 0 && lk_load32(from + AT_ZERO_2) == 0 && lk_load64(from + AT_ZERO_3) == 0;
 }
 
 /* Does `at` follow `end` after no more padding than its alignment asks for? */

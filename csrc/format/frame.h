@@ -43,6 +43,18 @@ enum lk_frame_verdict {
 /* Decode the frame at `offset` of a file of which [base, base + bytes) is in memory. */
 enum lk_frame_verdict lk_frame_get(const uint8_t *base, uint64_t bytes, uint64_t offset, uint64_t identity,
                                    struct lk_frame *out);
+/* The same where that has been done before, as in a log that is indexed: by the head alone, which is believed. 0 when
+ * the frame does not end by `bytes`. */
+static inline int lk_frame_peek(const uint8_t *base, uint64_t bytes, uint64_t offset, struct lk_frame *out)
+{
+    if (offset > bytes || bytes - offset < LK_FRAME_HEAD)
+        return 0;
+    uint32_t body_bytes = lk_load32(base + offset + 4);
+    out->kind = (enum lk_frame_kind)base[offset + 8];
+    out->body = lk_slice(base + offset + LK_FRAME_HEAD, body_bytes);
+    out->total = lk_frame_bytes(body_bytes);
+    return out->total <= bytes - offset;
+}
 /* The next 8-aligned offset >= from with a sound header; `bytes` when there is none. */
 uint64_t lk_frame_resync(const uint8_t *base, uint64_t bytes, uint64_t from, uint64_t identity);
 

@@ -335,7 +335,8 @@ LSMKV_API void lsmkv_iter_end(lsmkv_iter *iter);
 
 /* The exact number of keys of the handle's namespace at `snapshot` (NULL: the present). The store keeps a count in
  * the manifest once it was asked for: what was written since is resolved, and nothing else is looked at; a store
- * that holds records with an expiry is walked over. try: when no work is needed. `progress` as for compaction. */
+ * that holds records with an expiry is walked over. try: when hardly any work is needed. `progress` as for compaction,
+ * and more often. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_try_count(lsmkv *db, const lsmkv_snapshot *snapshot, uint64_t *out);
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_count(lsmkv *db, const lsmkv_snapshot *snapshot, lsmkv_progress progress,
                                            void *context, uint64_t *out);

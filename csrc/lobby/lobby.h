@@ -16,6 +16,7 @@
 struct lsmkv_snapshot {
     struct lsmkv *handle; /* shared */
     struct lk_snapshot at;
+    _Atomic uint64_t counted; /* keys of the handle's namespace and one; 0: not counted */
 };
 
 struct lsmkv_batch {

@@ -39,8 +39,6 @@ struct lsm_store {
     struct lsm_codec *key_codec, *value_codec; /* owned; NULL: bytes */
     const char *durability;           /* static: one of them, for repr */
     struct lsm_store *before, *after; /* borrowed: the module's open stores */
-    uint64_t counted_lsn;             /* len: the content at this LSN ... */
-    Py_ssize_t counted;               /* ... has so many keys; -1 when never counted */
 };
 
 static inline int lsm_is_ours(const struct lsm_store *store)

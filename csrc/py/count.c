@@ -1,7 +1,8 @@
-/* count: how many keys a range holds, found by walking over them; no Python object is made.
+/* count: how many keys there are, and how many a range holds; no Python object is made.
  *
- * A short count is made with the interpreter lock held. A longer one gives it up and comes back
- * every 25 ms to let signal handlers run, so Ctrl-C ends it. */
+ * The whole is counted by the engine (lsmkv_count). A range is walked over: a short count is made with the interpreter
+ * lock held; a longer one gives it up and comes back every 25 ms to let signal handlers run, so Ctrl-C ends it. */
+#include "py/progress.h"
 #include "py/range.h"
 
 enum { CHUNK_PAIRS = 256, CHUNK_BYTES = 64 << 10, SHORT_CHUNKS = 4, AWAY_NS = 25000000 };
@@ -78,35 +79,33 @@ Py_ssize_t lsm_count(struct lsm_source *source, const struct lsm_range *range, P
     return count;
 }
 
-/* The number of keys at one LSN never changes, so it is counted once. */
-static Py_ssize_t count_everything(struct lsm_source *source, const lsmkv_snapshot *snapshot)
+/* ---- len ---------------------------------------------------------------------------------- */
+
+/* Without the interpreter lock, which comes back for signal handlers. */
+static int count_everything_away(struct lsm_source *source, uint64_t *count)
 {
-    const struct lsm_range everything = {0};
-    struct lsm_store *store = source->store;
-    uint64_t lsn = lsmkv_snapshot_lsn(snapshot);
-    if (store->counted >= 0 && store->counted_lsn == lsn)
-        return store->counted;
-    Py_ssize_t count = count_at(source, snapshot, &everything, -1);
-    if (count >= 0) {
-        store->counted_lsn = lsn;
-        store->counted = count;
-    }
-    return count;
+    struct lsm_progress progress;
+    lsm_progress_begin(&progress, NULL, "count");
+    int rc = lsmkv_count(source->store->db, source->snapshot, lsm_progress_report, &progress, count);
+    lsm_progress_end(&progress);
+    if (progress.raised)
+        return -1;
+    return rc == 0 ? 0 : (lsm_fail(source, rc), -1);
 }
 
+/* The engine keeps the number, and follows it. */
 Py_ssize_t lsm_source_len(PyObject *self)
 {
     struct lsm_source *source = (struct lsm_source *)self;
-    lsmkv_snapshot *now = NULL;
+    uint64_t count = 0;
     if (lsm_enter(source) < 0)
         return -1;
-    int rc = source->snapshot ? 0 : lsmkv_snapshot_new(source->store->db, &now);
-    if (rc != 0)
-        return lsm_fail(source, rc), -1;
     lsm_pin(source);
-    Py_ssize_t count = count_everything(source, now ? now : source->snapshot);
+    int rc = lsmkv_try_count(source->store->db, source->snapshot, &count);
+    if (rc == LSMKV_WOULDBLOCK)
+        rc = count_everything_away(source, &count);
+    else if (rc < 0)
+        lsm_fail(source, rc);
     lsm_unpin(source);
-    if (now)
-        lsmkv_snapshot_free(now);
-    return count;
+    return rc == 0 ? (Py_ssize_t)count : -1;
 }

@@ -60,7 +60,6 @@ static PyObject *store_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObje
     store->head.module = module;
     store->head.store = store;
     store->generation = lsm_fork_generation;
-    store->counted = -1;
     return (PyObject *)store;
 }
 

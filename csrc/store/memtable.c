@@ -98,6 +98,7 @@ int lk_memtable_restart(struct lk_memtable *memtable, uint32_t expected_keys)
     atomic_store(&memtable->records, 0);
     atomic_store(&memtable->tombstones, 0);
     atomic_store(&memtable->payload, 0);
+    atomic_store(&memtable->expiring, 0);
     return reserve(memtable, expected_keys);
 }
 
@@ -213,6 +214,8 @@ static void count_record(struct lk_memtable *memtable, const struct lk_record *r
     atomic_fetch_add_explicit(&memtable->payload, record->key.len + record->value.len, memory_order_relaxed);
     if (lk_record_kind(record) == LK_DELETE)
         atomic_fetch_add_explicit(&memtable->tombstones, 1, memory_order_relaxed);
+    if (record->flags & LK_RECORD_EXPIRY)
+        atomic_fetch_add_explicit(&memtable->expiring, 1, memory_order_relaxed);
 }
 
 /* Make the record at `offset` the key's newest. */

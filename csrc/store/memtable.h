@@ -59,6 +59,7 @@ struct lk_memtable {
     _Atomic int order_final;     /* sealed, and the order covers every key */
     /* Writer's, statistics. */
     _Atomic uint64_t records, tombstones, payload;
+    _Atomic uint64_t expiring; /* records with an expiry; any thread */
     _Atomic int sealed;
     int crowded; /* the writer's: a key found its lines full; no more writes, seal */
     _Atomic uint32_t references;

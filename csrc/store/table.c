@@ -73,7 +73,8 @@ static const char *meta_wrong(const struct lk_table_meta *meta, const struct lk_
     if (footer->number != meta->number || footer->identity != meta->identity)
         return "this is not the table the manifest means";
     if (footer->records != meta->records || footer->tombstones != meta->tombstones ||
-        footer->range_deletes != meta->range_deletes || footer->payload != meta->payload)
+        footer->range_deletes != meta->range_deletes || footer->payload != meta->payload ||
+        footer->expiring != meta->expiring)
         return "the counts are not those in the manifest";
     if (footer->lsn_min != meta->lsn_min || footer->lsn_max != meta->lsn_max)
         return "the log positions are not those in the manifest";
@@ -86,8 +87,8 @@ static const char *keys_wrong(const struct lk_table_meta *meta, const struct lk_
     if (!lk_equal(min, meta->key_min) || !lk_equal(max, meta->key_max))
         return "the first and last key are not those in the manifest";
     if ((footer->records == 0) != (footer->fence_count == 0) || footer->fence_count > footer->records ||
-        footer->tombstones > footer->records)
-        return "the counts of records, pages and tombstones cannot be";
+        footer->tombstones > footer->records || footer->expiring > footer->records)
+        return "the counts of records, pages, tombstones and expiries cannot be";
     if (footer->records == 0)
         return min.len || max.len || footer->prefix ? "a table without records has keys" : NULL;
     if (lk_compare(min, max) > 0 || !inside(meta, min) || !inside(meta, max))

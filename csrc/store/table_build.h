@@ -33,7 +33,7 @@ struct lk_table_writer {
     uint32_t item_count, item_cap;
     struct lk_buf key_min, key_last;
     uint64_t key_head;         /* of key_last */
-    uint64_t tombstones, payload;
+    uint64_t tombstones, expiring, payload;
     uint8_t *piece;            /* owned; where far values pass through */
 };
 

@@ -104,7 +104,7 @@ struct walk {
     struct lk_table_cursor cursor;
     struct lk_line *lines; /* owned private copy */
     struct lk_buf before;  /* the key before the current one */
-    uint64_t records, tombstones, payload, pages, since; /* since: bytes since progress was told */
+    uint64_t records, tombstones, expiring, payload, pages, since; /* since: bytes since progress was told */
 };
 
 static int walk_init(struct walk *walk, struct lk_table *table)
@@ -158,6 +158,7 @@ static int walk_record(struct verify *verify, struct walk *walk)
         return lk_table_corrupt(verify->table, walk->cursor.at, wrong);
     walk->records++;
     walk->tombstones += lk_record_kind(record) == LK_DELETE;
+    walk->expiring += record->expiry != 0;
     walk->payload += record->key.len + record->value.len;
     walk->pages += walk->cursor.at == walk->cursor.fences.offset[walk->cursor.page];
     walk->since += walk->cursor.next_at - walk->cursor.at;
@@ -181,7 +182,7 @@ static int check_totals(const struct walk *walk)
                                     "a line is out of shape");
     }
     if (walk->records != footer->records || walk->tombstones != footer->tombstones ||
-        walk->payload != footer->payload || walk->pages != footer->fence_count || slots != footer->records)
+        walk->expiring != footer->expiring || walk->payload != footer->payload || walk->pages != footer->fence_count || slots != footer->records)
         return lk_table_corrupt(walk->cursor.table, footer->file_bytes - LK_FOOTER, "the counts are wrong");
     if (footer->records && !lk_equal(lk_buf_slice(&walk->before), walk->cursor.table->meta.key_max))
         return lk_table_corrupt(walk->cursor.table, footer->pages_end, "the last key is not the one named");

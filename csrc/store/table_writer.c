@@ -239,6 +239,7 @@ int lk_table_writer_add(struct lk_table_writer *writer, struct lk_cursor *cursor
         rc = put_record(writer, &record, bytes, cursor);
     writer->key_head = head;
     writer->tombstones += lk_record_kind(&record) == LK_DELETE;
+    writer->expiring += (record.flags & LK_RECORD_EXPIRY) && record.expiry != 0;
     writer->payload += record.key.len + record.value.len;
     return lk_table_build_fail(writer, rc);
 }

@@ -110,6 +110,7 @@ static inline void house_begin(void)
     lk_mutex_init(&db->work_mutex);
     lk_mutex_init(&db->state_mutex);
     lk_mutex_init(&db->event_mutex);
+    lk_counted_init(&db->counted);
     lk_cond_init(&db->sync_done);
     lk_cond_init(&db->state_changed);
     CHECK_EQ(lk_cache_init(&db->cache, db->env, 1 << 20, house_stamp, house_passed, &db->epochs), 0);
@@ -148,6 +149,7 @@ static inline void house_stop(void)
 {
     struct lk_db *db = &house.db;
 
+    lk_counted_deinit(&db->counted);
     lk_version_unref(atomic_load(&db->version));
     lk_epochs_deinit(&db->epochs);
     lk_manifest_close(&db->manifest);

@@ -70,6 +70,7 @@ static const struct lk_table_meta META = {
     .records = 8,
     .tombstones = 9,
     .payload = 10,
+    .expiring = 3,
     .lsn_min = 11,
     .lsn_max = 12,
     .hi_open = 0,
@@ -84,7 +85,7 @@ TEST(a_table_field_is_these_bytes)
     struct lk_buf buf = {0};
     CHECK_EQ(lk_edit_table(&buf, &META), 0);
     SAME(6, 4, 0, 0, 0, 14, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0,
-         0, 0, 0, 0, 5, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 1, 'a',
+         0, 0, 0, 0, 5, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 1, 'a',
          2, 'm', 'm', 1, 'b', 3, 'l', 'l', 'l');
     lk_buf_deinit(&buf);
 }
@@ -100,7 +101,7 @@ TEST(a_table_comes_back_and_an_open_end_has_no_bound)
     CHECK_EQ(field.tag, LK_EDIT_TABLE);
     CHECK(field.table.run == 4 && field.table.number == 14 && field.table.range_deletes == 5);
     CHECK(field.table.identity == 6 && field.table.bytes == 7 && field.table.records == 8);
-    CHECK(field.table.tombstones == 9 && field.table.payload == 10);
+    CHECK(field.table.tombstones == 9 && field.table.payload == 10 && field.table.expiring == 3);
     CHECK(field.table.lsn_min == 11 && field.table.lsn_max == 12 && field.table.hi_open == 0);
     CHECK(lk_equal(field.table.lo, meta.lo) && lk_equal(field.table.hi, meta.hi));
     CHECK(lk_equal(field.table.key_min, meta.key_min) && lk_equal(field.table.key_max, meta.key_max));
@@ -112,12 +113,12 @@ TEST(a_table_comes_back_and_an_open_end_has_no_bound)
     CHECK_EQ(field.table.hi_open, 1);
     CHECK_EQ(field.table.hi.len, 0);
 
-    buf.at[1 + 4 + 4 + 4 * 8 + 4 + 3 * 8] = 2; /* neither open nor closed */
+    buf.at[1 + 4 + 4 + 4 * 8 + 4 + 4 * 8] = 2; /* neither open nor closed */
     CHECK(lk_edit_get(buf.at, buf.at + buf.len, &field) == NULL);
     lk_buf_reset(&buf);
     meta.hi_open = 0;
     CHECK_EQ(lk_edit_table(&buf, &meta), 0);
-    buf.at[1 + 4 + 4 + 4 * 8 + 4 + 3 * 8] = 1; /* open, and yet a bound */
+    buf.at[1 + 4 + 4 + 4 * 8 + 4 + 4 * 8] = 1; /* open, and yet a bound */
     CHECK(lk_edit_get(buf.at, buf.at + buf.len, &field) == NULL);
     lk_buf_deinit(&buf);
 }
@@ -215,12 +216,16 @@ TEST(unknown_tags_are_refused)
     CHECK_EQ(take(bytes, 0, &field), 0);
 }
 
-TEST(a_count_field_is_understood_though_nobody_writes_it_yet)
+TEST(a_count_field_is_these_bytes_and_comes_back)
 {
-    static const uint8_t count[] = {9, 5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0};
+    struct lk_buf buf = {0};
     struct lk_edit_field field;
-    CHECK_EQ(take(count, sizeof count, &field), sizeof count);
-    CHECK(field.count.live == 5 && field.count.lsn == 6);
+    CHECK_EQ(lk_edit_count(&buf, 7, 5, (uint64_t)13 << 32 | 64), 0);
+    SAME(9, 7, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0, 13, 0, 0, 0);
+    CHECK_EQ(lk_edit_count(&buf, 7, 5, 6), 0);
+    CHECK(lk_edit_get(buf.at, buf.at + buf.len, &field) == buf.at + buf.len);
+    CHECK(field.count.space == 7 && field.count.live == 5 && field.count.lsn == 6);
+    lk_buf_deinit(&buf);
 }
 
 TEST(a_string_too_long_for_the_manifest_is_refused_and_leaves_no_trace)

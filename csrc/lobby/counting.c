@@ -1,0 +1,92 @@
+/* counting: how many keys there are. */
+#include "engine/count.h"
+#include "lobby/lobby.h"
+
+/* A long count lets close in between any two groups of keys. */
+struct count_call {
+    struct lsmkv *handle;
+    lsmkv_progress progress;
+    void *context;
+    int refused; /* the store was closed under the count: it is no longer entered */
+};
+
+/* The namespace the handle works in. */
+static uint32_t space_of(const struct lsmkv *db)
+{
+    (void)db;
+    return LK_SPACE_DEFAULT;
+}
+
+static int went_on(void *arg, uint64_t done, uint64_t total)
+{
+    struct count_call *call = arg;
+    lk_handle_leave(call->handle);
+    int stop = call->progress ? call->progress(call->context, done, total) : 0;
+    int rc = lk_handle_enter(call->handle);
+    if (rc < 0)
+        return call->refused = rc;
+    return stop ? lk_fail(LSMKV_CANCELLED, "counting was cancelled; the store is as it was") : 0;
+}
+
+/* A snapshot never changes, so what was counted once through its own namespace is kept with it. */
+static int is_kept(const struct lsmkv *db, const lsmkv_snapshot *snapshot)
+{
+    return snapshot && space_of(db) == space_of(snapshot->handle);
+}
+
+static uint64_t kept(const struct lsmkv *db, const lsmkv_snapshot *snapshot)
+{
+    return is_kept(db, snapshot) ? atomic_load((_Atomic uint64_t *)&snapshot->counted) : 0;
+}
+
+int lsmkv_try_count(lsmkv *db, const lsmkv_snapshot *snapshot, uint64_t *out)
+{
+    int rc = 0, slot = lk_handle_slot(db, &rc);
+    if (slot < 0)
+        return rc;
+    uint64_t known = kept(db, snapshot);
+    if (known)
+        *out = known - 1;
+    else
+        rc = lk_count_try(db->db, snapshot ? &snapshot->at : NULL, space_of(db), out);
+    lk_epoch_leave(&db->db->epochs, slot);
+    return rc;
+}
+
+static int count_at(struct count_call *call, const struct lk_snapshot *at, uint64_t *out)
+{
+    struct lk_watch watch = {.went_on = went_on, .context = call};
+    int rc = lk_count(call->handle->db, at, space_of(call->handle), &watch, out);
+    return call->refused ? lk_handle_refuse(call->handle, call->refused) : rc;
+}
+
+static int count_present(struct count_call *call, uint64_t *out)
+{
+    struct lk_snapshot now;
+    int rc = lk_snapshot_take(call->handle->db, &now);
+    if (rc == 0) {
+        rc = count_at(call, &now, out);
+        lk_snapshot_drop(&now);
+    }
+    return rc;
+}
+
+int lsmkv_count(lsmkv *db, const lsmkv_snapshot *snapshot, lsmkv_progress progress, void *context, uint64_t *out)
+{
+    struct count_call call = {.handle = db, .progress = progress, .context = context};
+    uint64_t known = kept(db, snapshot);
+    int rc = lk_handle_enter(db);
+    if (rc != 0)
+        return rc;
+    lk_handle_ref(db); /* what was pinned is given back after the store may have been closed */
+    if (known)
+        *out = known - 1;
+    else
+        rc = snapshot ? count_at(&call, &snapshot->at, out) : count_present(&call, out);
+    if (rc == 0 && is_kept(db, snapshot))
+        atomic_store((_Atomic uint64_t *)&snapshot->counted, *out + 1);
+    if (!call.refused)
+        lk_handle_leave(db);
+    lk_handle_unref(db);
+    return rc;
+}
