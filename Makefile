@@ -11,7 +11,7 @@ export VENV
 THREADED := test_epoch test_memtable test_order test_granules test_commit test_registry test_scan test_write_if
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check change lab matrix sanitized bench fmt lint types build sdist clean
+.PHONY: help demo test check change lab matrix sanitized bench notebook fmt lint types build sdist clean
 
 help: ## this list
 	@echo 'lsmkv: an embedded LSM key-value store.'
@@ -39,13 +39,16 @@ lab: build $(VENV)/.test ## the same families at their release floors (hours)
 	@$(PY) tools/families.py lab
 
 sanitized: $(VENV)/.test ## quick Python tests of the extension, built under ASan and UBSan
-	@sh tools/sanitized.sh -m 'not slow' $(foreach one,cli* demo c_library families layers real_files,--ignore-glob='*/test_$(one).py')
+	@sh tools/sanitized.sh -m 'not slow' $(foreach one,cli* demo c_library families layers notebooks real_files,--ignore-glob='*/test_$(one).py')
 
 matrix: ## build and quick-test with every CPython >= 3.10 on this machine
 	@sh tools/matrix.sh
 
 bench: build $(VENV)/.bench ## the benchmarks, peers side by side where they can be installed
 	@$(PYTEST) benchmarks
+
+notebook: build $(VENV)/.notebook ## open the first notebook, examples/first_steps.ipynb, in JupyterLab
+	@$(VENV)/bin/jupyter lab examples/first_steps.ipynb
 
 fmt: $(VENV)/.dev ## format the C and the Python
 	@$(VENV)/bin/clang-format -i $(C_TEXT)
@@ -73,7 +76,7 @@ C_TEXT = $(wildcard csrc/*.c csrc/*/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch] bench
 
 $(VENV)/.base: pyproject.toml tools/setup.sh
 	@sh tools/setup.sh base
-$(VENV)/.test $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: $(VENV)/.base
+$(VENV)/.test $(VENV)/.dev $(VENV)/.bench $(VENV)/.notebook: $(VENV)/.%: $(VENV)/.base
 	@sh tools/setup.sh $*
 
 # setup.py compiles only what changed; this only spares starting it.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the environment in .venv ready: sh tools/setup.sh [base|test|dev|bench]. make runs it; it may be run by
+# Makes the environment in .venv ready: sh tools/setup.sh [base|test|dev|bench|notebook]. make runs it; it may be run by
 # hand, and again. What the machine lacks is installed when this is root on a system with apt, and named otherwise.
 set -eu
 cd "$(dirname "$0")/.."

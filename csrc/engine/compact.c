@@ -49,10 +49,11 @@ static int step(struct lk_db *db, struct lsmkv_step *did, uint64_t *left)
 
 static int name_damage(const struct lk_table *table, uint32_t run, uint32_t runs)
 {
-    int rc = lk_fail_corrupt(table->name, 0,
-                             "%s is damaged: run %u of %u was left alone, everything else was merged; `lsmkv verify` names "
-                             "the place; keys outside it can be read and written",
-                             table->name, run, runs);
+    int rc =
+        lk_fail_corrupt(table->name, 0,
+                        "%s is damaged: run %u of %u was left alone, everything else was merged; `lsmkv verify` names "
+                        "the place; keys outside it can be read and written",
+                        table->name, run, runs);
     lk_error()->recoverable = 1;
     return rc;
 }

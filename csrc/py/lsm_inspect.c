@@ -1,5 +1,7 @@
 /* lsm_inspect: what the engine tells about itself, as dicts, named tuples and lists. Made without the
- * interpreter lock: an answer may wait for a lock of the engine. */
+ * interpreter lock: an answer may wait for a lock of the engine.
+ *
+ * How it looks is policy and lives in lsmkv/report, which is imported when somebody asks; nothing is held then. */
 #include "py/args.h"
 #include "py/lsm_type.h"
 
@@ -8,6 +10,30 @@ enum { EVENTS_AT_ONCE = 64, PROBES_MAX = 4096 };
 static struct lsm_store *as_store(PyObject *self)
 {
     return (struct lsm_store *)self;
+}
+
+/* lsmkv.report.<module>.<name>(given, also); `also` may be NULL. Steals both; given NULL: an exception is set. */
+static PyObject *report(const char *module, const char *name, PyObject *given, PyObject *also)
+{
+    PyObject *from = given ? PyImport_ImportModule(module) : NULL;
+    PyObject *function = from ? PyObject_GetAttrString(from, name) : NULL;
+    PyObject *answer = function ? PyObject_CallFunctionObjArgs(function, given, also, NULL) : NULL;
+    Py_XDECREF(function);
+    Py_XDECREF(from);
+    Py_XDECREF(also);
+    Py_XDECREF(given);
+    return answer;
+}
+
+/* What a notebook asks for by itself raises nothing but Ctrl-C and the like: `instead` (stolen) is answered then. */
+static PyObject *or_instead(PyObject *answer, PyObject *instead)
+{
+    if (answer || !PyErr_ExceptionMatches(PyExc_Exception)) {
+        Py_XDECREF(instead);
+        return answer;
+    }
+    PyErr_Clear();
+    return instead;
 }
 
 /* ---- stats ------------------------------------------------------------------------------- */
@@ -183,7 +209,7 @@ PyObject *lsm_store_levels(PyObject *self, void *Py_UNUSED(unused))
         Py_XDECREF(level);
     }
     lsmkv_levels_free(levels, count);
-    return list;
+    return report("lsmkv.report.levels", "Levels", list, NULL);
 }
 
 /* ---- events ------------------------------------------------------------------------------ */
@@ -297,7 +323,10 @@ static PyObject *explain(struct lsm_store *store, const struct lsm_bytes *key, s
             Py_CLEAR(list);
         Py_XDECREF(probe);
     }
-    return list;
+    PyObject *asked = list ? from_slice((struct lsmkv_slice){key->data, key->size}) : NULL;
+    if (!asked)
+        Py_CLEAR(list);
+    return report("lsmkv.report.explain", "Explanation", list, asked);
 }
 
 PyObject *lsm_store_explain(PyObject *self, PyObject *object)
@@ -310,4 +339,22 @@ PyObject *lsm_store_explain(PyObject *self, PyObject *object)
     PyMem_Free(probes);
     lsm_bytes_drop(&key);
     return list;
+}
+
+/* ---- for notebooks ------------------------------------------------------------------------- */
+
+PyObject *lsm_store_repr_html(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    struct lsm_store *store = as_store(self);
+    struct lsmkv_options options = {0};
+    if (lsm_is_usable(&store->head))
+        lsmkv_get_options(store->db, &options);
+    PyObject *readonly = PyBool_FromLong(options.flags & LSMKV_OPEN_READONLY);
+    return or_instead(report("lsmkv.report.card", "of_store", Py_NewRef(self), readonly), Py_NewRef(Py_None));
+}
+
+PyObject *lsm_store_completions(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    PyObject *found = report("lsmkv.report.completion", "keys", Py_NewRef(self), NULL);
+    return found ? found : or_instead(NULL, PyList_New(0));
 }

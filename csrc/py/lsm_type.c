@@ -418,7 +418,10 @@ static PyGetSetDef properties[] = {
     {"options", store_options, NULL, "The options in effect: a dict, as they were when it was opened.", NULL},
     {"lsn", lsm_store_lsn, NULL, "The position in the log up to which writes are visible: segment << 32 | offset.",
      NULL},
-    {"levels", lsm_store_levels, NULL, "Where records live, newest first: a list of Level. No file access.", NULL},
+    {"levels", lsm_store_levels, NULL,
+     "Where records live, newest first: a list of Level that shows itself as a table, in a notebook as a\n"
+     "map of the key ranges, and draws itself with svg(). No file access.",
+     NULL},
     {0},
 };
 

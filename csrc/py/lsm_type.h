@@ -82,6 +82,8 @@ PyObject *lsm_store_levels(PyObject *self, void *unused);
 PyObject *lsm_store_lsn(PyObject *self, void *unused);
 PyObject *lsm_store_events(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 PyObject *lsm_store_explain(PyObject *self, PyObject *key);
+PyObject *lsm_store_repr_html(PyObject *self, PyObject *unused);
+PyObject *lsm_store_completions(PyObject *self, PyObject *unused);
 
 PyDoc_STRVAR(
     lsm_stats_doc,
@@ -95,13 +97,21 @@ PyDoc_STRVAR(
     "explain($self, key, /)\n--\n\n"
     "How a get of key goes: a list of Probe, one for each place that is asked, newest first, each with its\n"
     "verdict and what it cost. The last one says \"value\" when the key is there. No file is read: where a get\n"
-    "would have to, the verdict is \"not verified yet\".");
+    "would have to, the verdict is \"not verified yet\". Print it, or show it in a notebook.");
+PyDoc_STRVAR(
+    lsm_repr_html_doc,
+    "_repr_html_($self, /)\n--\n\n"
+    "The card a notebook shows: where the records are, and what that costs. Memory only; raises no Exception.");
+PyDoc_STRVAR(lsm_completions_doc, "_ipython_key_completions_($self, /)\n--\n\n"
+                                  "Keys a notebook offers after `[`: the first hundred. Raises no Exception.");
 
-#define LSM_INSPECT_METHODS                                                                    \
-    {"stats", lsm_store_stats, METH_NOARGS, lsm_stats_doc},                                    \
-        {"events", LSM_FAST(lsm_store_events), METH_FASTCALL | METH_KEYWORDS, lsm_events_doc}, \
-    {                                                                                          \
-        "explain", lsm_store_explain, METH_O, lsm_explain_doc                                  \
+#define LSM_INSPECT_METHODS                                                                     \
+    {"stats", lsm_store_stats, METH_NOARGS, lsm_stats_doc},                                     \
+        {"events", LSM_FAST(lsm_store_events), METH_FASTCALL | METH_KEYWORDS, lsm_events_doc},  \
+        {"_repr_html_", lsm_store_repr_html, METH_NOARGS, lsm_repr_html_doc},                   \
+        {"_ipython_key_completions_", lsm_store_completions, METH_NOARGS, lsm_completions_doc}, \
+    {                                                                                           \
+        "explain", lsm_store_explain, METH_O, lsm_explain_doc                                   \
     }
 
 #endif

@@ -1,1 +1,1 @@
-"""Presentation in plain text: pure functions from numbers, dicts and bytes to strings."""
+"""Presentation, as text, HTML and SVG: pure functions from numbers, dicts and bytes to strings."""

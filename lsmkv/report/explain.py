@@ -1,16 +1,148 @@
-"""The path of one get, as lines."""
+"""The path of one get: every place that is asked, newest first, with its verdict and what it cost.
 
+`Explanation` is what `LSM.explain` answers. `lines` works on dicts with the fields of a Probe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lsmkv import _core
 from lsmkv.report.levels import file_name, place
 from lsmkv.report.numbers import plural
-from lsmkv.report.text import columns, escape
+from lsmkv.report.text import at_most, columns, escape
+
+Step = Mapping[str, Any]
+
+FIELDS = ("kind", "run", "number", "verdict", "lines", "records")
+KEY_CHARS = 60
+STEPS = (120, 60, 20)  # rows of HTML: a path this long is cut in the middle
+
+# verdict -> (what the dot says, words for somebody who reads it for the first time)
+MEANING = {
+    "not in its range": ("no", "outside its smallest and largest key: nothing is read"),
+    "line says no": ("no", "one hash line is read, as a filter would be, and holds no such key"),
+    "tag matched another key": ("no", "14 bits of the hash agreed, the key did not"),
+    "value": ("yes", "here it is: older places are not asked"),
+    "tombstone": ("gone", "deleted here: older places are not asked"),
+    "covered by a range delete": ("gone", "a range delete hides it: older places are not asked"),
+    "expired": ("gone", "its time to live is over: older places are not asked"),
+    "not verified yet": ("unread", "a get would first read this part of the file and check it"),
+}
 
 
-def lines(key, found, probes):
-    """probes: dicts with kind, run, number, verdict, lines, records; newest place first."""
-    rows = []
-    for step, probe in enumerate(probes, 1):
-        cost = f"{plural(probe['lines'], 'line')}, {plural(probe['records'], 'record')} read"
-        rows.append([f"{step}.", place(probe), file_name(probe), probe["verdict"], cost])
-    answer = "is there" if found else "is not there"
+class Explanation(list[_core.Probe]):
+    """A list of Probe, newest place first, that can be looked at: print it, or show it in a notebook."""
+
+    def __init__(self, probes: Iterable[_core.Probe] = (), key: bytes = b"") -> None:
+        super().__init__(probes)
+        self.key = key
+
+    @property
+    def found(self) -> bool | None:
+        """Whether the key is there; None when that cannot be told without reading a file."""
+        if any(probe.verdict == "not verified yet" for probe in self):
+            return None
+        return bool(self) and self[-1].verdict == "value"
+
+    def __repr__(self) -> str:
+        try:
+            return "\n".join(at_most(lines(self.key, self.found, [plain(probe) for probe in self]), STEPS[1]))
+        except Exception:  # somebody has put other things into the list
+            return list.__repr__(self)
+
+    def _repr_html_(self) -> str:
+        from lsmkv.report import html
+
+        try:
+            return html.fitting(lambda most: path(self, most), STEPS)
+        except Exception:
+            return html.plain(repr(self)[: html.LIMIT // 8])
+
+
+def plain(probe: _core.Probe) -> dict[str, Any]:
+    return {name: getattr(probe, name) for name in FIELDS}
+
+
+# ---- text -----------------------------------------------------------------------------------
+
+
+def cost(step: Step) -> str:
+    return f"{plural(step['lines'], 'line')}, {plural(step['records'], 'record')} read"
+
+
+def file_of(step: Step) -> str:
+    return file_name(step) if step["number"] else ""  # no table of a run spans the key
+
+
+def answer(found: bool | None) -> str:
+    return {True: "is there", False: "is not there", None: "may be there: a get has to read more"}[found]
+
+
+def lines(key: bytes, found: bool | None, probes: Sequence[Step]) -> list[str]:
+    rows = [[f"{at}.", place(step), file_of(step), step["verdict"], cost(step)] for at, step in enumerate(probes, 1)]
     asked = plural(len(probes), "place")
-    return [f"get {escape(key, 60)}: {answer}; {asked} asked, newest first", *columns(rows, "><<<<")]
+    return [f"get {escape(key, KEY_CHARS)}: {answer(found)}; {asked} asked, newest first", *columns(rows, "><<<<")]
+
+
+# ---- HTML -----------------------------------------------------------------------------------
+
+STYLE = (
+    ".lsmkv .q{margin:2px 0 8px;font-size:14px}"
+    ".lsmkv .q .k{background:var(--lsmkv-panel);border-radius:4px;padding:1px 6px;margin:0 2px}"
+    ".lsmkv .path td{padding-top:5px;padding-bottom:5px;vertical-align:top}"
+    ".lsmkv .path td.w{white-space:normal;width:99%}"
+    # The line that joins the places, and a dot on it for each.
+    ".lsmkv .path td.d{position:relative;padding:0;width:26px;min-width:26px}"
+    ".lsmkv .path td.d::before{content:'';position:absolute;left:7px;top:0;bottom:0;width:2px;"
+    "background:var(--lsmkv-line)}"
+    ".lsmkv .path tr:first-child td.d::before{top:13px}"
+    ".lsmkv .path tr:last-child td.d::before{bottom:auto;height:13px}"
+    ".lsmkv .path i{position:absolute;left:2px;top:8px;width:12px;height:12px;border-radius:50%;"
+    "border:2px solid var(--lsmkv-muted);background:var(--lsmkv-bg)}"
+    ".lsmkv .path .yes i{border-color:var(--lsmkv-good);background:var(--lsmkv-good)}"
+    ".lsmkv .path .gone i{border-color:var(--lsmkv-warn);background:var(--lsmkv-warn)}"
+    ".lsmkv .path .unread i{border-color:var(--lsmkv-info);border-style:dashed}"
+    ".lsmkv .yes b{color:var(--lsmkv-good)}.lsmkv .gone b{color:var(--lsmkv-warn)}"
+    ".lsmkv .unread b{color:var(--lsmkv-info)}.lsmkv .no b{font-weight:500}"
+    ".lsmkv .path small{display:block;color:var(--lsmkv-muted);font-size:.88em}"
+)
+
+
+def path(told: Explanation, most: int) -> str:
+    from lsmkv.report import html
+
+    steps = [plain(probe) for probe in told]
+    rows = [row(step) for step in steps]
+    if len(rows) > most:
+        left_out = f"and {plural(len(rows) - most, 'more place')} that did not have it"
+        rows[most // 2 : len(rows) - most // 2] = [
+            f'<tr><td class="d"></td><td class="m" colspan="4">{left_out}</td></tr>'
+        ]
+    spent = f"{plural(sum(step['lines'] for step in steps), 'line')} and " + plural(
+        sum(step["records"] for step in steps), "record"
+    )
+    kind = {True: "yes", False: "gone", None: "unread"}[told.found]
+    head = (
+        f'<div class="q {kind}">get <span class="k">{html.text(shown(told.key))}</span> <b>{answer(told.found)}</b> '
+        f'<span class="m">· {plural(len(steps), "place")} asked, newest first; {spent} read</span></div>'
+    )
+    return html.frame(f'{head}<table class="path"><tbody>{"".join(rows)}</tbody></table>', repr(told), css=STYLE)
+
+
+def row(step: Step) -> str:
+    from lsmkv.report import html
+
+    kind, meaning = MEANING.get(step["verdict"], ("no", ""))
+    return (
+        f'<tr class="{kind}"><td class="d"><i></i></td><td>{html.text(place(step))}</td>'
+        f'<td class="k m">{file_of(step)}</td>'
+        f'<td class="w"><b>{html.text(step["verdict"])}</b><small>{meaning}</small></td>'
+        f'<td class="n m">{plural(step["lines"], "line")}</td>'
+        f'<td class="n m">{plural(step["records"], "record")}</td></tr>'
+    )
+
+
+def shown(key: bytes) -> str:
+    return escape(key, KEY_CHARS) if key else "(empty)"

@@ -1,25 +1,30 @@
 """Amplification from counters: measured, or absent. Nothing here is estimated from a formula."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 CAUSES = ("log", "flush", "merge", "manifest", "recovery")
 
 
-def written(stats):
+def written(stats: Mapping[str, int]) -> dict[str, int]:
     """{cause: bytes written}, for the causes that wrote anything."""
     found = {cause: stats.get(f"{cause}_bytes", 0) for cause in CAUSES}
     return {cause: amount for cause, amount in found.items() if amount}
 
 
-def write_amplification(stats):
+def write_amplification(stats: Mapping[str, int]) -> float | None:
     """Bytes written to files for each byte the user gave; None when nothing was written since the store was opened."""
     return sum(written(stats).values()) / stats["user_bytes"] if stats.get("user_bytes") else None
 
 
-def places(levels):
+def places(levels: Sequence[Mapping[str, Any]]) -> int:
     """How many places a get of an absent key may have to ask."""
     runs = {level["run"] for level in levels if level["kind"] == "table"}
     return len(runs) + sum(level["kind"] != "table" for level in levels)
 
 
-def keys_at_most(levels):
+def keys_at_most(levels: Sequence[Mapping[str, Any]]) -> int:
     """No more keys than this are stored: every put counts, whether or not a newer record hides it."""
-    return sum(level["records"] - level["tombstones"] for level in levels)
+    return int(sum(level["records"] - level["tombstones"] for level in levels))
