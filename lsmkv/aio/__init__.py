@@ -1,0 +1,68 @@
+"""lsmkv for asyncio: the same names, awaited.
+
+    >>> import asyncio
+    >>> import lsmkv.aio
+
+    >>> async def main():
+    ...     async with lsmkv.aio.open(None) as db:          # a directory; None: a temporary store
+    ...         await db.put(b"apple", b"red")
+    ...         async with db.batch() as b:                 # collected in memory, applied together
+    ...             b[b"pear"], b[b"plum"] = b"green", b"blue"
+    ...         print(await db[b"apple"], await db.get(b"fig"))
+    ...         async with db.snapshot() as before:
+    ...             await db.delete(b"pear")
+    ...             print([key async for key in before], await db[b"p":].count())
+    ...         async for key, value in db[b"a":b"b"].items():
+    ...             print(key, value)
+    >>> asyncio.run(main())
+    b'red' None
+    [b'apple', b'pear', b'plum'] 1
+    b'apple' b'red'
+
+Nothing here blocks the loop: what may wait for a disk, a lock or a merge is done by a few threads of the store.
+`async for` fetches chunks of up to 256 entries and lets the loop run between them. `help(lsmkv.aio.AsyncLSM)` says
+the rest.
+
+A hop to a thread and back costs tens of microseconds, many times what a get from memory does. So ask for many things
+at once where you can: get_many(), batch(), update(), ranges; or use lsmkv.open() and its calls directly where a
+wait of some milliseconds (a sync, a full log segment) does no harm.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+
+from lsmkv.aio.scan import AsyncIterator
+from lsmkv.aio.store import WORKERS, AsyncBatch, AsyncLSM, AsyncSnapshot, AsyncSource, Opening, open_store
+from lsmkv.aio.views import AsyncItemsView, AsyncKeysView, AsyncRangeView, AsyncValuesView, AsyncView
+from lsmkv.options import Options
+
+__all__ = [  # `open` is left out: a star import should not replace the builtin
+    "AsyncBatch",
+    "AsyncItemsView",
+    "AsyncIterator",
+    "AsyncKeysView",
+    "AsyncLSM",
+    "AsyncRangeView",
+    "AsyncSnapshot",
+    "AsyncSource",
+    "AsyncValuesView",
+    "AsyncView",
+    "Opening",
+]
+
+
+def open(
+    path: str | bytes | PathLike[str] | PathLike[bytes] | None,
+    flag: str = "c",
+    *,
+    workers: int = WORKERS,
+    options: Options | str | None = None,
+    **overrides: int | str,
+) -> Opening[AsyncLSM]:
+    """Open the store in the directory `path`: `async with open(path) as db`, or `db = await open(path)` and
+    `await db.close()`.
+
+    workers: how many threads may wait at the same time. The rest is as for lsmkv.open().
+    """
+    return open_store(path, flag, options, workers, overrides)

@@ -1,0 +1,142 @@
+"""scan: entries cross the bridge in chunks and leave the iterator one by one.
+
+    thread                        loop
+    iterator of lsmkv  --chunk-->  ready: e e e e e e --anext--> e
+                       16, 64, then 256 entries, at most about 256 KiB
+
+A hop is paid once a chunk, and each chunk lets the loop run. Nothing is fetched before it is asked for.
+
+At most one fetch is on its way. When the task that waits for it is cancelled the chunk still arrives and is kept for
+whoever asks next, so no entry is lost; when the iterator itself is dropped the chunk and all that it pins go too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from lsmkv.aio.bridge import Bridge
+
+T = TypeVar("T")
+
+CHUNK_FIRST, CHUNK_GROWTH, CHUNK_MAX = 16, 4, 256
+CHUNK_BYTES = 256 << 10
+
+
+Chunk = tuple[list[T], bool]
+"""The next entries, and whether they are the last."""
+Take = Callable[[Iterator[T], int], Chunk[T]]
+
+
+def take_bytes(scan: Iterator[bytes], most: int) -> Chunk[bytes]:
+    """Of an iterator over keys or values."""
+    taken: list[bytes] = []
+    room = CHUNK_BYTES
+    for entry in islice(scan, most):
+        taken.append(entry)
+        room -= len(entry)
+        if room < 0:
+            return taken, False
+    return taken, len(taken) < most
+
+
+def take_pairs(scan: Iterator[tuple[bytes, bytes]], most: int) -> Chunk[tuple[bytes, bytes]]:
+    """Of an iterator over pairs."""
+    taken: list[tuple[bytes, bytes]] = []
+    room = CHUNK_BYTES
+    for entry in islice(scan, most):
+        taken.append(entry)
+        room -= len(entry[0]) + len(entry[1])
+        if room < 0:
+            return taken, False
+    return taken, len(taken) < most
+
+
+class AsyncIterator(Generic[T]):
+    """What `async for` walks along. It sees the content of the moment its first entry is asked for, whatever is written
+    meanwhile, and pins it until it is exhausted, closed or dropped. It serves one task at a time."""
+
+    def __init__(self, bridge: Bridge, begin: Callable[[], Iterator[T]], take: Take[T]) -> None:
+        self._bridge = bridge
+        self._take = take
+        self._begin: Callable[[], Iterator[T]] | None = begin
+        self._scan: Iterator[T] | None = None
+        self._most = CHUNK_FIRST
+        self._ready: Iterator[T] = iter(())
+        self._is_over = self._is_fetching = False
+        self._failure: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        for entry in self._ready:
+            return entry
+        while not self._is_over or self._is_fetching:
+            await self._refill()
+            for entry in self._ready:
+                return entry
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """End it: what it pins is let go, now or when the fetch on its way ends. Again is fine."""
+        self._ready = iter(())
+        self._end()
+
+    # ---- in the loop ----
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._begin = self._scan = None
+
+    async def _refill(self) -> None:
+        if self._waiter is not None:
+            raise RuntimeError("this iterator is in use by another task: make one per task")
+        inbox = self._bridge.here()
+        if not self._is_fetching:
+            self._is_fetching = True
+            self._bridge.submit(partial(fetch, self._begin, self._scan, self._take, self._most), self._arrive)
+        if not self._is_fetching:  # it was there at once
+            return self._raise()
+        self._waiter = inbox.loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+        self._raise()
+
+    def _raise(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure
+
+    def _arrive(self, answer: Any, failure: BaseException | None) -> None:
+        self._is_fetching = False
+        if failure is not None:
+            self._failure = failure
+            self._end()
+        elif not self._is_over:
+            self._begin = None
+            self._scan, (entries, is_last) = answer
+            self._ready = iter(entries)
+            self._most = min(self._most * CHUNK_GROWTH, CHUNK_MAX)
+            if is_last:
+                self._end()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def fetch(
+    begin: Callable[[], Iterator[T]] | None, scan: Iterator[T] | None, take: Take[T], most: int
+) -> tuple[Iterator[T], Chunk[T]]:
+    """In a thread: the scan, begun if it was not, and a chunk of it."""
+    if scan is None:
+        assert begin is not None
+        scan = begin()
+    return scan, take(scan, most)
