@@ -26,7 +26,7 @@ static int is_live(const struct lk_layer *layer, struct lk_slice key, uint64_t h
 /* Inside a slot. 0 or a failure. */
 static int look_in_memory(struct lk_layer *layer)
 {
-    struct lk_present below = {layer->below.version, layer->below.lsn, layer->below.limit, layer->below.wall_ns};
+    struct lk_present below = lk_present_of(&layer->below);
     size_t offset = 0;
     for (uint32_t i = 0; i < layer->count; offset += layer->group[i++].bytes)
         lk_read_prefetch(&below, key_at(layer, offset, i), layer->group[i].hash);

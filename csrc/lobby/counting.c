@@ -10,13 +10,6 @@ struct count_call {
     int refused; /* the store was closed under the count: it is no longer entered */
 };
 
-/* The namespace the handle works in. */
-static uint32_t space_of(const struct lsmkv *db)
-{
-    (void)db;
-    return LK_SPACE_DEFAULT;
-}
-
 static int went_on(void *arg, uint64_t done, uint64_t total)
 {
     struct count_call *call = arg;
@@ -31,7 +24,7 @@ static int went_on(void *arg, uint64_t done, uint64_t total)
 /* A snapshot never changes, so what was counted once through its own namespace is kept with it. */
 static int is_kept(const struct lsmkv *db, const lsmkv_snapshot *snapshot)
 {
-    return snapshot && space_of(db) == space_of(snapshot->handle);
+    return snapshot && db->space == snapshot->handle->space;
 }
 
 static uint64_t kept(const struct lsmkv *db, const lsmkv_snapshot *snapshot)
@@ -39,16 +32,23 @@ static uint64_t kept(const struct lsmkv *db, const lsmkv_snapshot *snapshot)
     return is_kept(db, snapshot) ? atomic_load((_Atomic uint64_t *)&snapshot->counted) : 0;
 }
 
+static int refuse_transaction(const lsmkv_snapshot *snapshot)
+{
+    return snapshot && snapshot->at.reads
+               ? lk_fail(LSMKV_INVALID, "a transaction is counted by walking over it: use an iterator")
+               : 0;
+}
+
 int lsmkv_try_count(lsmkv *db, const lsmkv_snapshot *snapshot, uint64_t *out)
 {
-    int rc = 0, slot = lk_handle_slot(db, &rc);
+    int rc = refuse_transaction(snapshot), slot = rc == 0 ? lk_handle_slot(db, &rc) : -1;
     if (slot < 0)
         return rc;
     uint64_t known = kept(db, snapshot);
     if (known)
         *out = known - 1;
     else
-        rc = lk_count_try(db->db, snapshot ? &snapshot->at : NULL, space_of(db), out);
+        rc = lk_count_try(db->db, snapshot ? &snapshot->at : NULL, db->space, out);
     lk_epoch_leave(&db->db->epochs, slot);
     return rc;
 }
@@ -56,7 +56,7 @@ int lsmkv_try_count(lsmkv *db, const lsmkv_snapshot *snapshot, uint64_t *out)
 static int count_at(struct count_call *call, const struct lk_snapshot *at, uint64_t *out)
 {
     struct lk_watch watch = {.went_on = went_on, .context = call};
-    int rc = lk_count(call->handle->db, at, space_of(call->handle), &watch, out);
+    int rc = lk_count(call->handle->db, at, call->handle->space, &watch, out);
     return call->refused ? lk_handle_refuse(call->handle, call->refused) : rc;
 }
 
@@ -75,7 +75,9 @@ int lsmkv_count(lsmkv *db, const lsmkv_snapshot *snapshot, lsmkv_progress progre
 {
     struct count_call call = {.handle = db, .progress = progress, .context = context};
     uint64_t known = kept(db, snapshot);
-    int rc = lk_handle_enter(db);
+    int rc = refuse_transaction(snapshot);
+    if (rc == 0)
+        rc = lk_handle_enter(db);
     if (rc != 0)
         return rc;
     lk_handle_ref(db); /* what was pinned is given back after the store may have been closed */

@@ -54,8 +54,8 @@ static inline int lk_lobby_sizes(size_t key_bytes, size_t value_bytes)
 
 /* A key as logs and tables hold it (format/space.h). Usually the caller's own bytes; else a copy behind its prefix. */
 struct lk_lobby_key {
-    struct lk_slice key;   /* borrowed from the caller, or from one of: */
-    uint8_t *large;        /* owned, or NULL */
+    struct lk_slice key; /* borrowed from the caller, or from one of: */
+    uint8_t *large; /* owned, or NULL */
     uint8_t small[128];
 };
 /* keys.c: a key that gets a prefix; and where a space begins or ends. */

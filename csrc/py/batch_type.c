@@ -128,7 +128,8 @@ static int delete_between(struct lsm_write_batch *batch, PyObject *start, PyObje
     struct lsmkv_range lent;
     lsm_range_lend(&range, &lent);
     lsmkv_batch *writes = collecting(batch);
-    int rc = writes ? done(batch, lsmkv_batch_delete_range(writes, &lent.start, lent.has_stop ? &lent.stop : NULL)) : -1;
+    int rc =
+        writes ? done(batch, lsmkv_batch_delete_range(writes, &lent.start, lent.has_stop ? &lent.stop : NULL)) : -1;
     Py_XDECREF(start);
     Py_XDECREF(stop);
     return rc;

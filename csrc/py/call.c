@@ -27,7 +27,8 @@ int lsm_raise_unusable(const struct lsm_source *source)
     else if (source->state < LSM_OPEN)
         PyErr_SetString(closed, "a transaction works inside its block: with db.transaction() as tx: ...");
     else
-        PyErr_Format(closed, "this transaction on %R is over: its block has ended. Begin another one with transaction()",
+        PyErr_Format(closed,
+                     "this transaction on %R is over: its block has ended. Begin another one with transaction()",
                      store->path);
     return -1;
 }

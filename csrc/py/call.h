@@ -35,9 +35,9 @@ struct lsm_store {
     PyObject *temporary;              /* owned: path of a directory to be removed at close, or NULL */
     PyObject *options;                /* owned: dict, as they are in effect */
     PyObject *name;                   /* owned: str of the namespace, or NULL */
-    struct lsm_store *parent;         /* owned: the store a namespace was opened from, or NULL; closing it closes this */
+    struct lsm_store *parent; /* owned: the store a namespace was opened from, or NULL; closing it closes this */
     struct lsm_codec *key_codec, *value_codec; /* owned; NULL: bytes */
-    const char *durability;           /* static: one of them, for repr */
+    const char *durability; /* static: one of them, for repr */
     struct lsm_store *before, *after; /* borrowed: the module's open stores */
 };
 

@@ -28,7 +28,8 @@ int lsm_to_clock(struct lsm_module *module, PyObject *object, struct lsmkv_optio
     if (!object || object == Py_None)
         return 0;
     if (!PyObject_TypeCheck(object, module->clock_type)) {
-        PyErr_Format(PyExc_TypeError, "clock must be an lsmkv.ManualClock or None, not %.100s: background threads ask it",
+        PyErr_Format(PyExc_TypeError,
+                     "clock must be an lsmkv.ManualClock or None, not %.100s: background threads ask it",
                      Py_TYPE(object)->tp_name);
         return -1;
     }
@@ -112,9 +113,10 @@ static PyObject *clock_repr(PyObject *self)
     return text;
 }
 
-PyDoc_STRVAR(doc, "ManualClock(start=1e9)\n--\n\n"
-                  "A wall clock that moves only when it is told to: lsmkv.open(path, clock=clock). Expiry goes by it.\n\n"
-                  "start is in seconds since 1970. Every thread may move it.");
+PyDoc_STRVAR(doc,
+             "ManualClock(start=1e9)\n--\n\n"
+             "A wall clock that moves only when it is told to: lsmkv.open(path, clock=clock). Expiry goes by it.\n\n"
+             "start is in seconds since 1970. Every thread may move it.");
 PyDoc_STRVAR(time_doc, "time($self, /)\n--\n\nThe time it shows, in seconds since 1970.");
 PyDoc_STRVAR(set_doc, "set($self, seconds, /)\n--\n\nShow this time, in seconds since 1970.");
 PyDoc_STRVAR(advance_doc, "advance($self, seconds, /)\n--\n\nMove on by so many seconds, or back.");
@@ -128,8 +130,8 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)doc},     {Py_tp_new, clock_new},     {Py_tp_dealloc, clock_dealloc},
-    {Py_tp_repr, clock_repr},     {Py_tp_methods, methods},   {0, NULL},
+    {Py_tp_doc, (void *)doc}, {Py_tp_new, clock_new},   {Py_tp_dealloc, clock_dealloc},
+    {Py_tp_repr, clock_repr}, {Py_tp_methods, methods}, {0, NULL},
 };
 
 PyType_Spec lsm_clock_spec = {

@@ -220,14 +220,14 @@ static PyObject *cursor_repr(PyObject *self)
                                 PyTuple_GET_ITEM(cursor->pair, 0));
 }
 
-PyDoc_STRVAR(doc, "A place among the keys of a store at one moment, made by cursor().\n\n"
-                  "Each move returns whether there is a key to stand at; key, value and item raise ValueError when there is\n"
-                  "none. It pins its moment until close(), or the end of its `with` block.");
+PyDoc_STRVAR(
+    doc, "A place among the keys of a store at one moment, made by cursor().\n\n"
+         "Each move returns whether there is a key to stand at; key, value and item raise ValueError when there is\n"
+         "none. It pins its moment until close(), or the end of its `with` block.");
 PyDoc_STRVAR(first_doc, "first($self, /)\n--\n\nMove to the smallest key. Cost: one seek.");
 PyDoc_STRVAR(last_doc, "last($self, /)\n--\n\nMove to the largest key. Cost: one seek.");
 PyDoc_STRVAR(seek_doc, "seek($self, key, /)\n--\n\nMove to the smallest key >= key. Cost: one seek.");
-PyDoc_STRVAR(seek_for_prev_doc,
-             "seek_for_prev($self, key, /)\n--\n\nMove to the largest key <= key. Cost: one seek.");
+PyDoc_STRVAR(seek_for_prev_doc, "seek_for_prev($self, key, /)\n--\n\nMove to the largest key <= key. Cost: one seek.");
 PyDoc_STRVAR(next_doc, "next($self, /)\n--\n\nMove to the next larger key. Cost: one step; a seek after prev().");
 PyDoc_STRVAR(prev_doc, "prev($self, /)\n--\n\nMove to the next smaller key. Cost: one step; a seek after next().");
 PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nUnpin what it stands on. Again is fine.");
@@ -260,9 +260,9 @@ static PyGetSetDef properties[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)doc},           {Py_tp_dealloc, cursor_dealloc}, {Py_tp_traverse, cursor_traverse},
-    {Py_tp_clear, cursor_clear},        {Py_tp_repr, cursor_repr},       {Py_tp_methods, methods},
-    {Py_tp_members, members},           {Py_tp_getset, properties},      {0, NULL},
+    {Py_tp_doc, (void *)doc},    {Py_tp_dealloc, cursor_dealloc}, {Py_tp_traverse, cursor_traverse},
+    {Py_tp_clear, cursor_clear}, {Py_tp_repr, cursor_repr},       {Py_tp_methods, methods},
+    {Py_tp_members, members},    {Py_tp_getset, properties},      {0, NULL},
 };
 
 PyType_Spec lsm_cursor_spec = {

@@ -8,13 +8,11 @@ extern PyType_Spec lsm_cursor_spec;
 
 PyObject *lsm_source_cursor(PyObject *self, PyObject *unused);
 
-PyDoc_STRVAR(lsm_source_cursor_doc,
-             "cursor($self, /)\n--\n\n"
-             "A Cursor over the state of this moment: seek(key), first(), last(), next(), prev(), then key, value, item.");
+PyDoc_STRVAR(
+    lsm_source_cursor_doc,
+    "cursor($self, /)\n--\n\n"
+    "A Cursor over the state of this moment: seek(key), first(), last(), next(), prev(), then key, value, item.");
 
-#define LSM_CURSOR_METHOD                                                   \
-    {                                                                       \
-        "cursor", lsm_source_cursor, METH_NOARGS, lsm_source_cursor_doc     \
-    }
+#define LSM_CURSOR_METHOD {"cursor", lsm_source_cursor, METH_NOARGS, lsm_source_cursor_doc}
 
 #endif

@@ -15,9 +15,6 @@ PyDoc_STRVAR(lsm_source_ttl_doc,
              "Seconds until key expires, a float; None when it never does. Raises KeyError when it is absent.\n\n"
              "Cost: one lookup.");
 
-#define LSM_EXPIRY_METHODS                                     \
-    {                                                          \
-        "ttl", lsm_source_ttl, METH_O, lsm_source_ttl_doc      \
-    }
+#define LSM_EXPIRY_METHODS {"ttl", lsm_source_ttl, METH_O, lsm_source_ttl_doc}
 
 #endif

@@ -243,7 +243,8 @@ static PyObject *store_exit(PyObject *self, PyObject *const *Py_UNUSED(args), Py
 /* "'fruit.db'", or with its namespace. */
 static PyObject *name_text(const struct lsm_store *store)
 {
-    return store->name ? PyUnicode_FromFormat("%R, namespace %R", store->path, store->name) : PyObject_Repr(store->path);
+    return store->name ? PyUnicode_FromFormat("%R, namespace %R", store->path, store->name)
+                       : PyObject_Repr(store->path);
 }
 
 static PyObject *codecs_text(const struct lsm_store *store)
@@ -342,22 +343,23 @@ static PyObject *store_batch(PyObject *self, PyObject *const *args, Py_ssize_t c
 /* ---- the type ---------------------------------------------------------------------------- */
 
 PyDoc_STRVAR(
-    doc, "LSM(path, flag='c', *, key='bytes', value='bytes', options=None, clock=None,\n"
-         "    **overrides)\n--\n\n"
-         "A persistent sorted mapping, in a directory.\n\n"
-         "path is the directory, as str, bytes or PathLike; None makes a temporary one that close() removes.\n"
-         "flag is \"r\" (read only, no lock), \"w\" (must exist), \"c\" (create if missing) or \"n\" (always new).\n"
-         "key and value are codecs: what keys and values are, as a name (\"str\", \"i64\", \"(str,i64)\", \"json\") or an\n"
-         "object of lsmkv.codecs; they are stored when the store is made and must agree later. \"stored\" takes what\n"
-         "the store says. options is an Options or the name of a preset; overrides are single fields of it. clock is\n"
-         "a ManualClock that expiry goes by.\n\n"
-         "It behaves as a dict whose keys are sorted: d[k], d[k] = v, del d[k], k in d, len(d), for k in d,\n"
-         "d[a:b] for a range. With bytes any buffer is taken, and bytes comes back. == is identity. len(d) is exact\n"
-         "and looks only at what was written since it was asked last; bool(d) is one seek. Iteration sees the\n"
-         "content of the moment it\n"
-         "began. Every method may be called from any thread.\n\n"
-         "Raises FileNotFoundError, PermissionError and NotADirectoryError, each also a StorageError; LockedError\n"
-         "when another process writes to it; CodecMismatchError, CorruptionError, FormatError, OptionsError.");
+    doc,
+    "LSM(path, flag='c', *, key='bytes', value='bytes', options=None, clock=None,\n"
+    "    **overrides)\n--\n\n"
+    "A persistent sorted mapping, in a directory.\n\n"
+    "path is the directory, as str, bytes or PathLike; None makes a temporary one that close() removes.\n"
+    "flag is \"r\" (read only, no lock), \"w\" (must exist), \"c\" (create if missing) or \"n\" (always new).\n"
+    "key and value are codecs: what keys and values are, as a name (\"str\", \"i64\", \"(str,i64)\", \"json\") or an\n"
+    "object of lsmkv.codecs; they are stored when the store is made and must agree later. \"stored\" takes what\n"
+    "the store says. options is an Options or the name of a preset; overrides are single fields of it. clock is\n"
+    "a ManualClock that expiry goes by.\n\n"
+    "It behaves as a dict whose keys are sorted: d[k], d[k] = v, del d[k], k in d, len(d), for k in d,\n"
+    "d[a:b] for a range. With bytes any buffer is taken, and bytes comes back. == is identity. len(d) is exact\n"
+    "and looks only at what was written since it was asked last; bool(d) is one seek. Iteration sees the\n"
+    "content of the moment it\n"
+    "began. Every method may be called from any thread.\n\n"
+    "Raises FileNotFoundError, PermissionError and NotADirectoryError, each also a StorageError; LockedError\n"
+    "when another process writes to it; CodecMismatchError, CorruptionError, FormatError, OptionsError.");
 PyDoc_STRVAR(close_doc,
              "close($self, /)\n--\n\n"
              "Wait for calls in flight, make everything acknowledged durable, end the handle. Again is fine.\n"
@@ -365,15 +367,17 @@ PyDoc_STRVAR(close_doc,
 PyDoc_STRVAR(snapshot_doc,
              "snapshot($self, /)\n--\n\nThe content of this moment, to be read at leisure; use it in a `with`. "
              "Cost: none until\nthings are merged, which it then keeps on the disk.");
-PyDoc_STRVAR(transaction_doc,
-             "transaction($self, /, *, sync=None)\n--\n\n"
-             "A context manager: `with db.transaction() as tx` reads and writes through tx, all or nothing, as if alone.\n"
-             "ConflictError at its end when another writer has changed what it read. sync as for put().");
-PyDoc_STRVAR(transact_doc,
-             "transact($self, fn, /, retries=8, *, sync=None)\n--\n\n"
-             "Run fn(tx) in a transaction and return what it returns; run it again, up to retries times, when another\n"
-             "writer came between. Raises ConflictError when that was not enough, and what fn raises: nothing is written\n"
-             "then. fn may run several times, so it must have no other effect.");
+PyDoc_STRVAR(
+    transaction_doc,
+    "transaction($self, /, *, sync=None)\n--\n\n"
+    "A context manager: `with db.transaction() as tx` reads and writes through tx, all or nothing, as if alone.\n"
+    "ConflictError at its end when another writer has changed what it read. sync as for put().");
+PyDoc_STRVAR(
+    transact_doc,
+    "transact($self, fn, /, retries=8, *, sync=None)\n--\n\n"
+    "Run fn(tx) in a transaction and return what it returns; run it again, up to retries times, when another\n"
+    "writer came between. Raises ConflictError when that was not enough, and what fn raises: nothing is written\n"
+    "then. fn may run several times, so it must have no other effect.");
 PyDoc_STRVAR(batch_doc,
              "batch($self, /, *, sync=None)\n--\n\n"
              "A context manager that collects writes: `with db.batch() as b: b[k] = v`. They are applied all\n"

@@ -7,8 +7,8 @@
 #include "py/absent.h"
 #include "py/batch_type.h"
 #include "py/clock_type.h"
-#include "py/cursor_type.h"
 #include "py/codec.h"
+#include "py/cursor_type.h"
 #include "py/errors.h"
 #include "py/lsm_type.h"
 #include "py/snapshot_type.h"
@@ -153,29 +153,29 @@ static int execute(PyObject *self)
 }
 
 /* Every object reference of the state, for the two walks below. */
-#define FOR_EACH_OBJECT(DO, module) \
-    DO((module)->store_type);     \
-    DO((module)->snapshot_type);  \
-    DO((module)->batch_type);     \
-    DO((module)->iter_type);      \
-    DO((module)->range_type);     \
-    DO((module)->keys_type);      \
-    DO((module)->values_type);    \
-    DO((module)->items_type);     \
-    DO((module)->level_type);     \
-    DO((module)->probe_type);     \
-    DO((module)->txn_type);       \
-    DO((module)->cursor_type);    \
-    DO((module)->clock_type);     \
-    DO((module)->value_view_type); \
-    DO((module)->absent_type);    \
-    DO((module)->absent); \
-    DO((module)->key_codec_type); \
-    DO((module)->value_codec_type); \
-    DO((module)->foreign.uuid); \
-    DO((module)->foreign.datetime); \
+#define FOR_EACH_OBJECT(DO, module)  \
+    DO((module)->store_type);        \
+    DO((module)->snapshot_type);     \
+    DO((module)->batch_type);        \
+    DO((module)->iter_type);         \
+    DO((module)->range_type);        \
+    DO((module)->keys_type);         \
+    DO((module)->values_type);       \
+    DO((module)->items_type);        \
+    DO((module)->level_type);        \
+    DO((module)->probe_type);        \
+    DO((module)->txn_type);          \
+    DO((module)->cursor_type);       \
+    DO((module)->clock_type);        \
+    DO((module)->value_view_type);   \
+    DO((module)->absent_type);       \
+    DO((module)->absent);            \
+    DO((module)->key_codec_type);    \
+    DO((module)->value_codec_type);  \
+    DO((module)->foreign.uuid);      \
+    DO((module)->foreign.datetime);  \
     DO((module)->foreign.timedelta); \
-    DO((module)->foreign.epoch); \
+    DO((module)->foreign.epoch);     \
     DO((module)->foreign.microsecond)
 
 static int module_traverse(PyObject *self, visitproc visit, void *arg)

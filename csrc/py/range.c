@@ -99,7 +99,8 @@ int lsm_slice_bounds(const struct lsm_source *source, PyObject *slice, PyObject 
                                           "d[a:b].limit(n) for the first n");
         return -1;
     }
-    if (lsm_key_bound(source->store->key_codec, parts->start, start) < 0 || lsm_key_bound(source->store->key_codec, parts->stop, stop) < 0) {
+    if (lsm_key_bound(source->store->key_codec, parts->start, start) < 0 ||
+        lsm_key_bound(source->store->key_codec, parts->stop, stop) < 0) {
         Py_CLEAR(*start);
         return -1;
     }
@@ -185,7 +186,8 @@ PyObject *lsm_source_range(PyObject *self, PyObject *const *args, Py_ssize_t cou
         return NULL;
     range.exclude_start = !include_start;
     struct lsm_source *source = (struct lsm_source *)self;
-    if (lsm_key_bound(source->store->key_codec, given[0], &range.start) < 0 || lsm_key_bound(source->store->key_codec, given[1], &range.stop) < 0) {
+    if (lsm_key_bound(source->store->key_codec, given[0], &range.start) < 0 ||
+        lsm_key_bound(source->store->key_codec, given[1], &range.stop) < 0) {
         lsm_range_clear(&range);
         return NULL;
     }

@@ -93,10 +93,10 @@ PyDoc_STRVAR(lsm_source_higher_doc,
         {"range", LSM_FAST(lsm_source_range), METH_FASTCALL | METH_KEYWORDS, lsm_source_range_doc}, \
         {"prefix", lsm_source_prefix, METH_O, lsm_source_prefix_doc},                               \
         {"first", lsm_source_first, METH_NOARGS, lsm_source_first_doc},                             \
-        {"floor", lsm_source_floor, METH_O, lsm_source_floor_doc},                             \
-        {"lower", lsm_source_lower, METH_O, lsm_source_lower_doc},                             \
-        {"ceiling", lsm_source_ceiling, METH_O, lsm_source_ceiling_doc},                             \
-        {"higher", lsm_source_higher, METH_O, lsm_source_higher_doc},                             \
+        {"floor", lsm_source_floor, METH_O, lsm_source_floor_doc},                                  \
+        {"lower", lsm_source_lower, METH_O, lsm_source_lower_doc},                                  \
+        {"ceiling", lsm_source_ceiling, METH_O, lsm_source_ceiling_doc},                            \
+        {"higher", lsm_source_higher, METH_O, lsm_source_higher_doc},                               \
     {                                                                                               \
         "last", lsm_source_last, METH_NOARGS, lsm_source_last_doc                                   \
     }

@@ -15,8 +15,8 @@ struct attempt {
     struct lsm_source *source; /* borrowed */
     PyObject *key;             /* borrowed: as it was given */
     PyObject *raw;             /* borrowed: the value's bytes; NULL: absent */
-    uint64_t expiry_ns;        /* of the value read; of the value written, which keeps it unless think says otherwise */
-    PyObject *wanted;          /* owned: PUT: the object to be stored, unless `bytes`: these bytes */
+    uint64_t expiry_ns; /* of the value read; of the value written, which keeps it unless think says otherwise */
+    PyObject *wanted; /* owned: PUT: the object to be stored, unless `bytes`: these bytes */
     int bytes;
     PyObject *answer; /* owned */
 };
@@ -104,8 +104,8 @@ static int take_first(struct lsm_source *source, const struct lsm_range *range, 
     }
     key = (struct lsm_bytes){PyBytes_AS_STRING(raw), (size_t)PyBytes_GET_SIZE(raw), NULL};
     if (lsm_read(source, &key, &value) > 0 && lsm_delete(source, &key, -1, NULL) == 0)
-        object = source->store->key_codec ? lsm_key_object(source->store->key_codec, key.data, key.size)
-                                          : Py_NewRef(raw);
+        object =
+            source->store->key_codec ? lsm_key_object(source->store->key_codec, key.data, key.size) : Py_NewRef(raw);
     if (object)
         *pair = PyTuple_Pack(2, object, value);
     Py_XDECREF(object);
@@ -140,8 +140,8 @@ PyObject *lsm_target_popitem(PyObject *self, PyObject *const *args, Py_ssize_t c
     PyObject *given[1], *pair;
     if (lsm_params_read(&params, args, count, keywords, given) < 0 || lsm_to_flag(given[0], 1, &range.reverse) < 0)
         return NULL;
-    int found = source->snapshot ? take_first(source, &range, &pair)
-                                 : take_first_of_store(source->store, &range, &pair);
+    int found =
+        source->snapshot ? take_first(source, &range, &pair) : take_first_of_store(source->store, &range, &pair);
     if (found == 0)
         PyErr_SetString(PyExc_KeyError, "popitem(): nothing is stored");
     return found > 0 ? pair : NULL;
@@ -186,7 +186,7 @@ PyObject *lsm_target_setdefault(PyObject *self, PyObject *const *args, Py_ssize_
 
 struct stored {
     PyObject *value; /* borrowed */
-    PyObject *old;   /* borrowed: compare_and_set */
+    PyObject *old; /* borrowed: compare_and_set */
     uint64_t expiry_ns;
 };
 

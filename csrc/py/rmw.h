@@ -22,10 +22,9 @@ PyObject *lsm_target_incr(PyObject *self, PyObject *const *args, Py_ssize_t coun
 PyObject *lsm_target_touch(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lsm_target_persist(PyObject *self, PyObject *key);
 
-PyDoc_STRVAR(lsm_pop_doc,
-             "pop($self, key, default=<no default>, /)\n--\n\n"
-             "Remove key and return its value; default, or KeyError, when it is absent.\n\n"
-             "Atomic against every other writer. Cost: one lookup and one write.");
+PyDoc_STRVAR(lsm_pop_doc, "pop($self, key, default=<no default>, /)\n--\n\n"
+                          "Remove key and return its value; default, or KeyError, when it is absent.\n\n"
+                          "Atomic against every other writer. Cost: one lookup and one write.");
 PyDoc_STRVAR(lsm_popitem_doc,
              "popitem($self, /, *, last=True)\n--\n\n"
              "Remove and return the (key, value) with the largest key, or with the smallest. KeyError when empty.\n\n"
@@ -40,42 +39,47 @@ PyDoc_STRVAR(lsm_add_doc,
 PyDoc_STRVAR(lsm_discard_doc,
              "discard($self, key, /)\n--\n\n"
              "Remove key if it is there; True when it was. Atomic. Cost: one lookup, and one write if it is there.");
-PyDoc_STRVAR(lsm_compare_and_set_doc,
-             "compare_and_set($self, key, old, new, /, *, ttl=None)\n--\n\n"
-             "Store new under key only if its value equals old; True when it did.\n\n"
-             "ABSENT stands for no value: as old, key must be absent; as new, key is removed. Values are compared with ==,\n"
-             "as the store's codec gives them back. Atomic against every other writer. Cost: one lookup and one write.");
-PyDoc_STRVAR(lsm_merge_doc,
-             "merge($self, key, operand, /, *, op)\n--\n\n"
-             "Replace the value of key by op(value, operand), or by operand when key is absent, and return the new one.\n\n"
-             "op is a callable, or \"add\", \"concat\", \"min\", \"max\", \"or\" (| of sets, dicts, numbers). It is called again when\n"
-             "another writer came between, so it must have no other effect. An expiry stays. Atomic. Cost: one lookup and\n"
-             "one write.");
-PyDoc_STRVAR(lsm_incr_doc,
-             "incr($self, key, delta=1, /)\n--\n\n"
-             "Add delta to the number under key, 0 when it is absent, and return the sum. Atomic.\n\n"
-             "With bytes or str values the number is kept as decimal text (b\"42\"); other codecs give and take numbers.\n"
-             "Raises ValueError when the value is no whole number in such text. An expiry stays.");
-PyDoc_STRVAR(lsm_touch_doc,
-             "touch($self, key, ttl, /)\n--\n\n"
-             "Let key expire ttl seconds from now; True when it is there, else False. The value stays as it is. Atomic.");
+PyDoc_STRVAR(
+    lsm_compare_and_set_doc,
+    "compare_and_set($self, key, old, new, /, *, ttl=None)\n--\n\n"
+    "Store new under key only if its value equals old; True when it did.\n\n"
+    "ABSENT stands for no value: as old, key must be absent; as new, key is removed. Values are compared with ==,\n"
+    "as the store's codec gives them back. Atomic against every other writer. Cost: one lookup and one write.");
+PyDoc_STRVAR(
+    lsm_merge_doc,
+    "merge($self, key, operand, /, *, op)\n--\n\n"
+    "Replace the value of key by op(value, operand), or by operand when key is absent, and return the new one.\n\n"
+    "op is a callable, or \"add\", \"concat\", \"min\", \"max\", \"or\" (| of sets, dicts, numbers). It is called "
+    "again when\n"
+    "another writer came between, so it must have no other effect. An expiry stays. Atomic. Cost: one lookup and\n"
+    "one write.");
+PyDoc_STRVAR(
+    lsm_incr_doc,
+    "incr($self, key, delta=1, /)\n--\n\n"
+    "Add delta to the number under key, 0 when it is absent, and return the sum. Atomic.\n\n"
+    "With bytes or str values the number is kept as decimal text (b\"42\"); other codecs give and take numbers.\n"
+    "Raises ValueError when the value is no whole number in such text. An expiry stays.");
+PyDoc_STRVAR(
+    lsm_touch_doc,
+    "touch($self, key, ttl, /)\n--\n\n"
+    "Let key expire ttl seconds from now; True when it is there, else False. The value stays as it is. Atomic.");
 PyDoc_STRVAR(lsm_persist_doc,
              "persist($self, key, /)\n--\n\n"
              "Let key live for ever; True when it is there, else False. The value stays as it is. Atomic.");
 
-#define LSM_RMW_METHODS                                                                                         \
-    {"pop", LSM_FAST(lsm_target_pop), METH_FASTCALL, lsm_pop_doc},                                              \
-        {"popitem", LSM_FAST(lsm_target_popitem), METH_FASTCALL | METH_KEYWORDS, lsm_popitem_doc},              \
-        {"setdefault", LSM_FAST(lsm_target_setdefault), METH_FASTCALL, lsm_setdefault_doc},                     \
-        {"add", LSM_FAST(lsm_target_add), METH_FASTCALL | METH_KEYWORDS, lsm_add_doc},                          \
-        {"discard", lsm_target_discard, METH_O, lsm_discard_doc},                                               \
-        {"compare_and_set", LSM_FAST(lsm_target_compare_and_set), METH_FASTCALL | METH_KEYWORDS,                \
-         lsm_compare_and_set_doc},                                                                              \
-        {"merge", LSM_FAST(lsm_target_merge), METH_FASTCALL | METH_KEYWORDS, lsm_merge_doc},                    \
-        {"incr", LSM_FAST(lsm_target_incr), METH_FASTCALL | METH_KEYWORDS, lsm_incr_doc},                       \
-        {"touch", LSM_FAST(lsm_target_touch), METH_FASTCALL, lsm_touch_doc},                                    \
-    {                                                                                                           \
-        "persist", lsm_target_persist, METH_O, lsm_persist_doc                                                  \
+#define LSM_RMW_METHODS                                                                            \
+    {"pop", LSM_FAST(lsm_target_pop), METH_FASTCALL, lsm_pop_doc},                                 \
+        {"popitem", LSM_FAST(lsm_target_popitem), METH_FASTCALL | METH_KEYWORDS, lsm_popitem_doc}, \
+        {"setdefault", LSM_FAST(lsm_target_setdefault), METH_FASTCALL, lsm_setdefault_doc},        \
+        {"add", LSM_FAST(lsm_target_add), METH_FASTCALL | METH_KEYWORDS, lsm_add_doc},             \
+        {"discard", lsm_target_discard, METH_O, lsm_discard_doc},                                  \
+        {"compare_and_set", LSM_FAST(lsm_target_compare_and_set), METH_FASTCALL | METH_KEYWORDS,   \
+         lsm_compare_and_set_doc},                                                                 \
+        {"merge", LSM_FAST(lsm_target_merge), METH_FASTCALL | METH_KEYWORDS, lsm_merge_doc},       \
+        {"incr", LSM_FAST(lsm_target_incr), METH_FASTCALL | METH_KEYWORDS, lsm_incr_doc},          \
+        {"touch", LSM_FAST(lsm_target_touch), METH_FASTCALL, lsm_touch_doc},                       \
+    {                                                                                              \
+        "persist", lsm_target_persist, METH_O, lsm_persist_doc                                     \
     }
 
 #endif

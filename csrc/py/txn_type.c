@@ -239,15 +239,15 @@ static void txn_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(doc,
-             "Reads and writes that take effect together or not at all: with db.transaction() as tx: ...\n\n"
-             "It behaves as the store does: every read sees the state of its beginning and its own writes over it. At\n"
-             "a clean end of the block all writes are applied at once, unless something it read has been changed by\n"
-             "another writer: then nothing is, and ConflictError is raised (transact() runs it again). An exception in\n"
-             "the block drops it. Entering it again within its block makes a savepoint: an exception in the inner\n"
-             "block undoes what was written there, and only that. Writes alone never conflict.\n\n"
-             "It serves one thread at a time. Cost: a look at each key it read, and at each range as far as it was\n"
-             "walked, when it commits; nothing is locked meanwhile.");
+PyDoc_STRVAR(
+    doc, "Reads and writes that take effect together or not at all: with db.transaction() as tx: ...\n\n"
+         "It behaves as the store does: every read sees the state of its beginning and its own writes over it. At\n"
+         "a clean end of the block all writes are applied at once, unless something it read has been changed by\n"
+         "another writer: then nothing is, and ConflictError is raised (transact() runs it again). An exception in\n"
+         "the block drops it. Entering it again within its block makes a savepoint: an exception in the inner\n"
+         "block undoes what was written there, and only that. Writes alone never conflict.\n\n"
+         "It serves one thread at a time. Cost: a look at each key it read, and at each range as far as it was\n"
+         "walked, when it commits; nothing is locked meanwhile.");
 PyDoc_STRVAR(generic_doc, "__class_getitem__($type, item, /)\n--\n\nTransaction[bytes, bytes], for annotations.");
 
 static PyMethodDef methods[] = {

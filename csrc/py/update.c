@@ -175,7 +175,8 @@ static int add_mapping(struct stage *stage, PyObject *mapping)
 static int has_one_pass(const struct lsm_module *module, PyObject *mapping)
 {
     return PyDict_CheckExact(mapping) || Py_IS_TYPE(mapping, module->store_type) ||
-           Py_IS_TYPE(mapping, module->snapshot_type) || Py_IS_TYPE(mapping, module->range_type) || Py_IS_TYPE(mapping, module->txn_type);
+           Py_IS_TYPE(mapping, module->snapshot_type) || Py_IS_TYPE(mapping, module->range_type) ||
+           Py_IS_TYPE(mapping, module->txn_type);
 }
 
 static int add_source(struct stage *stage, PyObject *source)

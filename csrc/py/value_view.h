@@ -8,15 +8,13 @@ extern PyType_Spec lsm_value_view_spec;
 
 PyObject *lsm_source_get_view(PyObject *self, PyObject *key);
 
-PyDoc_STRVAR(lsm_get_view_doc,
-             "get_view($self, key, /)\n--\n\n"
-             "The stored bytes of key as a read-only memoryview, or None when it is absent; no copy is made.\n\n"
-             "It stays what it is as long as it is held, whatever is written, merged or closed meanwhile, and keeps the\n"
-             "files that hold it. It shows bytes, whatever the value codec. Cost: one lookup.");
+PyDoc_STRVAR(
+    lsm_get_view_doc,
+    "get_view($self, key, /)\n--\n\n"
+    "The stored bytes of key as a read-only memoryview, or None when it is absent; no copy is made.\n\n"
+    "It stays what it is as long as it is held, whatever is written, merged or closed meanwhile, and keeps the\n"
+    "files that hold it. It shows bytes, whatever the value codec. Cost: one lookup.");
 
-#define LSM_VIEW_METHOD                                                \
-    {                                                                  \
-        "get_view", lsm_source_get_view, METH_O, lsm_get_view_doc      \
-    }
+#define LSM_VIEW_METHOD {"get_view", lsm_source_get_view, METH_O, lsm_get_view_doc}
 
 #endif

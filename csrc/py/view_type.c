@@ -396,10 +396,12 @@ PyDoc_STRVAR(first_doc, "first($self, /)\n--\n\nThe first entry in this view's o
 PyDoc_STRVAR(last_doc,
              "last($self, /)\n--\n\nThe last entry in this view's order, or None. Cost: one seek; with a limit, a "
              "walk to it.");
-PyDoc_STRVAR(chunks_doc, "chunks($self, n, /)\n--\n\nAn iterator over lists of n entries each, the last one perhaps shorter.");
-PyDoc_STRVAR(split_doc, "split($self, n, /)\n--\n\n"
-                        "At most n RangeViews one after another, of about as many keys each, which together are this one:\n"
-                        "for threads and processes. Cost: a walk over the keys, twice.");
+PyDoc_STRVAR(chunks_doc,
+             "chunks($self, n, /)\n--\n\nAn iterator over lists of n entries each, the last one perhaps shorter.");
+PyDoc_STRVAR(split_doc,
+             "split($self, n, /)\n--\n\n"
+             "At most n RangeViews one after another, of about as many keys each, which together are this one:\n"
+             "for threads and processes. Cost: a walk over the keys, twice.");
 PyDoc_STRVAR(reversed_doc, "__reversed__($self, /)\n--\n\nAn iterator over the same entries in the other order.");
 PyDoc_STRVAR(isdisjoint_doc, "isdisjoint($self, other, /)\n--\n\nTrue when no element of the iterable other is in this "
                              "view. Cost: one lookup each.");
@@ -408,12 +410,12 @@ PyDoc_STRVAR(range_values_doc,
              "values($self, /)\n--\n\nA view of the values in the range, in the order of their keys.");
 PyDoc_STRVAR(range_items_doc, "items($self, /)\n--\n\nA set-like view of the (key, value) pairs in the range.");
 
-#define VIEW_METHODS                                                                             \
-    LSM_REFUSE_PICKLING, {"__reversed__", view_reversed, METH_NOARGS, reversed_doc},             \
-        {"limit", view_limit, METH_O, limit_doc}, {"count", view_count, METH_NOARGS, count_doc}, \
-        {"first", view_first, METH_NOARGS, first_doc}, {"chunks", view_chunks, METH_O, chunks_doc},                                           \
-    {                                                                                            \
-        "last", view_last, METH_NOARGS, last_doc                                                 \
+#define VIEW_METHODS                                                                                \
+    LSM_REFUSE_PICKLING, {"__reversed__", view_reversed, METH_NOARGS, reversed_doc},                \
+        {"limit", view_limit, METH_O, limit_doc}, {"count", view_count, METH_NOARGS, count_doc},    \
+        {"first", view_first, METH_NOARGS, first_doc}, {"chunks", view_chunks, METH_O, chunks_doc}, \
+    {                                                                                               \
+        "last", view_last, METH_NOARGS, last_doc                                                    \
     }
 
 static PyMethodDef values_methods[] = {VIEW_METHODS, {0}};

@@ -228,7 +228,8 @@ PyObject *lsm_target_delete_range(PyObject *self, PyObject *const *args, Py_ssiz
     int sync, rc = -1;
     if (lsm_params_read(&params, args, count, keywords, given) < 0 || lsm_to_sync(given[2], &sync) < 0)
         return NULL;
-    if (lsm_key_bound(source->store->key_codec, given[0], &start) == 0 && lsm_key_bound(source->store->key_codec, given[1], &stop) == 0)
+    if (lsm_key_bound(source->store->key_codec, given[0], &start) == 0 &&
+        lsm_key_bound(source->store->key_codec, given[1], &stop) == 0)
         rc = lsm_delete_between(source, start, stop, sync, &lsn);
     Py_XDECREF(start);
     Py_XDECREF(stop);
