@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/manifest.h"
+#include "format/codec_name.h"
 #include "format/frame.h"
 #include "store/table_writer.h"
 #include "util/alloc.h"
@@ -108,15 +109,30 @@ static int apply_drop(struct lk_manifest_state *state, uint32_t number)
     return 1;
 }
 
+static int apply_codec(char **name, struct lk_slice stored)
+{
+    if (!lk_codec_name_sound(stored))
+        return 1;
+    lk_free(*name);
+    *name = lk_codec_name_copy(stored);
+    return *name ? 0 : lk_fail(LSMKV_NOMEM, "memory ran out while the manifest was read");
+}
+
+static int apply_store(struct lk_manifest_state *state, const struct lk_edit_field *field)
+{
+    state->store = field->store.identity;
+    state->seed = (struct lk_hash_seed){field->store.hash_a, field->store.hash_b};
+    state->features = field->store.features;
+    int rc = apply_codec(&state->key_codec, field->store.key_codec);
+    return rc == 0 ? apply_codec(&state->value_codec, field->store.value_codec) : rc;
+}
+
 /* 0, a failure, or 1 when the field makes no sense here. */
 static int apply_field(struct lk_manifest_state *state, const struct lk_edit_field *field)
 {
     switch (field->tag) {
     case LK_EDIT_STORE:
-        state->store = field->store.identity;
-        state->seed = (struct lk_hash_seed){field->store.hash_a, field->store.hash_b};
-        state->features = field->store.features;
-        return 0;
+        return apply_store(state, field);
     case LK_EDIT_NEXT:
         state->next_number = field->next;
         return 0;
@@ -244,5 +260,7 @@ void lk_manifest_state_deinit(struct lk_manifest_state *state)
     for (uint32_t i = 0; i < state->table_count; i++)
         lk_table_meta_deinit(&state->tables[i]);
     lk_free(state->tables);
+    lk_free(state->key_codec);
+    lk_free(state->value_codec);
     memset(state, 0, sizeof *state);
 }

@@ -17,6 +17,7 @@
  *     7 drop       number:4                that table leaves the store
  *     8 closed     lsn:8                   the store was closed cleanly; its log ended at lsn
  *     9 count      live:8 lsn:8            number of live keys at lsn (reserved for exact len)
+ *   codecs: printable ASCII, at most 1024 bytes (format/codec_name.h)
  *   str  = bytes:varint then that many bytes; varints in their shortest form, a str at most 65 541 bytes
  * The interval of a table is lo <= key < hi (hi_open: no upper end). Intervals of a run's tables, in the
  * order of lo, tile the key space the run covers. */
