@@ -38,6 +38,7 @@ struct lk_db {
     struct lsmkv_options options;
     struct lk_hash_seed seed;
     uint64_t store;                 /* identity */
+    char *key_codec, *value_codec;  /* owned; options names these too */
     uint64_t id[2];                 /* device, inode: the registry's key */
     char *path;                     /* owned, for messages */
     uint32_t fork_generation;

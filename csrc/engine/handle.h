@@ -19,6 +19,7 @@ struct lsmkv {
     _Atomic uint32_t references; /* the caller's, and one for each snapshot, iterator */
     int readonly;
     uint64_t ttl_ns;             /* how long puts live that name no expiry; 0: for ever */
+    const char *key_codec, *value_codec; /* borrowed: the engine's */
     uint32_t space;              /* where its keys lie: LK_SPACE_DEFAULT, or the id of a namespace */
 };
 

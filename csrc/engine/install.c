@@ -63,7 +63,7 @@ static int edit_of(struct lk_db *db, const struct lk_change *change, struct lk_b
 int lk_install_complete(struct lk_db *db, struct lk_buf *out, int closed)
 {
     struct lk_version *version = lk_install_present(db);
-    int rc = lk_edit_store(out, db->store, db->seed.a, db->seed.b, 0, lk_slice("bytes", 5), lk_slice("bytes", 5));
+    int rc = lk_edit_store(out, db->store, db->seed.a, db->seed.b, 0, lk_text(db->key_codec), lk_text(db->value_codec));
     if (rc == 0)
         rc = put_state(db, out, 0);
     for (uint32_t i = 0; i < version->run_count; i++)

@@ -32,6 +32,7 @@ struct lk_manifest {
 /* What replaying a manifest yields: plain values. Owned slices; lk_manifest_state_deinit. */
 struct lk_manifest_state {
     uint64_t store, features;
+    char *key_codec, *value_codec;    /* owned */
     struct lk_hash_seed seed;
     uint32_t manifest_number, next_number, log_first;
     uint64_t durable_lsn, closed_lsn; /* closed_lsn 0: not closed cleanly */

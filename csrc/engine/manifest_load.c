@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/manifest.h"
+#include "format/codec_name.h"
 #include "format/frame.h"
 #include "store/table_writer.h"
 #include "util/alloc.h"
@@ -120,15 +121,30 @@ static int apply_count(struct lk_manifest_state *state, const struct lk_edit_fie
     return lk_tally_add(&state->live, field->count.space, (int64_t)field->count.live);
 }
 
+static int apply_codec(char **name, struct lk_slice stored)
+{
+    if (!lk_codec_name_sound(stored))
+        return 1;
+    lk_free(*name);
+    *name = lk_codec_name_copy(stored);
+    return *name ? 0 : lk_fail(LSMKV_NOMEM, "memory ran out while the manifest was read");
+}
+
+static int apply_store(struct lk_manifest_state *state, const struct lk_edit_field *field)
+{
+    state->store = field->store.identity;
+    state->seed = (struct lk_hash_seed){field->store.hash_a, field->store.hash_b};
+    state->features = field->store.features;
+    int rc = apply_codec(&state->key_codec, field->store.key_codec);
+    return rc == 0 ? apply_codec(&state->value_codec, field->store.value_codec) : rc;
+}
+
 /* 0, a failure, or 1 when the field makes no sense here. */
 static int apply_field(struct lk_manifest_state *state, const struct lk_edit_field *field, int *counts)
 {
     switch (field->tag) {
     case LK_EDIT_STORE:
-        state->store = field->store.identity;
-        state->seed = (struct lk_hash_seed){field->store.hash_a, field->store.hash_b};
-        state->features = field->store.features;
-        return 0;
+        return apply_store(state, field);
     case LK_EDIT_NEXT:
         state->next_number = field->next;
         return 0;
@@ -258,5 +274,7 @@ void lk_manifest_state_deinit(struct lk_manifest_state *state)
         lk_table_meta_deinit(&state->tables[i]);
     lk_free(state->tables);
     lk_tally_deinit(&state->live);
+    lk_free(state->key_codec);
+    lk_free(state->value_codec);
     memset(state, 0, sizeof *state);
 }

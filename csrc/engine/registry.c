@@ -11,6 +11,7 @@
 #include "engine/handle.h"
 #include "engine/open.h"
 #include "engine/wake.h"
+#include "format/codec_name.h"
 #include "util/alloc.h"
 
 static struct lk_mutex registry_mutex = {PTHREAD_MUTEX_INITIALIZER};
@@ -110,7 +111,10 @@ static int find_or_start(struct lk_env *env, const char *path, const struct lsmk
         return LSMKV_WOULDBLOCK;
     if (options->flags & LSMKV_OPEN_ANEW)
         return lk_fail(LSMKV_LOCKED, "%s is open in this process: close it before it is made anew", path);
-    rc = same_options(db, options);
+    rc = lk_codec_names_agree(path, &(struct lk_codec_names){db->key_codec, db->value_codec},
+                              &(struct lk_codec_names){options->key_codec, options->value_codec});
+    if (rc == 0)
+        rc = same_options(db, options);
     if (rc == 0)
         *out = db;
     return rc;
@@ -155,6 +159,8 @@ int lk_open_in(struct lk_env *env, const char *path, const struct lsmkv_options 
     atomic_store(&handle->references, 1);
     handle->readonly = handle->db->readonly || (full.flags & LSMKV_OPEN_READONLY);
     handle->space = LK_SPACE_DEFAULT;
+    handle->key_codec = handle->db->key_codec;
+    handle->value_codec = handle->db->value_codec;
     handle->ttl_ns = lk_ns_of_ms(full.ttl_ms);
     *out = handle;
     return 0;

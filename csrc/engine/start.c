@@ -14,6 +14,7 @@
 #include "engine/leftover.h"
 #include "engine/recovery.h"
 #include "engine/rotate.h"
+#include "format/codec_name.h"
 #include "util/alloc.h"
 
 /* What start carries from step to step. */
@@ -136,6 +137,19 @@ static int classify(struct start *start)
     return 0;
 }
 
+/* A new store's codec names: as the caller says. */
+static int name_codecs(struct start *start)
+{
+    const struct lsmkv_options *options = &start->db->options;
+    struct lk_manifest_state *state = &start->state;
+    state->key_codec = lk_codec_name_copy(lk_text(options->key_codec ? options->key_codec : LK_CODEC_NAME_DEFAULT));
+    state->value_codec =
+        lk_codec_name_copy(lk_text(options->value_codec ? options->value_codec : LK_CODEC_NAME_DEFAULT));
+    return state->key_codec && state->value_codec
+               ? 0
+               : lk_fail(LSMKV_NOMEM, "memory ran out while %s was opened", start->db->path);
+}
+
 /* The first manifest of a new store: complete, and CURRENT durable, before any log or table exists. */
 static int create(struct start *start)
 {
@@ -150,7 +164,10 @@ static int create(struct start *start)
     start->state.next_number = start->listing.highest + 2;
     start->state.log_first = start->state.next_number;
     start->state.ended_cleanly = 1;
-    rc = lk_edit_store(&edit, start->state.store, chance[1], chance[2], 0, lk_slice("bytes", 5), lk_slice("bytes", 5));
+    rc = name_codecs(start);
+    if (rc == 0)
+        rc = lk_edit_store(&edit, start->state.store, chance[1], chance[2], 0, lk_text(start->state.key_codec),
+                           lk_text(start->state.value_codec));
     if (rc == 0)
         rc = lk_edit_next(&edit, start->state.next_number);
     if (rc == 0)
@@ -288,6 +305,16 @@ static int new_manifest(struct start *start)
 
 /* ---- all of it -------------------------------------------------------------------------------- */
 
+/* The names become the engine's. Until now `options` named the caller's, which end with the call. */
+static void take_codecs(struct lk_db *db, struct lk_manifest_state *state)
+{
+    lk_free(db->key_codec);
+    lk_free(db->value_codec);
+    db->options.key_codec = db->key_codec = state->key_codec;
+    db->options.value_codec = db->value_codec = state->value_codec;
+    state->key_codec = state->value_codec = NULL;
+}
+
 static int read_state(struct start *start)
 {
     struct lk_db *db = start->db;
@@ -302,6 +329,11 @@ static int read_state(struct start *start)
         rc = lk_fail(LSMKV_IO, "CURRENT of %s vanished while it was opened: try again", db->path);
     if (rc < 0)
         return rc;
+    rc = lk_codec_names_agree(db->path, &(struct lk_codec_names){start->state.key_codec, start->state.value_codec},
+                              &(struct lk_codec_names){db->options.key_codec, db->options.value_codec});
+    if (rc < 0)
+        return rc;
+    take_codecs(db, &start->state);
     db->store = start->state.store;
     db->seed = start->state.seed;
     uint32_t next = start->state.next_number;

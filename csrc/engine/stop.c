@@ -7,6 +7,7 @@
 #include "engine/count.h"
 #include "engine/engine.h"
 #include "engine/install.h"
+#include "format/codec_name.h"
 #include "util/alloc.h"
 
 /* ---- settling and stopping ---------------------------------------------------------------------- */
@@ -102,6 +103,8 @@ void lk_engine_free(struct lk_db *db)
     lk_mutex_deinit(&db->state_mutex);
     lk_cond_deinit(&db->state_changed);
     lk_mutex_deinit(&db->event_mutex);
+    lk_free(db->key_codec);
+    lk_free(db->value_codec);
     lk_free(db->path);
     lk_free(db);
 }
@@ -185,5 +188,7 @@ int lk_engine_options(const struct lsmkv_options *given, struct lsmkv_options *o
         what = "a source is auto, mapped or read";
     else if ((out->flags & LSMKV_OPEN_ANEW) && !(out->flags & LSMKV_OPEN_CREATE))
         what = "to make a store anew needs leave to create it";
-    return what ? lk_fail(LSMKV_OPTIONS, "%s", what) : 0;
+    if (what)
+        return lk_fail(LSMKV_OPTIONS, "%s", what);
+    return lk_codec_names_check(&(struct lk_codec_names){out->key_codec, out->value_codec});
 }

@@ -42,6 +42,18 @@ void lsmkv_get_options(const lsmkv *db, struct lsmkv_options *out)
 {
     *out = db->db->options;
     out->ttl_ms = db->ttl_ns / 1000000;
+    out->key_codec = db->key_codec;
+    out->value_codec = db->value_codec;
+}
+
+const char *lsmkv_key_codec(const lsmkv *db)
+{
+    return db->key_codec;
+}
+
+const char *lsmkv_value_codec(const lsmkv *db)
+{
+    return db->value_codec;
 }
 
 uint64_t lsmkv_wall_ns(const lsmkv *db)

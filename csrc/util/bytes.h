@@ -16,6 +16,12 @@ static inline struct lk_slice lk_slice(const void *at, size_t len)
     return (struct lk_slice){at, len};
 }
 
+/* Without the NUL at its end. */
+static inline struct lk_slice lk_text(const char *text)
+{
+    return lk_slice(text, strlen(text));
+}
+
 static inline uint16_t lk_load16(const void *at)
 {
     uint16_t v;

@@ -65,7 +65,7 @@ static struct lk_buf complete(void)
     struct lk_buf edit = {0};
     struct lk_run_meta runs[2] = {{3, 0, lk_slice("", 0)}, {1, 0, lk_slice("", 0)}};
     struct lk_table_meta table = table_meta(10, 1);
-    CHECK_EQ(lk_edit_store(&edit, 77, 5, 6, 0, lk_slice("bytes", 5), lk_slice("bytes", 5)), 0);
+    CHECK_EQ(lk_edit_store(&edit, 77, 5, 6, 0, lk_slice("str", 3), lk_slice("bytes", 5)), 0);
     CHECK_EQ(lk_edit_next(&edit, 50), 0);
     CHECK_EQ(lk_edit_log(&edit, 12, 0, 0, lk_slice("", 0)), 0);
     CHECK_EQ(lk_edit_durable(&edit, 1234), 0);
@@ -127,6 +127,8 @@ TEST(every_field_arrives)
     CHECK_EQ(state.store, 77);
     CHECK_EQ(state.seed.a, 5);
     CHECK_EQ(state.seed.b, 6);
+    CHECK_STR(state.key_codec, "str");
+    CHECK_STR(state.value_codec, "bytes");
     CHECK_EQ(state.manifest_number, 7);
     CHECK_EQ(state.next_number, 50);
     CHECK_EQ(state.log_first, 12);
@@ -294,7 +296,7 @@ TEST(a_bad_pointer)
 TEST(edits_that_make_no_sense)
 {
     struct lk_manifest_state state;
-    for (int what = 0; what < 5; what++) {
+    for (int what = 0; what < 6; what++) {
         struct lk_buf edit = {0};
         struct lk_table_meta table = table_meta(what == 1 ? 99 : 11, what == 0 ? 9 : 1);
         begin();
@@ -312,6 +314,9 @@ TEST(edits_that_make_no_sense)
             break;
         case 4:
             CHECK_EQ(lk_buf_copy(&edit, lk_slice("\x7fnonsense", 9)), 0);
+            break;
+        case 5: /* a codec without a printable name */
+            CHECK_EQ(lk_edit_store(&edit, 77, 5, 6, 0, lk_slice("bytes", 5), lk_slice("\x01", 1)), 0);
             break;
         }
         CHECK_EQ(append(edit), 0);
