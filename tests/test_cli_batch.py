@@ -123,7 +123,8 @@ def test_lines_that_make_no_sense(line, reason):
 def test_objects():
     lines = (
         b'{"op": "put", "key": "a", "value": 1}\n\n{"key_base64": "/w==", "value": ""}\n{"op": "rm", "key": "b"}\n'
-        b'{"op": "delete-range", "start": null, "stop": "c"}\n{"op": "delete-range", "start_base64": "/w==", "stop": null}'
+        b'{"op": "delete-range", "start": null, "stop": "c"}\n'
+        b'{"op": "delete-range", "start_base64": "/w==", "stop": null}'
     )
     assert read(lines, "jsonl") == [
         ("put", b"a", b"1"),

@@ -32,7 +32,7 @@ HEADER=END
  61
  31
  ff005C
- 
+\x20
 DATA=END
 """
 PRINT = b"""VERSION=3
@@ -44,7 +44,7 @@ HEADER=END
  a
  one \\5c\\\\ \\0a
  \\ff\\00
- 
+\x20
 DATA=END
 """
 
@@ -141,7 +141,7 @@ def test_a_damaged_dump_is_named_by_file_and_line(path, tmp_path):
 
 
 def test_what_was_stored_before_the_damage_is_told(path):
-    pairs = "".join(f" {'%06d' % at}\n 00\n" for at in range(5000))
+    pairs = "".join(f" {at:06}\n 00\n" for at in range(5000))
     head = "VERSION=3\nformat=bytevalue\ntype=btree\nHEADER=END\n"
     done = lsmkv("load", path, "--json", stdin=f"{head}{pairs}nonsense\n".encode(), status=4)
     told = json.loads(done.stderr)

@@ -32,8 +32,8 @@ OPENING = f"""\
 
 <!-- Written by tools/write_cli_docs.py from the parsers; change the commands and run it again. -->
 
-`lsmkv COMMAND DB ...`, or `python -m lsmkv COMMAND DB ...`. DB is the store's directory and always comes first; `@` stands for
-`$LSMKV_DB`. `lsmkv COMMAND --help` says what is written here.
+`lsmkv COMMAND DB ...`, or `python -m lsmkv COMMAND DB ...`. DB is the store's directory and always comes first;
+`@` stands for `$LSMKV_DB`. `lsmkv COMMAND --help` says what is written here.
 
 ```
 {re.sub("^ {14}", "", FIRST.replace("first steps:  ", " " * 14), flags=re.M).strip()}
@@ -41,8 +41,9 @@ OPENING = f"""\
 
 - **Data goes to standard output, everything else to standard error.** `--json` makes every answer JSON, failures too.
 - **Reading takes no lock**: `get`, `scan`, `export` and whatever looks inside work while another process writes.
-- **Keys and values** are bytes. `--key-format` and `--value-format` say how they are typed and shown: `utf8` (the default), `raw`,
-  `hex`, `base64`, `json`, `i64`, `u64`. A terminal is shown `\\xNN` for what it could not print; a pipe gets the exact bytes.
+- **Keys and values** are bytes. `--key-format` and `--value-format` say how they are typed and shown: `utf8` (the
+  default), `raw`, `hex`, `base64`, `json`, `i64`, `u64`. A terminal is shown `\\xNN` for what it could not print; a
+  pipe gets the exact bytes.
 - **A key that begins with a dash** follows `--`: `lsmkv get fruit.db -- -x`.
 - **What destroys asks**: `--yes` answers, `--dry-run` only looks.
 - `NO_COLOR` is respected. A reader that leaves early (`| head`) is no error.

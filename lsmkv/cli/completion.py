@@ -135,7 +135,7 @@ def zsh_text(text):
 
 def zsh_action(name, choices):
     words = candidates(name, choices)
-    return {"directories": "_files -/", "files": "_files", "": " "}.get(words) or f"({words})"
+    return {"directories": "_files -/", "files": "_files", "": "()"}.get(words) or f"({words})"
 
 
 # ---- fish ---------------------------------------------------------------------------------------

@@ -13,13 +13,14 @@ COLOURS = {"added": b"\x1b[32m", "removed": b"\x1b[31m", "changed": b"\x1b[33m"}
 
 def diff(args, out):
     line = object_line if args.json else text_line(args, out)
-    number = 0
+    equal = True
     with ExitStack() as stack:
         sides = (stack.enter_context(lsmkv.open(path, "r")) for path in (args.db, args.other))
         ranges = [span(side, args) for side in sides]
-        for number, difference in enumerate(lsmkv.diff(*ranges), 1):
+        for difference in lsmkv.diff(*ranges):
+            equal = False
             out.raw(line(args, difference) + b"\n")
-    return NEGATIVE if number else DONE
+    return DONE if equal else NEGATIVE
 
 
 def object_line(args, difference):

@@ -47,8 +47,9 @@ class Measure:
             return None
         length = len(self.first_refused)
         return (
-            f"{plural(self.refused, 'key')} will be refused by mdb_load, the first of them with {plural(length, 'byte')}: "
-            f"LMDB takes keys of 1 to {LMDB_KEY_MAX} bytes. The dump is complete; db_load and lsmkv load take it"
+            f"{plural(self.refused, 'key')} will be refused by mdb_load, the first of them with "
+            f"{plural(length, 'byte')}: LMDB takes keys of 1 to {LMDB_KEY_MAX} bytes. "
+            "The dump is complete; db_load and lsmkv load take it"
         )
 
 
