@@ -13,8 +13,6 @@
 from __future__ import annotations
 
 from collections import abc as _abc
-from collections.abc import Callable
-from os import PathLike
 
 from lsmkv import _core
 from lsmkv._core import (
@@ -51,7 +49,29 @@ from lsmkv._core import (
     WriteBatch,
     destroy,
 )
-from lsmkv.options import Options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+
+    from lsmkv.differences import Difference, diff
+    from lsmkv.options import Options
+else:
+    _LATER = {"Difference": "differences", "diff": "differences", "Options": "options"}
+
+    def __getattr__(name):
+        """What few programs need is imported when it is asked for: `import lsmkv` stays a matter of milliseconds."""
+        if name not in _LATER:
+            raise AttributeError(f"module 'lsmkv' has no attribute {name!r}")
+        from importlib import import_module
+
+        globals()[name] = found = getattr(import_module(f"lsmkv.{_LATER[name]}"), name)
+        return found
+
+    def __dir__():
+        return sorted({*globals(), *_LATER})
+
 
 __version__ = _core.VERSION
 
@@ -64,6 +84,7 @@ __all__ = [  # `open` is left out: a star import should not replace the builtin
     "ConflictError",
     "CorruptionError",
     "Cursor",
+    "Difference",
     "DiskFullError",
     "ForkedError",
     "FormatError",
@@ -89,6 +110,7 @@ __all__ = [  # `open` is left out: a star import should not replace the builtin
     "ValuesView",
     "WriteBatch",
     "destroy",
+    "diff",
     "features",
     "verify",
 ]

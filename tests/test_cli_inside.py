@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 
@@ -59,6 +61,47 @@ def test_levels(store):
     assert "run 1" in lsmkv("levels", store, "--summary")
 
 
+def test_tables_are_a_row_each(store):
+    (table,) = answer("tables", store)
+    assert (table["kind"], table["records"], table["tombstones"]) == ("table", 1000, 0)
+    assert (table["key_min"], table["key_max"]) == ("key0000", "key0999") and table["file"].endswith(".tbl")
+    heading, row = lsmkv("tables", store).splitlines()
+    assert heading.split() == ["run", "table", "bytes", "records", "tombstones", "ranges", "keys"]
+    wanted = [table["run"], table["number"], f"{table['bytes']:,}", "1,000", 0, 0, "key0000", "..", "key0999"]
+    assert row.split() == [str(cell) for cell in wanted]
+
+
+def test_a_store_without_tables(path):
+    lsmkv("put", path, "k", "v")
+    assert answer("tables", path) == [] and lsmkv("tables", path) == "no tables: everything is in the log\n"
+
+
+def test_stat(store):
+    told = answer("stat", store)
+    assert (told["tables"], told["table_records"], told["failed"]) == (1, 1000, False)
+    shown = lsmkv("stat", store)
+    assert re.search(r"^tables +runs +1$", shown, re.M) and re.search(r"table_records +1,000$", shown, re.M)
+    assert "user_bytes" not in shown  # this process has written nothing
+
+
+def test_stat_looks_again_and_shows_the_change(store):
+    command = [sys.executable, "-m", "lsmkv", "stat", os.fspath(store), "--watch", "0.01"]
+    with subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        looks = [json.loads(process.stdout.readline()) for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        _, complained = process.communicate(timeout=30)
+    assert process.returncode == 130 and complained == b"lsmkv stat: interrupted.\n"
+    assert all(look["table_records"] == 1000 for look in looks)
+
+
+def test_options(store):
+    told = answer("options", store)
+    assert told["codecs"] == {"key": "bytes", "value": "bytes"}
+    assert told["options"]["page_bytes"] == 2048 and told["options"]["mode"] == "0o700"
+    shown = lsmkv("options", store)
+    assert re.search(r"^page_bytes +2048  \(2 KiB\)$", shown, re.M) and re.search(r"^key codec +bytes$", shown, re.M)
+
+
 def test_explain(store):
     told = answer("explain", store, "key0500")
     assert told["found"] and told["probes"][-1]["verdict"] == "value"
@@ -113,7 +156,8 @@ def test_verify_names_the_damaged_file_and_place(store):
 def test_destroy_needs_consent(store):
     lsmkv("destroy", store, status=2)
     assert lsmkv("destroy", store, "--dry-run").startswith("would remove ")
-    assert store.exists()
+    assert answer("destroy", store, "--dry-run", "--yes")["destroyed"] is False
+    assert answer("scan", store, "--count") == {"count": 999}
     assert answer("destroy", store, "--yes")["destroyed"] is True
     assert not store.exists()
 

@@ -4,9 +4,10 @@ import io
 
 import pytest
 
-from lsmkv.cli import formats, progress, readers
+from lsmkv.cli import formats, progress, readers, stat
 from lsmkv.cli.data import successor
-from lsmkv.report import explain, levels, numbers, stats, text
+from lsmkv.cli.words import split
+from lsmkv.report import counters, explain, levels, numbers, stats, text
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,47 @@ def test_measures_of_levels():
     assert stats.places(STORE) == 3 and stats.keys_at_most(STORE) == 629
     assert stats.write_amplification({"user_bytes": 0}) is None
     assert stats.write_amplification({"user_bytes": 100, "log_bytes": 110, "merge_bytes": 90}) == 2.0
+
+
+def test_counters_stand_in_groups_and_none_is_lost():
+    told = counters.grouped({"lsn_visible": 1, "puts": 0, "gets": 0, "user_bytes": 7, "brand_new": 3})
+    assert told == {
+        "position": {"lsn_visible": 1},
+        "bytes accepted": {"user_bytes": 7},
+        "other": {"brand_new": 3},
+    }
+
+
+def test_stat_shows_the_change_since_the_look_before():
+    before = {"lsn_visible": 1, "table_records": 1000, "table_bytes": 4096, "failed": False}
+    after = {"lsn_visible": (1 << 32) + 64, "table_records": 1003, "table_bytes": 2048, "failed": True}
+    assert stat.lines(after, before) == [
+        "position  lsn_visible     1:64",
+        "          failed           yes",
+        "tables    table_records  1,003      +3",
+        "          table_bytes    2 KiB  -2 KiB",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("", []),
+        ("  put a\tb \r\n", ["put", "a", "b"]),
+        ("put 'two words' \"it's\" a\\ b ''", ["put", "two words", "it's", "a b", ""]),
+        ("a\xa0b\u2028c", ["a\xa0b\u2028c"]),
+        ('"a\\"b" \'a\\b\'', ['a"b', "a\\b"]),
+        ("a#b #c", ["a#b", "#c"]),
+    ],
+)
+def test_words_are_quoted_as_in_a_shell(line, words):
+    assert split(line) == words
+
+
+@pytest.mark.parametrize("line, wrong", [("'a", "quote"), ('a "b', "quote"), ("a\\", "backslash")])
+def test_a_quote_that_is_not_closed(line, wrong):
+    with pytest.raises(ValueError, match=wrong):
+        split(line)
 
 
 def test_explain_as_text():

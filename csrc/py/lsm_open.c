@@ -207,6 +207,8 @@ static int find_codecs(struct lsm_module *module, struct request *request, const
 
 static int take_options(struct lsm_module *module, struct request *request, PyObject *options, PyObject *overrides)
 {
+    if ((!options || options == Py_None) && PyDict_GET_SIZE(overrides) == 0 && !request->temporary)
+        return 0; /* nothing named: the import of the policy would be most of what opening a small store costs */
     PyObject *policy = PyImport_ImportModule("lsmkv.options");
     PyObject *resolved = policy ? PyObject_CallMethod(policy, "resolve", "OOi", options ? options : Py_None, overrides,
                                                       request->temporary != NULL)

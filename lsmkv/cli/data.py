@@ -37,7 +37,7 @@ def get(args, out):
 
 
 def one_value(args, out, key, value):
-    exact = args.value_format in ("utf8", "raw") and not out.terminal
+    exact = args.value_format in ("utf8", "raw") and not out.terminal and not args.prompt
     out.raw(formats.show(args.value_format, value, out.terminal, "value") + (b"" if exact else b"\n"))
 
 

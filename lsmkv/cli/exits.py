@@ -1,20 +1,17 @@
 """Exit codes, and the sentence behind each failure: what, where, in what state things are, what to try next."""
 
-from typing import NamedTuple
+from collections import namedtuple
 
 DONE, NEGATIVE, USAGE, IO, DAMAGED, LOCKED, CONFLICT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
 
 MEANING = """\
-exit codes: 0 done, 1 negative answer, 2 usage, 3 input or output failed, 4 corruption or wrong format,
-            5 another process holds the store, 6 conflict, 130 interrupted"""
+exit codes:   0 done, 1 negative answer, 2 usage, 3 input or output failed,
+              4 corruption or wrong format, 5 another process holds the store,
+              6 conflict, 130 interrupted"""
 
 
-class Failure(NamedTuple):
-    code: int
-    kind: str  # the error's class, for --json
-    text: str
-    hint: str = ""
-    facts: tuple[tuple[str, object], ...] = ()  # (name, value) pairs, for --json
+# kind: the error's class, and facts: (name, value) pairs, are for --json
+Failure = namedtuple("Failure", "code kind text hint facts", defaults=("", ()))
 
 
 class CommandError(Exception):

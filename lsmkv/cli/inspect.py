@@ -1,4 +1,4 @@
-"""info, levels, explain: looking inside without touching anything."""
+"""info, levels, tables, explain, options: looking inside without touching anything."""
 
 import os
 
@@ -100,6 +100,36 @@ def levels(args, out):
         for text in picture.tree(found) if args.summary else picture.table(found):
             out.text(text)
     return DONE
+
+
+def tables(args, out):
+    with lsmkv.open(args.db, "r") as db:
+        found = [picture.plain(level) for level in db.levels if level.kind == "table"]
+    if args.json:
+        out.object([picture.to_json(table) for table in found])
+    else:
+        for text in picture.tables(found):
+            out.text(text)
+    return DONE
+
+
+def options(args, out):
+    with lsmkv.open(args.db, "r") as db:
+        chosen, codecs = db.options, formats.stored(db)
+    chosen["mode"] = f"{chosen['mode']:#o}"
+    if args.json:
+        out.object({"options": chosen, "codecs": codecs})
+        return DONE
+    rows = [(name, option_text(name, value)) for name, value in chosen.items()]
+    rows += [(f"{what} codec", name) for what, name in codecs.items()]
+    for text in columns(rows, "<<", indent=""):
+        out.text(text)
+    return DONE
+
+
+def option_text(name, value):
+    """The value as it is typed, and for a size in bytes what that is for a person."""
+    return f"{value}  ({size(value)})" if name.endswith("_bytes") else str(value)
 
 
 def explain(args, out):

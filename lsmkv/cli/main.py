@@ -6,15 +6,32 @@ import sys
 
 from lsmkv.cli import exits
 from lsmkv.cli.output import Output
-from lsmkv.cli.parser import build_parser
+from lsmkv.cli.parser import parse
 
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
-        args = build_parser().parse_args(argv)
+        args = parse(argv)
     except SystemExit as stop:  # argparse has said what it had to say
-        return stop.code or exits.DONE
+        return said(stop.code or exits.DONE)
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    return answer(args)
+
+
+def said(code):
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return reader_left()
+    except (OSError, ValueError):
+        return exits.IO
+    return code
+
+
+def answer(args):
+    """Run one command; the exit code. Whatever goes wrong in it has been said when this returns."""
     out = Output(args.json)
     try:
         code = run(args, out)
@@ -40,12 +57,22 @@ def main(argv=None):
 
 
 def run(args, out):
+    for name in ("db", "other"):
+        if getattr(args, name, None) == "@":
+            setattr(args, name, from_environment())
+    if hasattr(args, "key_format") or hasattr(args, "value_format"):
+        from lsmkv.cli.formats import settle
+
+        settle(args)
     module, function = args.run.split(":")
-    if getattr(args, "db", None) == "@":
-        args.db = os.environ.get("LSMKV_DB") or ""
-        if not args.db:
-            raise exits.UsageError("@ stands for $LSMKV_DB, which is not set", "export LSMKV_DB=/path/of/the/store")
     return getattr(importlib.import_module(f"lsmkv.cli.{module}"), function)(args, out)
+
+
+def from_environment():
+    path = os.environ.get("LSMKV_DB")
+    if not path:
+        raise exits.UsageError("@ stands for $LSMKV_DB, which is not set", "export LSMKV_DB=/path/of/the/store")
+    return path
 
 
 def reader_left():

@@ -42,24 +42,29 @@ class Recipe:
         if self.key == "lineno":
             key = formats.parse(self.key_format, str(line))
         else:
-            key = field(row, self.key or "key", "key", self.key_format)
+            key = self.field(row, self.key or "key", "key", self.key_format)
         if self.value is not None:
-            value = field(row, self.value, "value", self.value_format)
+            value = self.field(row, self.value, "value", self.value_format)
         elif self.key is None and ("value" in row or "value_base64" in row):
-            value = field(row, "value", "value", self.value_format)
+            value = self.field(row, "value", "value", self.value_format)
         else:
             value = formats.dump(row).encode()
-        return self.checked(self.key_prefix + key, value)
+        return checked(self.key_prefix + key, value)
 
-    def checked(self, key, value):
-        if len(key) > KEY_MAX:
-            raise ValueError(f"the key has {len(key):,} bytes; {KEY_MAX:,} is the limit")
-        if len(value) > VALUE_MAX:
-            raise ValueError(f"the value has {len(value):,} bytes; {VALUE_MAX:,} is the limit")
-        return key, value
+    def field(self, row, name, what, name_of_format):
+        return field(row, name, what, name_of_format, f"; choose one with --{what} FIELD")
 
 
-def field(row, name, what, name_of_format):
+def checked(key, value):
+    if len(key) > KEY_MAX:
+        raise ValueError(f"the key has {len(key):,} bytes; {KEY_MAX:,} is the limit")
+    if len(value) > VALUE_MAX:
+        raise ValueError(f"the value has {len(value):,} bytes; {VALUE_MAX:,} is the limit")
+    return key, value
+
+
+def field(row, name, what, name_of_format, hint=""):
+    """The bytes of a row's field, which name_base64 may stand for. ValueError says why there are none."""
     if name in row:
         return formats.parse(name_of_format, row[name], what)
     if name + "_base64" in row:
@@ -68,7 +73,7 @@ def field(row, name, what, name_of_format):
         except (ValueError, TypeError) as error:
             raise ValueError(f"the field '{name}_base64' is not base64: {error}") from None
     there = ", ".join(map(formats.shorten, list(row)[:8])) or "none"
-    raise ValueError(f"there is no field '{name}' (there are: {there}); choose one with --{what} FIELD")
+    raise ValueError(f"there is no field '{name}' (there are: {there}){hint}")
 
 
 def guess(name):
@@ -93,7 +98,7 @@ def txt(source, recipe):
             text = line if plain_line else formats.parse(as_line, line)
             mark = b"%d" % number if plain_number else formats.parse(as_number, str(number))
             key, value = (mark, text) if numbered else (text, mark)
-            yield recipe.checked(recipe.key_prefix + key, value)
+            yield checked(recipe.key_prefix + key, value)
         except ValueError as error:
             yield BadLine(number, str(error))
 

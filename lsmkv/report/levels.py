@@ -113,6 +113,24 @@ def table(levels: Sequence[Place], key_width: int = 28) -> list[str]:
     return columns(rows, "<<>>><", heading) if rows else ["  (nothing stored yet)"]
 
 
+def tables(levels: Sequence[Place], key_width: int = 28) -> list[str]:
+    """One line a sorted table, as a list of lines."""
+    rows = [
+        [
+            level["run"],
+            level["number"],
+            count(level["bytes"]),
+            count(level["records"]),
+            count(level["tombstones"]),
+            count(level["range_deletes"]),
+            key_span(level, key_width),
+        ]
+        for level in levels
+    ]
+    heading = ["run", "table", "bytes", "records", "tombstones", "ranges", "keys"]
+    return columns(rows, ">>>>>><", heading, indent="") if rows else ["no tables: everything is in the log"]
+
+
 def key_span(level: Place, width: int) -> str:
     """The smallest and the largest key; nothing for a log segment: it is not sorted."""
     if level["kind"] != "table":

@@ -1,0 +1,31 @@
+"""doctor, completion, version."""
+
+
+def doctor(declare):
+    parser = declare(
+        "doctor [DB]",
+        "meta:doctor",
+        "tell what this build can do and whether this machine lets it",
+        db=False,
+        examples=["lsmkv doctor", "lsmkv doctor /mnt/disk/fruit.db"],
+    )
+    parser.add_argument("db", metavar="DB", nargs="?", help="a store, or where one will be (default: here)")
+
+
+def completion(declare):
+    parser = declare(
+        "completion SHELL",
+        "completion:completion",
+        "print a script that completes lsmkv's words in a shell",
+        db=False,
+        examples=[
+            "source <(lsmkv completion bash)",
+            "lsmkv completion zsh > ~/.zfunc/_lsmkv    (a directory of $fpath)",
+            "lsmkv completion fish > ~/.config/fish/completions/lsmkv.fish",
+        ],
+    )
+    parser.add_argument("shell", metavar="SHELL", choices=["bash", "zsh", "fish"], help="one of %(choices)s")
+
+
+def version(declare):
+    declare("version", "meta:version", "print the version", db=False, examples=["lsmkv version --json"])

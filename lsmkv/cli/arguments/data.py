@@ -1,0 +1,115 @@
+"""put, get, delete, exists, scan, batch."""
+
+from lsmkv.cli.arguments.shared import FORMATS, consent, formats, key_format, limit, span, sync
+
+
+def put(declare):
+    parser = declare(
+        "put DB KEY VALUE" if declare.shell else "put DB KEY [VALUE]",
+        "data:put",
+        "store a value under a key",
+        examples=["lsmkv put fruit.db apple red", "lsmkv put fruit.db photo < apple.jpg"],
+        tells=FORMATS,
+    )
+    parser.add_argument("key", metavar="KEY", help="the key")
+    if declare.shell:
+        parser.add_argument("value", metavar="VALUE", help="the value")
+    else:
+        parser.add_argument("value", metavar="VALUE", nargs="?", help="when left out, all of standard input")
+    sync(parser, "the value is")
+    formats(parser)
+
+
+def get(declare):
+    parser = declare(
+        "get DB KEY...",
+        "data:get",
+        "print the value of a key",
+        examples=["lsmkv get fruit.db apple", "lsmkv get fruit.db photo > apple.jpg"],
+        tells="Into a pipe go the exact bytes of a value and nothing else. Several keys: a\n"
+        "line KEY<TAB>VALUE each. Exit code 1: a key is not there.\n\n" + FORMATS,
+    )
+    parser.add_argument("keys", metavar="KEY", nargs="+", help="the key, or several")
+    formats(parser)
+
+
+def delete(declare):
+    parser = declare(
+        "delete DB [KEY...]",
+        "data:delete",
+        "delete keys, or a range of keys",
+        examples=["lsmkv delete fruit.db apple", "lsmkv delete fruit.db --prefix ban --dry-run"],
+        tells="A range needs --yes, or an answer on a terminal. Exit code 1: a named key\nwas not there.\n\n" + FORMATS,
+    )
+    parser.add_argument("keys", metavar="KEY", nargs="*", help="the key, or several")
+    span(parser, "delete")
+    parser.add_argument("--all", action="store_true", help="delete every key")
+    consent(parser)
+    key_format(parser)
+
+
+def exists(declare):
+    parser = declare(
+        "exists DB KEY",
+        "data:exists",
+        "tell whether a key is there: exit code 0 yes, 1 no",
+        examples=["lsmkv exists fruit.db apple && echo there"],
+        tells=FORMATS,
+    )
+    parser.add_argument("key", metavar="KEY", help="the key")
+    key_format(parser)
+
+
+def scan(declare):
+    parser = declare(
+        "scan DB",
+        "data:scan",
+        "print keys and values in key order",
+        examples=["lsmkv scan fruit.db --prefix b", "lsmkv keys fruit.db --reverse --limit 10"],
+        tells="A line KEY<TAB>VALUE each; under the names keys and ls a line KEY each. Keys\n"
+        "and values that hold tabs or line ends are told apart with --json,\n"
+        "--key-format and --value-format, or lsmkv export.\n\n" + FORMATS,
+    )
+    span(parser, "scan")
+    parser.add_argument("--reverse", action="store_true", help="last key first")
+    limit(parser)
+    parser.add_argument("--keys-only", action="store_true", help="leave the values out")
+    parser.add_argument("--count", action="store_true", help="only print how many keys there are")
+    formats(parser)
+
+
+OPERATIONS = """\
+operations, one a line, with words quoted as in a shell ('two words', "it's"):
+
+  put KEY VALUE             also insert, set
+  delete KEY                also rm
+  delete-range START STOP   STOP itself stays
+  # a comment; empty lines are skipped too
+
+with --format jsonl, an object a line:
+
+  {"op": "put", "key": "a", "value": "1"}    op may be left out, as export does
+  {"op": "delete", "key": "a"}
+  {"op": "delete-range", "start": "a", "stop": null}    null: open on that side
+
+Fields named key_base64, value_base64 and so on hold any bytes. All operations
+are applied as one: a reader sees all of them or none, also after a crash. A
+line that makes no sense is named with its number, and nothing is applied.
+"""
+
+
+def batch(declare):
+    parser = declare(
+        "batch DB [FILE]",
+        "batch:batch",
+        "apply operations, all of them or none",
+        examples=["printf 'put a 1\\ndelete b\\n' | lsmkv batch fruit.db", "lsmkv batch fruit.db changes.txt --sync"],
+        tells=OPERATIONS + "\n" + FORMATS,
+    )
+    parser.add_argument("file", metavar="FILE", nargs="?", default="-", help="default: standard input")
+    parser.add_argument(
+        "--format", choices=["lines", "jsonl"], default="lines", metavar="FORMAT", help="lines (the default) or jsonl"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only read the operations and count them")
+    sync(parser, "all of it is")
+    formats(parser)

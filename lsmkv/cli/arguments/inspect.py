@@ -1,0 +1,70 @@
+"""info, stat, levels, tables, explain, options."""
+
+from lsmkv.cli.arguments.shared import FORMATS, key_format, positive
+
+
+def info(declare):
+    parser = declare(
+        "info DB",
+        "inspect:info",
+        "tell how large a store is and what it is made of",
+        examples=["lsmkv info fruit.db"],
+    )
+    parser.add_argument(
+        "--count", action="store_true", help="read everything: the exact number and size of the live keys"
+    )
+
+
+def stat(declare):
+    parser = declare(
+        "stat DB",
+        "stat:stat",
+        "show the counters of a store",
+        examples=["lsmkv stat fruit.db", "lsmkv stat fruit.db --watch 2"],
+        tells="Another process that writes keeps counters of its own; what is shown of them is\n"
+        "what its writes have left in the files. With --watch the last column is the\n"
+        "change since the look before; Ctrl-C ends it.\n",
+    )
+    parser.add_argument("--watch", type=positive, metavar="SECONDS", help="look again and again")
+
+
+def levels(declare):
+    parser = declare(
+        "levels DB",
+        "inspect:levels",
+        "show where the records live, newest place first",
+        examples=["lsmkv levels fruit.db", "lsmkv levels fruit.db --summary"],
+    )
+    parser.add_argument("--summary", action="store_true", help="one line a place instead of one a file")
+
+
+def tables(declare):
+    declare(
+        "tables DB",
+        "inspect:tables",
+        "list the sorted tables, newest run first, in key order",
+        examples=["lsmkv tables fruit.db", "lsmkv tables fruit.db --json | jq '.[].file'"],
+    )
+
+
+def explain(declare):
+    parser = declare(
+        "explain DB KEY",
+        "inspect:explain",
+        "show the path of one get, place by place",
+        examples=["lsmkv explain fruit.db apple"],
+        tells=FORMATS,
+    )
+    parser.add_argument("key", metavar="KEY", help="the key")
+    key_format(parser)
+
+
+def options(declare):
+    declare(
+        "options DB",
+        "inspect:options",
+        "show the options a store is opened with, and its codecs",
+        examples=["lsmkv options fruit.db", "lsmkv options fruit.db --json | jq .options.page_bytes"],
+        tells="Options belong to who opens the store, so these are the ones this command opens\n"
+        "it with; the codecs are the store's own.\n",
+    )

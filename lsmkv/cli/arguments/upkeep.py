@@ -1,0 +1,45 @@
+"""flush, compact, verify, destroy."""
+
+from lsmkv.cli.arguments.shared import consent, key_format
+
+
+def flush(declare):
+    declare(
+        "flush DB",
+        "upkeep:flush",
+        "turn the log and the MemTable into a sorted table",
+        examples=["lsmkv flush fruit.db"],
+    )
+
+
+def compact(declare):
+    parser = declare(
+        "compact DB",
+        "upkeep:compact",
+        "merge the sorted runs, dropping what is overwritten and deleted",
+        examples=["lsmkv compact fruit.db", "lsmkv compact fruit.db --start a --stop c"],
+    )
+    parser.add_argument("--start", metavar="KEY", help="merge from this key on")
+    parser.add_argument("--stop", metavar="KEY", help="merge up to this key")
+    key_format(parser)
+
+
+def verify(declare):
+    declare(
+        "verify DB",
+        "upkeep:verify",
+        "read every byte of every file and check it against its checksum",
+        examples=["lsmkv verify fruit.db"],
+        tells="Exit code 4: something is damaged; each damaged place is named.\n",
+    )
+
+
+def destroy(declare):
+    parser = declare(
+        "destroy DB",
+        "upkeep:destroy",
+        "remove a store and everything in it",
+        examples=["lsmkv destroy fruit.db --dry-run", "lsmkv destroy fruit.db --yes"],
+        tells="Needs --yes, or an answer on a terminal. A directory that holds other files\nis left alone.\n",
+    )
+    consent(parser)

@@ -1,0 +1,46 @@
+"""batch: operations from lines, applied as one."""
+
+import lsmkv
+from lsmkv.cli.exits import DONE, DataError
+from lsmkv.cli.interchange import open_source
+from lsmkv.cli.operations import operations
+from lsmkv.cli.readers import BadLine
+from lsmkv.report.numbers import plural
+
+
+def batch(args, out):
+    with open_source(args.file) as source:
+        found = all_good(args.file, operations(args.format, source, args.key_format, args.value_format))
+    counts = {kind: sum(one[0] == kind for one in found) for kind in ("put", "delete", "delete-range")}
+    lsn = None
+    if not args.dry_run:
+        with lsmkv.open(args.db, "c") as db:
+            apply(db, found, args.sync)
+            lsn = db.lsn
+    if args.json:
+        told = {"puts": counts["put"], "deletes": counts["delete"], "range_deletes": counts["delete-range"]}
+        out.object({"applied": not args.dry_run, "operations": len(found), **told, "dry_run": args.dry_run, "lsn": lsn})
+    else:
+        words = {"put": "put", "delete": "delete", "delete-range": "range delete"}
+        parts = ", ".join(plural(number, words[kind]) for kind, number in counts.items() if number)
+        did = "would apply" if args.dry_run else "applied"
+        out.text(f"{did} {plural(len(found), 'operation')}{': ' if parts else ''}{parts}")
+    return DONE
+
+
+def all_good(name, found):
+    """A list of the operations, once every line has made sense."""
+    good = []
+    for one in found:
+        if isinstance(one, BadLine):
+            where = f"{'standard input' if name == '-' else name}:{one.line}"
+            raise DataError(f"{where}: {one.reason}; nothing was applied", line=one.line, applied=False)
+        good.append(one)
+    return good
+
+
+def apply(db, found, sync):
+    with db.batch(sync=True if sync else None) as together:
+        calls = {"put": together.put, "delete": together.delete, "delete-range": together.delete_range}
+        for kind, *operands in found:
+            calls[kind](*operands)

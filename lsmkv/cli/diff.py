@@ -1,0 +1,46 @@
+"""diff: what lsmkv.diff() finds, a line each."""
+
+from contextlib import ExitStack
+
+import lsmkv
+from lsmkv.cli import formats
+from lsmkv.cli.data import shower, span
+from lsmkv.cli.exits import DONE, NEGATIVE
+
+MARKS = {"added": b"+", "removed": b"-", "changed": b"~"}
+COLOURS = {"added": b"\x1b[32m", "removed": b"\x1b[31m", "changed": b"\x1b[33m"}
+
+
+def diff(args, out):
+    line = object_line if args.json else text_line(args, out)
+    equal = True
+    with ExitStack() as stack:
+        sides = (stack.enter_context(lsmkv.open(path, "r")) for path in (args.db, args.other))
+        ranges = [span(side, args) for side in sides]
+        for difference in lsmkv.diff(*ranges):
+            equal = False
+            out.raw(line(args, difference) + b"\n")
+    return DONE if equal else NEGATIVE
+
+
+def object_line(args, difference):
+    from lsmkv.cli.output import dumps
+
+    told = {"kind": difference.kind, **formats.field("key", args.key_format, difference.key)}
+    for side in () if args.keys_only else ("old", "new"):
+        value = getattr(difference, side)
+        shown = {} if value is None else formats.field("value", args.value_format, value)
+        told |= {name.replace("value", side): one for name, one in shown.items()}
+    return dumps(told)
+
+
+def text_line(args, out):
+    show_key, show_value = shower(args.key_format, out, "key"), shower(args.value_format, out, "value")
+    colours, end = (COLOURS, b"\x1b[0m") if out.colour else (dict.fromkeys(COLOURS, b""), b"")
+
+    def line(_, difference):
+        kind, key, *values = difference
+        cells = [show_key(key), *(show_value(value) for value in values if value is not None and not args.keys_only)]
+        return colours[kind] + MARKS[kind] + b" " + b"\t".join(cells) + end
+
+    return line

@@ -1,0 +1,128 @@
+"""dump and load: a whole store as text and back, without any loss."""
+
+import itertools
+import os
+import time
+
+import lsmkv
+from lsmkv.cli import dumpfile, mdbfile
+from lsmkv.cli.exits import DONE, DataError, Interrupted, UsageError
+from lsmkv.cli.interchange import CHUNK, CHUNK_BYTES, open_source, replacing
+from lsmkv.cli.progress import Progress
+from lsmkv.report.numbers import count, plural, rate, seconds, size
+
+
+def dump(args, out):
+    form = args.format or "lsmkv"
+    to_file = args.file != "-"
+    if args.json and not to_file and form != "lsmkv":
+        raise UsageError("--json goes with a FILE: the dump itself is text of another kind", "name a FILE")
+    if to_file and os.path.exists(args.file) and not args.yes:
+        raise UsageError(f"{args.file} exists; nothing was written", "--yes replaces it")
+    with lsmkv.open(args.db, "r") as db, db.snapshot() as frozen:
+        pairs = Counted(frozen.items(), Progress("dump", None, "keys", quiet=not to_file and out.terminal))
+        lines = mdb_lines(frozen, pairs, out) if form == "mdb" else dumpfile.write(pairs)
+        with pairs.progress:
+            if not to_file:
+                out.stream.writelines(lines)
+                return DONE
+            with replacing(args.file) as target:
+                target.writelines(lines)
+    written = os.path.getsize(args.file)
+    if args.json:
+        out.object({"file": args.file, "format": form, "pairs": pairs.number, "bytes": written})
+    else:
+        out.text(f"wrote {plural(pairs.number, 'pair')} ({size(written)}) to {args.file}")
+    return DONE
+
+
+def mdb_lines(frozen, pairs, out):
+    """Reads the store twice: LMDB wants to know the size of its map before the first pair."""
+    measure = mdbfile.Measure(frozen.items())
+    warning = measure.warning()
+    if warning:
+        out.note(f"lsmkv dump: {warning}.")
+    return mdbfile.write(pairs, measure.map_bytes)
+
+
+class Counted:
+    """Pairs on their way through, counted."""
+
+    def __init__(self, pairs, progress):
+        self.pairs, self.progress, self.number = pairs, progress, 0
+
+    def __iter__(self):
+        for pair in self.pairs:
+            yield pair
+            self.number += 1
+            if self.number % CHUNK == 0:
+                self.progress.update(self.number)
+
+
+def load(args, out):
+    began = time.monotonic()
+    with open_source(args.file) as source:
+        lines, form = recognised(args, source)
+        pairs = mdbfile.read(lines, args.database) if form == "mdb" else dumpfile.read(lines)
+        stored = store(args, pairs)
+    elapsed = time.monotonic() - began
+    if args.json:
+        out.object({"stored": stored, "format": form, "seconds": round(elapsed, 3)})
+    else:
+        out.text(f"stored {plural(stored, 'pair')}; {seconds(elapsed)}, {rate(stored, elapsed)}")
+    return DONE
+
+
+def recognised(args, source):
+    """(all lines, which format they are in): the first line tells."""
+    first = source.readline()
+    form = next((name for name, one in (("lsmkv", dumpfile), ("mdb", mdbfile)) if first.startswith(one.FIRST)), None)
+    if form is None:
+        raise DataError(
+            f"{named(args.file)} is not a dump: it begins neither with {dumpfile.FIRST.decode()!r} nor with VERSION=; "
+            "nothing was stored",
+            "lsmkv import reads jsonl, csv, tsv and txt",
+        )
+    if args.format not in (None, form):
+        raise DataError(f"{named(args.file)} is a dump in the format {form}; nothing was stored", f"--format {form}")
+    if args.database is not None and form != "mdb":
+        raise UsageError("--database goes with dumps in the format mdb")
+    return itertools.chain([first], source), form
+
+
+def store(args, pairs):
+    """Store the pairs in chunks; how many. The first chunk is read before the store is made."""
+    stored = 0
+    chunks = chunked(pairs)
+    try:
+        chunk = next(chunks)
+        with lsmkv.open(args.db, "c") as db, Progress("load", None, "pairs") as progress:
+            while chunk is not None:
+                db.update(chunk)
+                stored += len(chunk)
+                progress.update(stored)
+                chunk = next(chunks, None)
+            db.sync()
+    except dumpfile.Malformed as error:
+        so_far = f"the first {count(stored)} pairs are stored" if stored else "nothing was stored"
+        where = f"{named(args.file)}:{error.line}"
+        raise DataError(f"{where}: {error.reason}; {so_far}", line=error.line, stored=stored) from None
+    except KeyboardInterrupt:
+        raise Interrupted(f"after {plural(stored, 'pair')} had been stored") from None
+    return stored
+
+
+def chunked(pairs):
+    """Lists of pairs, none of them longer than a chunk; one empty list when there are none."""
+    chunk, room = [], CHUNK_BYTES
+    for pair in pairs:
+        chunk.append(pair)
+        room -= len(pair[0]) + len(pair[1])
+        if len(chunk) == CHUNK or room <= 0:
+            yield chunk
+            chunk, room = [], CHUNK_BYTES
+    yield chunk
+
+
+def named(name):
+    return "standard input" if name == "-" else name

@@ -1,0 +1,86 @@
+"""The text of a dump in lsmkv's own form: JSON lines that notice when one of them is missing or changed.
+
+{"lsmkv_dump": 1}
+{"key": "a", "value": "1"}                     a pair, in key order
+{"key_base64": "/wA=", "value": ""}            bytes that are not UTF-8
+{"pairs": 2, "crc32": "0c3a9c57"}              the end: how many, and a CRC-32 of every line above
+"""
+
+import json
+from zlib import crc32
+
+from lsmkv.cli.readers import checked, field, wording
+from lsmkv.cli.writers import jsonl
+
+FIRST = b'{"lsmkv_dump": '
+HEAD = FIRST + b"1}\n"
+
+
+class Malformed(ValueError):
+    """A line of a dump that makes no sense."""
+
+    def __init__(self, line, reason):
+        super().__init__(reason)
+        self.line, self.reason = line, reason
+
+
+def write(pairs):
+    """The lines for (key, value) pairs in key order."""
+    _, line_of = jsonl("utf8", "utf8")
+    checksum, number = crc32(HEAD), 0
+    yield HEAD
+    for key, value in pairs:
+        line = line_of(key, value)
+        checksum = crc32(line, checksum)
+        number += 1
+        yield line
+    yield b'{"pairs": %d, "crc32": "%08x"}\n' % (number, checksum)
+
+
+def read(lines):
+    """The pairs of a dump's lines; Malformed when one is wrong, missing or changed."""
+    checksum = number = at = 0
+    for at, line in enumerate(lines, 1):
+        row = parsed(at, line)
+        if at == 1:
+            known_version(row)
+        elif "pairs" in row:
+            compare(at, row, number, checksum)
+            nothing_follows(at, lines)
+            return
+        else:
+            number += 1
+            try:
+                yield checked(field(row, "key", "key", "utf8"), field(row, "value", "value", "utf8"))
+            except ValueError as error:
+                raise Malformed(at, str(error)) from None
+        checksum = crc32(line, checksum)
+    raise Malformed(at + 1, "the dump ends before its last line, so some of it is missing")
+
+
+def parsed(at, line):
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(at, f"not JSON: {wording(error)}") from None
+    if not isinstance(row, dict):
+        raise Malformed(at, "the line is not a JSON object")
+    return row
+
+
+def known_version(row):
+    version = row.get("lsmkv_dump")
+    if version != 1:
+        raise Malformed(1, f"a dump of version {version}, and this lsmkv reads version 1")
+
+
+def compare(at, row, number, checksum):
+    if row["pairs"] != number:
+        raise Malformed(at, f"the dump counts {row['pairs']} pairs, and {number} are there")
+    if row.get("crc32") != f"{checksum:08x}":
+        raise Malformed(at, f"the CRC-32 is {checksum:08x}, and the dump says {row.get('crc32')}: it was changed")
+
+
+def nothing_follows(at, lines):
+    if any(line.strip() for line in lines):
+        raise Malformed(at + 1, "more lines follow the end of the dump")
