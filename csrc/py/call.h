@@ -27,7 +27,7 @@ struct lsm_store {
     lsmkv *db;                        /* owned; NULL before it was opened; valid until the object dies */
     unsigned generation;              /* lsm_fork_generation when it was opened */
     PyObject *path;                   /* owned: str or bytes, as it was given */
-    PyObject *temporary;              /* owned: path of a directory to be removed at close, or NULL */
+    PyObject *temporary;              /* owned: bytes, the directory to be removed at close, or NULL */
     PyObject *options;                /* owned: dict, as they are in effect */
     const char *durability;           /* static: one of them, for repr */
     struct lsm_store *before, *after; /* borrowed: the module's open stores */

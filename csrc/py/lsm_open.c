@@ -259,7 +259,7 @@ static int open_engine(struct lsm_store *store, struct request *request)
     store->db = db;
     store->generation = lsm_fork_generation;
     store->path = Py_NewRef(request->path);
-    store->temporary = Py_XNewRef(request->temporary);
+    store->temporary = request->temporary ? Py_NewRef(request->encoded) : NULL;
     store->durability = durabilities[request->options.durability & 3];
     store->options = options_dict(&request->options);
     return store->options ? 0 : -1;

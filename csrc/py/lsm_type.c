@@ -76,15 +76,13 @@ static int store_init(PyObject *self, PyObject *args, PyObject *keywords)
 /* Removes the directory of a temporary store; the first to close does it. */
 static int remove_temporary(struct lsm_store *store)
 {
-    PyObject *path = store->temporary, *encoded = NULL;
+    PyObject *path = store->temporary;
     int rc = 0;
     store->temporary = NULL;
-    if (path && PyUnicode_FSConverter(path, &encoded)) {
-        Py_BEGIN_ALLOW_THREADS rc = lsmkv_destroy(PyBytes_AS_STRING(encoded));
-        Py_END_ALLOW_THREADS
+    if (path) {
+        Py_BEGIN_ALLOW_THREADS rc = lsmkv_destroy(PyBytes_AS_STRING(path));
+        Py_END_ALLOW_THREADS Py_DECREF(path);
     }
-    Py_XDECREF(encoded);
-    Py_XDECREF(path);
     return rc == LSMKV_LOCKED ? 0 : rc; /* another handle is at work there; it stays */
 }
 
