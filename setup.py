@@ -4,6 +4,7 @@ Understood in the environment:
     LSMKV_WERROR=1            a warning ends the build
     LSMKV_SANITIZE=a,b        build under these sanitizers, assertions on
     LSMKV_NO_COMPRESSION=1    do not look for lz4 and zstd
+    LSMKV_FAULTS=1            calls of the Python API can be made to fail: tests/faults
 """
 
 import fcntl
@@ -60,11 +61,17 @@ macros = [("_GNU_SOURCE", "1"), ("LSMKV_BUILD_STAMP", f'"{build_stamp()}"')]
 if not os.environ.get("LSMKV_NO_COMPRESSION"):
     # Only noted: nothing in the engine calls them yet, so nothing is linked.
     macros += [(f"LSMKV_HAVE_{name.upper()}", "1") for name in ("lz4", "zstd") if has_library(f"lib{name}")]
+include_dirs, further_sources, exports = [str(CSRC)], [], CSRC / "exports-core.map"
+if os.environ.get("LSMKV_FAULTS") == "1":
+    faults = Path("tests/faults")
+    include_dirs.insert(0, str(faults / "include"))  # its Python.h comes before the real one
+    further_sources, exports = sorted(str(path) for path in faults.glob("*.c")), faults / "exports.map"
+    macros.append(("LSMKV_FAULTS", "1"))
 compile_args = [
     *("-std=c11", "-O2", "-pthread", "-fvisibility=hidden", "-fno-semantic-interposition"),
     *("-Wall", "-Wextra", "-MMD", "-fstack-protector-strong", "-U_FORTIFY_SOURCE"),
 ]
-link_args = ["-pthread", "-Wl,-z,relro,-z,now", f"-Wl,--version-script={CSRC / 'exports-core.map'}"]
+link_args = ["-pthread", "-Wl,-z,relro,-z,now", f"-Wl,--version-script={exports}"]
 if sanitize:
     instrument = [f"-fsanitize={sanitize}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
     compile_args += ["-g", "-UNDEBUG", *instrument]
@@ -123,9 +130,9 @@ setup(
     ext_modules=[
         Extension(
             "lsmkv._core",
-            sources=SOURCES,
+            sources=SOURCES + further_sources,
             depends=HEADERS,
-            include_dirs=[str(CSRC)],
+            include_dirs=include_dirs,
             define_macros=macros,
             extra_compile_args=compile_args,
             extra_link_args=link_args,

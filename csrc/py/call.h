@@ -32,7 +32,7 @@ struct lsm_store {
     lsmkv *db;                        /* owned; NULL before it was opened; valid until the object dies */
     unsigned generation;              /* lsm_fork_generation when it was opened */
     PyObject *path;                   /* owned: str or bytes, as it was given */
-    PyObject *temporary;              /* owned: path of a directory to be removed at close, or NULL */
+    PyObject *temporary;              /* owned: bytes, the directory to be removed at close, or NULL */
     PyObject *options;                /* owned: dict, as they are in effect */
     PyObject *name;                   /* owned: str of the namespace, or NULL */
     struct lsm_store *parent; /* owned: the store a namespace was opened from, or NULL; closing it closes this */

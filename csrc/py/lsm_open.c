@@ -315,7 +315,7 @@ static int open_engine(struct lsm_store *store, struct request *request)
     store->key_codec = (struct lsm_codec *)Py_XNewRef(request->key_codec);
     store->value_codec = (struct lsm_codec *)Py_XNewRef(request->value_codec);
     store->path = Py_NewRef(request->path);
-    store->temporary = Py_XNewRef(request->temporary);
+    store->temporary = request->temporary ? Py_NewRef(request->encoded) : NULL;
     store->durability = durabilities[request->options.durability & 3];
     store->options = options_dict(&request->options);
     return store->options ? 0 : -1;

@@ -63,6 +63,15 @@ static PyObject *store_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObje
     return (PyObject *)store;
 }
 
+/* The engine is open, but memory ran out before the object was: the exception that says so stays. */
+static void close_half_open(struct lsm_store *store)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    lsm_store_close(store);
+    PyErr_Restore(type, value, traceback);
+}
+
 static int store_init(PyObject *self, PyObject *args, PyObject *keywords)
 {
     struct lsm_store *store = as_store(self);
@@ -72,9 +81,11 @@ static int store_init(PyObject *self, PyObject *args, PyObject *keywords)
     }
     store->head.state = LSM_OPENING;
     int rc = lsm_store_open(store, args, keywords);
-    store->head.state = rc == 0 ? LSM_OPEN : store->db ? LSM_CLOSED : LSM_NEVER_OPENED;
+    store->head.state = rc == 0 ? LSM_OPEN : LSM_NEVER_OPENED;
     if (rc == 0)
         list_add(store);
+    else if (store->db)
+        close_half_open(store);
     return rc;
 }
 
@@ -105,15 +116,13 @@ struct lsm_store *lsm_store_adopt(struct lsm_store *parent, lsmkv *db, PyObject 
 /* Removes the directory of a temporary store; the first to close does it. */
 static int remove_temporary(struct lsm_store *store)
 {
-    PyObject *path = store->temporary, *encoded = NULL;
+    PyObject *path = store->temporary;
     int rc = 0;
     store->temporary = NULL;
-    if (path && PyUnicode_FSConverter(path, &encoded)) {
-        Py_BEGIN_ALLOW_THREADS rc = lsmkv_destroy(PyBytes_AS_STRING(encoded));
-        Py_END_ALLOW_THREADS
+    if (path) {
+        Py_BEGIN_ALLOW_THREADS rc = lsmkv_destroy(PyBytes_AS_STRING(path));
+        Py_END_ALLOW_THREADS Py_DECREF(path);
     }
-    Py_XDECREF(encoded);
-    Py_XDECREF(path);
     return rc == LSMKV_LOCKED ? 0 : rc; /* another handle is at work there; it stays */
 }
 
