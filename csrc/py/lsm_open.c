@@ -114,6 +114,7 @@ struct request {
     PyObject *temporary; /* owned: the same, when the directory is ours to remove */
     PyObject *encoded;   /* owned: bytes, as the system wants it */
     struct lsm_codec *key_codec, *value_codec; /* owned; NULL: bytes */
+    int raw_key, raw_value;
     struct lsmkv_options options; /* its codec names are borrowed from these; NULL: as stored */
 };
 
@@ -168,41 +169,50 @@ static int take_flag(struct lsm_module *module, struct request *request, PyObjec
                              flag);
 }
 
-static int is_stored(PyObject *codec)
+static int is_word(PyObject *codec, const char *word)
 {
-    return codec && PyUnicode_Check(codec) && PyUnicode_CompareWithASCIIString(codec, "stored") == 0;
+    return codec && PyUnicode_Check(codec) && PyUnicode_CompareWithASCIIString(codec, word) == 0;
+}
+
+/* "raw" is bytes whatever the store says; "stored" is found once the store is open. */
+static int is_left_to_store(PyObject *codec)
+{
+    return is_word(codec, "stored") || is_word(codec, "raw");
 }
 
 static int take_codecs(struct lsm_module *module, struct request *request, PyObject *key, PyObject *value)
 {
     struct lsmkv_options *options = &request->options;
-    if (!is_stored(key)) {
+    if (!is_left_to_store(key)) {
         if (lsm_key_codec_from(module, key, &request->key_codec) < 0)
             return -1;
         options->key_codec = lsm_codec_name(request->key_codec);
         if (!options->key_codec)
             return -1;
     }
-    if (!is_stored(value)) {
+    if (!is_left_to_store(value)) {
         if (lsm_value_codec_from(module, value, &request->value_codec) < 0)
             return -1;
         options->value_codec = lsm_codec_name(request->value_codec);
     }
-    return is_stored(value) || options->value_codec ? 0 : -1;
+    request->raw_key = is_word(key, "raw");
+    request->raw_value = is_word(value, "raw");
+    return is_left_to_store(value) || options->value_codec ? 0 : -1;
 }
 
 /* Codecs that the store has chosen. */
 static int find_codecs(struct lsm_module *module, struct request *request, const lsmkv *db)
 {
-    if (!request->options.key_codec) {
+    if (!request->options.key_codec && !request->raw_key) {
         PyObject *name = PyUnicode_FromString(lsmkv_key_codec(db));
         int rc = name ? lsm_key_codec_from(module, name, &request->key_codec) : -1;
         Py_XDECREF(name);
         if (rc < 0)
             return -1;
     }
-    return request->options.value_codec ? 0
-                                        : lsm_value_codec_stored(module, lsmkv_value_codec(db), &request->value_codec);
+    return request->options.value_codec || request->raw_value
+               ? 0
+               : lsm_value_codec_stored(module, lsmkv_value_codec(db), &request->value_codec);
 }
 
 static int take_options(struct lsm_module *module, struct request *request, PyObject *options, PyObject *overrides)

@@ -307,21 +307,21 @@ static PyObject *store_name(PyObject *self, void *Py_UNUSED(unused))
     return as_store(self)->name ? Py_NewRef(as_store(self)->name) : Py_NewRef(Py_None);
 }
 
-static PyObject *codec_name(PyObject *self, const struct lsm_codec *codec)
+static PyObject *codec_name(PyObject *self, const char *(*name_of)(const lsmkv *))
 {
-    if (as_store(self)->head.state < LSM_OPEN)
-        return lsm_raise_unusable(&as_store(self)->head), NULL;
-    return codec ? Py_NewRef(codec->name) : PyUnicode_FromString("bytes");
+    if (lsm_enter(&as_store(self)->head) < 0)
+        return NULL;
+    return PyUnicode_FromString(name_of(as_store(self)->db));
 }
 
 static PyObject *store_key_codec(PyObject *self, void *Py_UNUSED(unused))
 {
-    return codec_name(self, as_store(self)->key_codec);
+    return codec_name(self, lsmkv_key_codec);
 }
 
 static PyObject *store_value_codec(PyObject *self, void *Py_UNUSED(unused))
 {
-    return codec_name(self, as_store(self)->value_codec);
+    return codec_name(self, lsmkv_value_codec);
 }
 
 static PyObject *store_transaction(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
