@@ -42,6 +42,28 @@ ARGUMENTS = {
     "prefix": (b"k",),
     "explain": (b"k",),
     "limit": (3,),
+    "chunks": (3,),
+    "split": (3,),
+    "add": (b"k", b"v"),
+    "ceiling": (b"k",),
+    "compare_and_set": (b"k", b"v", b"w"),
+    "delete_many": ([b"k"],),
+    "discard": (b"k",),
+    "drop_namespace": ("n",),
+    "floor": (b"k",),
+    "get_view": (b"k",),
+    "higher": (b"k",),
+    "incr": (b"k",),
+    "lower": (b"k",),
+    "namespace": ("n",),
+    "persist": (b"k",),
+    "pop": (b"k",),
+    "setdefault": (b"k", b"v"),
+    "touch": (b"k", 3),
+    "transact": (lambda tx: None,),
+    "ttl": (b"k",),
+    "seek": (b"k",),
+    "seek_for_prev": (b"k",),
     "isdisjoint": ([b"k"],),
     "__and__": ({b"k"},),
     "__rand__": ({b"k"},),
@@ -66,7 +88,12 @@ ANSWERS = {
     "path",
     "options",  # as they were
     "mapping",
+    "name",
     "nbytes",
+    "writes",  # none
+    "valid",  # it is not
+    "_repr_html_",  # never raises
+    "_ipython_key_completions_",  # never raises
     "__len__ of WriteBatch",
     "__rsub__",  # set(other) - view: only the elements of other are looked at when the other side is empty
 }
@@ -95,15 +122,21 @@ MAKE = {
     lsmkv.ItemsView: lambda db: db.items(),
     lsmkv.Iterator: lambda db: iter(db),
     lsmkv.WriteBatch: lambda db: db.batch(),
+    lsmkv.Transaction: lambda db: db.transaction().__enter__(),
+    lsmkv.Cursor: lambda db: db.cursor(),
 }
 EVERY_USE = list(itertools.chain.from_iterable(uses(kind) for kind in MAKE))
 
 
-def use(thing, name):
+def use(thing, name, db=None):
     attribute = getattr(type(thing), name)
     if not callable(attribute):
         return getattr(thing, name)  # a property
     arguments = ARGUMENTS.get(name, ())
+    if name == "merge":
+        return thing.merge(b"k", b"v", op="concat")
+    if name == "namespace" and not isinstance(thing, lsmkv.LSM):
+        arguments = (db,)
     if isinstance(thing, lsmkv.RangeView | lsmkv.ItemsView) and name == "__contains__":
         arguments = ((b"k", b"v"),) if isinstance(thing, lsmkv.ItemsView) else (b"k",)
     return getattr(thing, name)(*arguments)
@@ -114,7 +147,7 @@ def test_use_after_close(db, kind, name):
     thing = MAKE[kind](db)
     db.close()
     if name in ANSWERS - {"__rsub__"} or f"{name} of {kind.__name__}" in ANSWERS:
-        use(thing, name)
+        use(thing, name, db)
         return
     if name == "__len__" and kind is lsmkv.RangeView:
         with pytest.raises(TypeError):
@@ -124,7 +157,7 @@ def test_use_after_close(db, kind, name):
         assert iter(thing) is thing
         return
     with pytest.raises(lsmkv.ClosedError, match="closed"):
-        use(thing, name)
+        use(thing, name, db)
 
 
 def test_every_method_was_met():
@@ -142,6 +175,9 @@ def test_new_without_init(name):
     bare = lsmkv.LSM.__new__(lsmkv.LSM)
     if name == "closed":
         assert bare.closed
+        return
+    if name in ("name", "_repr_html_", "_ipython_key_completions_"):
+        use(bare, name)
         return
     with pytest.raises(lsmkv.ClosedError, match="never opened"):
         use(bare, name)

@@ -218,7 +218,8 @@ int lsm_value_codec_stored(struct lsm_module *module, const char *name, struct l
     if (strcmp(name, "pickle") == 0) {
         PyErr_SetString(module->errors.codec_mismatch,
                         "the values were written with codec 'pickle', and reading them runs whatever code was stored: "
-                        "open the store with value=\"pickle\" if you trust who wrote it, value=\"bytes\" is refused");
+                        "open the store with value=\"pickle\" if you trust who wrote it, or with value=\"raw\" for the "
+                        "bytes as they lie there");
         return -1;
     }
     if (!is_reserved(name)) {

@@ -39,7 +39,7 @@ PyObject *lsm_source_cursor(PyObject *self, PyObject *Py_UNUSED(unused))
 static int refuse_closed(const struct lsm_cursor *cursor)
 {
     if (cursor->source)
-        return 0;
+        return lsm_enter(cursor->source);
     PyErr_SetString(PyExc_ValueError, "this cursor is closed: take another one with cursor()");
     return -1;
 }
@@ -131,9 +131,11 @@ static PyObject *cursor_prev(PyObject *self, PyObject *Py_UNUSED(unused))
 static PyObject *pair_of(PyObject *self)
 {
     struct lsm_cursor *cursor = as_cursor(self);
-    if (refuse_closed(cursor) == 0 && !cursor->pair)
+    if (refuse_closed(cursor) < 0)
+        return NULL;
+    if (!cursor->pair)
         PyErr_SetString(PyExc_ValueError, "this cursor stands at no key: move it with first(), last() or seek(key)");
-    return PyErr_Occurred() ? NULL : cursor->pair;
+    return cursor->pair;
 }
 
 static PyObject *cursor_item(PyObject *self, void *Py_UNUSED(unused))
@@ -159,7 +161,8 @@ static PyObject *cursor_value(PyObject *self, void *Py_UNUSED(unused))
 
 static PyObject *cursor_valid(PyObject *self, void *Py_UNUSED(unused))
 {
-    return PyBool_FromLong(as_cursor(self)->source && as_cursor(self)->pair);
+    const struct lsm_cursor *cursor = as_cursor(self);
+    return PyBool_FromLong(cursor->source && lsm_is_usable(cursor->source) && cursor->pair);
 }
 
 /* ---- its end ----------------------------------------------------------------------------- */
