@@ -78,6 +78,14 @@
 #undef fuzz_seed
 #undef fuzz_repair
 
+#define LLVMFuzzerTestOneInput catalog_target
+#define fuzz_seed catalog_seed
+#define fuzz_repair catalog_repair
+#include "fuzz/catalog.c"
+#undef LLVMFuzzerTestOneInput
+#undef fuzz_seed
+#undef fuzz_repair
+
 struct target {
     const char *name;
     int (*run)(const uint8_t *data, size_t bytes);
@@ -86,10 +94,15 @@ struct target {
 };
 
 static const struct target targets[] = {
-    {"record", record_target, record_seed, record_repair}, {"frame", frame_target, frame_seed, frame_repair},
-    {"page", page_target, page_seed, page_repair},         {"line", line_target, line_seed, line_repair},
-    {"footer", footer_target, footer_seed, footer_repair}, {"edit", edit_target, edit_seed, edit_repair},
-    {"names", names_target, names_seed, names_repair},     {"space", space_target, space_seed, space_repair},
+    {"record", record_target, record_seed, record_repair},
+    {"frame", frame_target, frame_seed, frame_repair},
+    {"page", page_target, page_seed, page_repair},
+    {"line", line_target, line_seed, line_repair},
+    {"footer", footer_target, footer_seed, footer_repair},
+    {"edit", edit_target, edit_seed, edit_repair},
+    {"names", names_target, names_seed, names_repair},
+    {"space", space_target, space_seed, space_repair},
+    {"catalog", catalog_target, catalog_seed, catalog_repair},
 };
 
 enum { TARGETS = sizeof targets / sizeof *targets };
