@@ -3,14 +3,16 @@
  *   open.c registry.c recovery.c   from a path to a running engine and back
  *   write.c commit.c rotate.c      frame, index, publish; group commit; the next segment
  *   read.c scan.c snapshot.c       one key; a range; a frozen state
+ *   namespace.c                    key spaces of their own: made, opened, dropped
  *   flush.c compaction.c planner.c L0 into a run; runs into one; which, and why
  *   count.c counted.c layer.c      how many keys there are; a count that follows the present
  *   background.c keeper.c wake.c   who does it, and when
  *   install.c                      manifest edit, then the new version
  *   inspect.c events.c             what can be seen from outside
  *
- * Locks, in the order in which they may be taken: work_mutex > counted.mutex > write_mutex > sync_mutex > state_mutex.
- * None is waited for by a thread that holds the interpreter lock, and none but work_mutex is held across
+ * Locks, in the order in which they may be taken: namespace_mutex > work_mutex > counted.mutex > write_mutex >
+ * sync_mutex > state_mutex. None is waited for by a thread that holds the interpreter lock, and none but the first two
+ * is held across
  * file access other than the log's own. */
 #ifndef LK_ENGINE_DB_H
 #define LK_ENGINE_DB_H
@@ -82,6 +84,8 @@ struct lk_db {
     uint32_t run_id_next;
     struct lk_counted counted;      /* the number of live keys: under its own mutex */
 
+    struct lk_mutex namespace_mutex; /* making and dropping namespaces: one at a time */
+
     /* Small things many touch: under state_mutex, held for a few loads and stores. */
     struct lk_mutex state_mutex;
     struct lk_cond state_changed;   /* work appeared, a job ended, the engine closes */
@@ -93,6 +97,7 @@ struct lk_db {
     struct lk_thread *keeper, *compactor;
     _Atomic uint32_t scans_since_seal;
     uint32_t handles;               /* open handles; registry.c's, under the registry mutex */
+    struct lsmkv *namespaces;       /* borrowed: those of them that are on a namespace; the same */
     int dying;                      /* its last handle is being closed; the same */
     _Atomic uint32_t references;    /* handles not released, snapshots, scans: the struct's memory */
     struct lk_db *registry_next;

@@ -212,12 +212,23 @@ void lk_handle_unref(struct lsmkv *handle)
         return;
     struct lk_db *db = handle->db;
     int forked = db->fork_generation != lk_fork_generation;
+    lk_free(handle->names);
     lk_free(handle);
     if (!forked && atomic_fetch_sub(&db->references, 1) == 1)
         lk_engine_free(db);
 }
 
-int lsmkv_close(lsmkv *handle)
+static void leave_list(struct lsmkv *handle)
+{
+    for (struct lsmkv **link = &handle->db->namespaces; *link; link = &(*link)->next)
+        if (*link == handle) {
+            *link = handle->next;
+            return;
+        }
+}
+
+/* settle: also make durable what was acknowledged, when the engine goes on. */
+static int close_handle(struct lsmkv *handle, int settle)
 {
     int open = LK_HANDLE_OPEN, rc = 0;
     if (handle->db->fork_generation != lk_fork_generation)
@@ -237,13 +248,125 @@ int lsmkv_close(lsmkv *handle)
     while (atomic_load(&handle->calls))
         db->env->ops->sleep_ns(db->env, 50000);
     lk_mutex_lock(&registry_mutex);
+    leave_list(handle);
     if (--db->handles == 0) {
         rc = lk_engine_stop(db);
         forget(db);
-    } else if (!handle->readonly) {
+    } else if (settle && !handle->readonly) {
         rc = lk_engine_settle(db);
     }
     lk_mutex_unlock(&registry_mutex);
     atomic_store(&handle->state, LK_HANDLE_CLOSED);
     return rc;
+}
+
+int lsmkv_close(lsmkv *handle)
+{
+    return close_handle(handle, 1);
+}
+
+int lk_handle_end(struct lsmkv *handle)
+{
+    int rc = close_handle(handle, 0);
+    lk_handle_unref(handle);
+    return rc;
+}
+
+/* ---- several handles on one engine ------------------------------------------------------------- */
+
+/* The codec names of a namespace, in one block. */
+static int take_names(struct lsmkv *handle, const struct lk_catalog_entry *entry)
+{
+    struct lk_slice key = entry->key_codec, value = entry->value_codec;
+    handle->names = lk_alloc_zero(key.len + value.len + 2);
+    if (!handle->names)
+        return lk_fail(LSMKV_NOMEM, "memory ran out while a namespace was opened");
+    handle->key_codec = memcpy(handle->names, key.at, key.len);
+    handle->value_codec = memcpy(handle->names + key.len + 1, value.at, value.len);
+    return 0;
+}
+
+/* While `of` is open it is among db->handles, so the engine runs; and a `last` handle that is being closed has told so
+ * in db->dying. */
+static int join(const struct lsmkv *of, struct lsmkv *handle)
+{
+    struct lk_db *db = of->db;
+    lk_mutex_lock(&registry_mutex);
+    int rc = db->dying ? LSMKV_CLOSED : lk_handle_check(of);
+    if (rc == 0) {
+        db->handles++;
+        atomic_fetch_add(&db->references, 1);
+        if (handle->space != LK_SPACE_DEFAULT) {
+            handle->next = db->namespaces;
+            db->namespaces = handle;
+        }
+    }
+    lk_mutex_unlock(&registry_mutex);
+    return rc == 0 ? 0 : lk_handle_refuse(of, rc);
+}
+
+int lk_handle_share(struct lsmkv *of, const struct lk_catalog_entry *entry, struct lsmkv **out)
+{
+    struct lsmkv *handle = lk_alloc_zero(sizeof *handle);
+    *out = NULL;
+    if (!handle)
+        return lk_fail(LSMKV_NOMEM, "memory ran out while a handle was made");
+    handle->db = of->db;
+    atomic_store(&handle->references, 1);
+    handle->readonly = of->readonly;
+    handle->space = entry ? entry->id : LK_SPACE_DEFAULT;
+    handle->ttl_ns = entry ? lk_ns_of_ms(entry->ttl_ms) : 0;
+    handle->key_codec = of->db->key_codec;
+    handle->value_codec = of->db->value_codec;
+    int rc = entry ? take_names(handle, entry) : 0;
+    if (rc == 0)
+        rc = join(of, handle);
+    if (rc != 0) {
+        lk_free(handle->names);
+        lk_free(handle);
+        return rc;
+    }
+    *out = handle;
+    return 0;
+}
+
+int lk_handle_enter_store(struct lsmkv *handle, struct lsmkv **through)
+{
+    int rc = lk_handle_check(handle);
+    if (rc != 0)
+        return lk_handle_refuse(handle, rc);
+    *through = handle;
+    if (handle->space == LK_SPACE_DEFAULT)
+        return lk_handle_enter(handle);
+    rc = lk_handle_share(handle, NULL, through);
+    if (rc == 0)
+        atomic_fetch_add(&(*through)->calls, 1); /* nobody else knows it: it is open */
+    return rc;
+}
+
+int lk_handle_leave_store(struct lsmkv *handle, struct lsmkv *through, int rc)
+{
+    lk_handle_leave(through);
+    if (through == handle)
+        return rc;
+    struct lsmkv_error saved = *lk_error();
+    int ended = lk_handle_end(through);
+    if (rc != 0)
+        lk_error_restore(&saved);
+    return rc == 0 ? ended : rc;
+}
+
+void lk_handle_close_space(struct lk_db *db, uint32_t space)
+{
+    struct lsmkv *handle;
+    do {
+        lk_mutex_lock(&registry_mutex);
+        for (handle = db->namespaces; handle && handle->space != space;)
+            handle = handle->next;
+        if (handle)
+            lk_handle_ref(handle); /* it may be released while it is closed */
+        lk_mutex_unlock(&registry_mutex);
+        if (handle)
+            (void)lk_handle_end(handle); /* with our reference; not the last: the caller's is open */
+    } while (handle);
 }

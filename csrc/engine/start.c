@@ -66,6 +66,7 @@ static struct lk_db *db_new(struct lk_env *env, const char *path, struct lk_dir 
     lk_mutex_init(&db->sync_mutex);
     lk_cond_init(&db->sync_done);
     lk_mutex_init(&db->work_mutex);
+    lk_mutex_init(&db->namespace_mutex);
     lk_mutex_init(&db->state_mutex);
     lk_cond_init(&db->state_changed);
     lk_mutex_init(&db->event_mutex);

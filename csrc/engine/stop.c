@@ -100,6 +100,7 @@ void lk_engine_free(struct lk_db *db)
     lk_mutex_deinit(&db->sync_mutex);
     lk_cond_deinit(&db->sync_done);
     lk_mutex_deinit(&db->work_mutex);
+    lk_mutex_deinit(&db->namespace_mutex);
     lk_mutex_deinit(&db->state_mutex);
     lk_cond_deinit(&db->state_changed);
     lk_mutex_deinit(&db->event_mutex);

@@ -86,6 +86,14 @@
 #undef fuzz_seed
 #undef fuzz_repair
 
+#define LLVMFuzzerTestOneInput catalog_target
+#define fuzz_seed catalog_seed
+#define fuzz_repair catalog_repair
+#include "fuzz/catalog.c"
+#undef LLVMFuzzerTestOneInput
+#undef fuzz_seed
+#undef fuzz_repair
+
 struct target {
     const char *name;
     int (*run)(const uint8_t *data, size_t bytes);
@@ -103,6 +111,7 @@ static const struct target targets[] = {
     {"names", names_target, names_seed, names_repair},
     {"space", space_target, space_seed, space_repair},
     {"keycodec", keycodec_target, keycodec_seed, keycodec_repair},
+    {"catalog", catalog_target, catalog_seed, catalog_repair},
 };
 
 enum { TARGETS = sizeof targets / sizeof *targets };
