@@ -3,6 +3,7 @@
  *   open.c registry.c recovery.c   from a path to a running engine and back
  *   write.c commit.c rotate.c      frame, index, publish; group commit; the next segment
  *   read.c scan.c snapshot.c       one key; a range; a frozen state
+ *   transaction.c reads.c conflict.c   a private version; what it looked at; whether that still stands
  *   flush.c compaction.c planner.c L0 into a run; runs into one; which, and why
  *   background.c keeper.c wake.c   who does it, and when
  *   install.c                      manifest edit, then the new version

@@ -48,9 +48,9 @@ static inline int lk_lobby_sizes(size_t key_bytes, size_t value_bytes)
 
 /* A key as logs and tables hold it (format/space.h). Usually the caller's own bytes; else a copy behind its prefix. */
 struct lk_lobby_key {
-    struct lk_slice key;   /* borrowed from the caller, or from one of: */
+    struct lk_slice key; /* borrowed from the caller, or from one of: */
     uint8_t small[128];
-    uint8_t *large;        /* owned, or NULL */
+    uint8_t *large; /* owned, or NULL */
 };
 /* Checks the size. 0; INVALID or NOMEM, and nothing to drop. */
 static inline int lk_lobby_key_take(const lsmkv *db, const void *key, size_t key_bytes, struct lk_lobby_key *out)
