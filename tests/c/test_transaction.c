@@ -175,10 +175,13 @@ TEST(an_iterator_sees_what_was_there_when_it_began)
     CHECK_EQ(lsmkv_iter_begin(iter, 2, 1 << 20, pairs, &count), 0);
     CHECK(count == 2 && memcmp(pairs[1].key.data, "aa", 2) == 0);
     lsmkv_iter_end(iter);
+    tput("bb", "2"); /* into the memtable it walks */
+    tput("bc", "2");
+    CHECK_STR(walk("b", "c"), "b=0 bb=2 bc=2 ");
     for (int i = 0; i < 2000; i++)
         tput(number((uint32_t)i), "many");
     tput("c", "1");
-    tput("bb", "2");
+    tput("bb", "3");
     tclear("d", "z");
     CHECK_EQ(lsmkv_txn_undo(txn), 0);
     char text[64] = "";
@@ -557,6 +560,29 @@ static void walk_numbers(uint32_t stop)
     }
     lsmkv_iter_free(iter);
     CHECK_EQ(sum, stop);
+}
+
+/* Time alone changes nothing that a transaction has seen: for it, it stands still. */
+TEST(scenario_09_what_has_only_expired_nobody_has_changed)
+{
+    struct lk_env *env;
+    uint64_t lsn;
+    letters();
+    env = store_env();
+    lsn = stats().lsn_visible;
+    CHECK_EQ(lsmkv_put_if(store.db, lsn, "t", 1, "1", 1, env->ops->wall_ns(env) + 1000000000, -1, NULL), 0);
+    begin();
+    SEES("t", "1");
+    CHECK_STR(walk("e", "z"), "e=0 f=0 t=1 ");
+    tput("own", "1");
+    CHECK_EQ(lsmkv_flush(store.db), 0);
+    env->ops->sleep_ns(env, 2000000000);
+    put("a", "theirs");
+    expect("t", NULL);
+    SEES("t", "1");
+    CHECK_EQ(commit(), 0);
+    expect("own", "1");
+    store_free();
 }
 
 /* More keys than are asked for one by one under the mutex, more frames than are walked there; then so few again that
