@@ -4,6 +4,7 @@
  *   write.c commit.c rotate.c      frame, index, publish; group commit; the next segment
  *   read.c scan.c snapshot.c       one key; a range; a frozen state
  *   namespace.c                    key spaces of their own: made, opened, dropped
+ *   transaction.c reads.c conflict.c   a private version; what it looked at; whether that still stands
  *   flush.c compaction.c planner.c L0 into a run; runs into one; which, and why
  *   count.c counted.c layer.c      how many keys there are; a count that follows the present
  *   background.c keeper.c wake.c   who does it, and when

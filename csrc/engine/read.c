@@ -161,8 +161,8 @@ int lk_read_same(struct lk_db *db, const struct lk_snapshot *a, const struct lk_
     int rc = find_pinned(db, a, key, &left, &expiry[0]), other = 0;
     if (rc >= 0)
         other = find_pinned(db, b, key, &right, &expiry[1]);
-    int same = rc == other &&
-               (rc != 0 || (expiry[0] == expiry[1] && lk_equal(lk_buf_slice(&left), lk_buf_slice(&right))));
+    int same =
+        rc == other && (rc != 0 || (expiry[0] == expiry[1] && lk_equal(lk_buf_slice(&left), lk_buf_slice(&right))));
     lk_buf_deinit(&left);
     lk_buf_deinit(&right);
     return rc < 0 ? rc : other < 0 ? other : same;

@@ -77,6 +77,11 @@ TEST(range_deletes)
     CHECK_STR(mem_get(&mem, "zzz", rest), NULL);
     CHECK_EQ(lk_memtable_covered(mem.table, lk_slice("c", 1), 0, always), 1);
     CHECK_EQ(lk_memtable_covered(mem.table, lk_slice("c", 1), again, always), 0);
+    CHECK_EQ(lk_memtable_changed(mem.table, mem_hash(lk_slice("d", 1)), lk_slice("d", 1), before, always), 0);
+    CHECK_EQ(lk_memtable_changed(mem.table, mem_hash(lk_slice("b", 1)), lk_slice("b", 1), before, always), 1);
+    CHECK_EQ(lk_memtable_changed(mem.table, mem_hash(lk_slice("b", 1)), lk_slice("b", 1), before, deletes), 0);
+    CHECK_EQ(lk_memtable_changed(mem.table, mem_hash(lk_slice("c", 1)), lk_slice("c", 1), again, always), 1);
+    CHECK_EQ(lk_memtable_changed(mem.table, mem_hash(lk_slice("c", 1)), lk_slice("c", 1), again + 1, always), 0);
     CHECK_EQ(lk_memtable_ranges(mem.table, rest, &ranges), 0);
     CHECK_EQ(ranges.count, 1);
     CHECK_EQ(lk_memtable_ranges(mem.table, always, &ranges), 0);

@@ -101,6 +101,25 @@ TEST(clipping_keeps_what_lies_inside)
     }
 }
 
+TEST(meeting_is_having_a_point_in_common)
+{
+    struct random random = {3};
+    for (unsigned round = 0; round < 3000; round++) {
+        struct lk_ranges ranges = {0};
+        uint64_t bits = 0;
+        for (unsigned i = 0; i < 4; i++) {
+            unsigned from = (unsigned)random_below(&random, POINTS);
+            add(&ranges, &bits, from, from + (unsigned)random_below(&random, 9));
+        }
+        unsigned lo = (unsigned)random_below(&random, POINTS), hi = lo + 1 + (unsigned)random_below(&random, 20);
+        struct lk_slice end = point(hi < POINTS ? hi : POINTS);
+        int meets = lk_ranges_meet(&ranges, point(lo), hi < POINTS ? &end : NULL);
+        if (!CHECK_EQ(meets, (bits & bits_between(lo, hi)) != 0))
+            round = 3000;
+        lk_ranges_deinit(&ranges);
+    }
+}
+
 TEST(unsound_lists_are_told)
 {
     struct lk_interval at[2] = {{point(3), point(5), 0}, {point(5), point(7), 0}};

@@ -206,9 +206,13 @@ static void *synced_put(void *at)
 
 static uint64_t before_it;
 
+static uint32_t after_it;
+
 static void *refused_put(void *at)
 {
+    uint64_t seen;
     *(int *)at = put_if(before_it, "a", "3");
+    after_it = look("a", &seen);
     return NULL;
 }
 
@@ -241,13 +245,17 @@ TEST(what_refuses_is_visible_when_it_has_refused)
     CHECK_EQ(try_put_if(seen, "a", "3"), LSMKV_WOULDBLOCK);
     CHECK_EQ(try_put_if(seen, "b", "3"), LSMKV_WOULDBLOCK);
     CHECK_EQ(pthread_create(&threads[1], NULL, refused_put, &rc[1]), 0);
+    appended = lk_commit_appended(engine());
     CHECK_EQ(pthread_create(&threads[2], NULL, allowed_put, &rc[2]), 0);
+    while (lk_commit_appended(engine()) == appended)
+        usleep(50);
     gate_await(1);
     gate_open(0);
     for (int i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
     CHECK_EQ(rc[0], 0);
     CHECK_EQ(rc[1], LSMKV_CONFLICT);
+    CHECK_EQ(after_it, 2);
     CHECK_EQ(rc[2], 0);
     expect("a", "2");
     expect("b", "3");
