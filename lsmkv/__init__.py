@@ -16,11 +16,14 @@ from collections import abc as _abc
 from collections.abc import Callable
 from os import PathLike
 
-from lsmkv import _core
+from lsmkv import _core, codecs
 from lsmkv._core import (
     LSM,
     ClosedError,
+    CodecMismatchError,
+    ConflictError,
     CorruptionError,
+    DecodeError,
     DiskFullError,
     ForkedError,
     FormatError,
@@ -51,7 +54,10 @@ __version__ = _core.VERSION
 __all__ = [  # `open` is left out: a star import should not replace the builtin
     "LSM",
     "ClosedError",
+    "CodecMismatchError",
+    "ConflictError",
     "CorruptionError",
+    "DecodeError",
     "DiskFullError",
     "ForkedError",
     "FormatError",
@@ -74,6 +80,7 @@ __all__ = [  # `open` is left out: a star import should not replace the builtin
     "StorePermissionError",
     "ValuesView",
     "WriteBatch",
+    "codecs",
     "destroy",
     "features",
     "verify",

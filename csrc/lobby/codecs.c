@@ -48,8 +48,8 @@ int lsmkv_codec_put(const lsmkv_codec *codec, size_t field, const union lsmkv_el
     return lk_keycodec_put(&codec->codec, field, element, key, room, at);
 }
 
-int lsmkv_codec_get(const lsmkv_codec *codec, size_t field, const void *key, size_t key_bytes, size_t *at, void *scratch,
-                    union lsmkv_element *out)
+int lsmkv_codec_get(const lsmkv_codec *codec, size_t field, const void *key, size_t key_bytes, size_t *at,
+                    void *scratch, union lsmkv_element *out)
 {
     return lk_keycodec_get(&codec->codec, field, lk_slice(key, key_bytes), at, scratch, out);
 }

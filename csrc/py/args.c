@@ -8,7 +8,8 @@
 static void refuse(PyObject *object, const char *what)
 {
     if (PyUnicode_Check(object))
-        PyErr_Format(PyExc_TypeError, "a %s must be bytes, not str: use %s.encode(), or open the store with %s=\"str\"", what, what, what);
+        PyErr_Format(PyExc_TypeError, "a %s must be bytes, not str: use %s.encode(), or open the store with %s=\"str\"",
+                     what, what, what);
     else
         PyErr_Format(PyExc_TypeError, "a %s must be bytes or another buffer object, not %.100s", what,
                      Py_TYPE(object)->tp_name);

@@ -37,8 +37,7 @@ static PyObject *new_epoch(const struct lsm_foreign *foreign)
 {
     PyObject *timezone = imported("datetime", "timezone");
     PyObject *utc = timezone ? PyObject_GetAttrString(timezone, "utc") : NULL;
-    PyObject *epoch =
-        utc ? PyObject_CallFunction(foreign->datetime, "iiiiiiiO", 1970, 1, 1, 0, 0, 0, 0, utc) : NULL;
+    PyObject *epoch = utc ? PyObject_CallFunction(foreign->datetime, "iiiiiiiO", 1970, 1, 1, 0, 0, 0, 0, utc) : NULL;
     Py_XDECREF(timezone);
     Py_XDECREF(utc);
     return epoch;
@@ -191,7 +190,8 @@ static const char *utf8_of(const struct pen *pen, PyObject *object, Py_ssize_t *
     const char *data = PyUnicode_AsUTF8AndSize(object, size);
     if (!data && PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
         PyErr_Clear();
-        refuse_value(pen, "it has a lone surrogate, which UTF-8 cannot express; os.fsencode() makes bytes of a file name");
+        refuse_value(pen,
+                     "it has a lone surrogate, which UTF-8 cannot express; os.fsencode() makes bytes of a file name");
     }
     return data;
 }
@@ -496,8 +496,8 @@ static PyObject *decode_failed(const struct lsm_codec *codec, const void *data, 
     const int cut = size > SHOWN_MAX;
     PyObject *shown = PyBytes_FromStringAndSize(data, cut ? SHOWN_MAX : (Py_ssize_t)size);
     if (shown)
-        PyErr_Format(codec->module->errors.decode, "key codec '%U' cannot decode the key %R%s of %zu bytes: %s", codec->name,
-                     shown, cut ? "..." : "", size, why);
+        PyErr_Format(codec->module->errors.decode, "key codec '%U' cannot decode the key %R%s of %zu bytes: %s",
+                     codec->name, shown, cut ? "..." : "", size, why);
     Py_XDECREF(shown);
     return NULL;
 }

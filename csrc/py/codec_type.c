@@ -46,9 +46,7 @@ static int has_tracked_field(const lsmkv_codec *fields)
 
 static enum lsm_codec_kind kind_of(const char *name)
 {
-    return strcmp(name, "bytes") == 0 ? LSM_CODEC_BYTES
-           : strcmp(name, "str") == 0 ? LSM_CODEC_STR
-                                      : LSM_CODEC_FIELDS;
+    return strcmp(name, "bytes") == 0 ? LSM_CODEC_BYTES : strcmp(name, "str") == 0 ? LSM_CODEC_STR : LSM_CODEC_FIELDS;
 }
 
 static struct lsm_codec *new_key_codec(struct lsm_module *module, PyObject *name)
@@ -60,7 +58,8 @@ static struct lsm_codec *new_key_codec(struct lsm_module *module, PyObject *name
         return NULL;
     int rc = lsmkv_codec_new(text, (size_t)size, &fields);
     if (rc != 0)
-        return PyErr_SetString(rc == LSMKV_NOMEM ? PyExc_MemoryError : PyExc_ValueError, lsmkv_last_error()->text), NULL;
+        return PyErr_SetString(rc == LSMKV_NOMEM ? PyExc_MemoryError : PyExc_ValueError, lsmkv_last_error()->text),
+               NULL;
     const char *canonical = lsmkv_codec_name(fields);
     struct lsm_codec *made = new_codec(module, module->key_codec_type, kind_of(canonical), canonical);
     if (!made) {
@@ -100,12 +99,13 @@ static const char *value_name(PyObject *name)
     for (Py_ssize_t i = 0; fit && i < size; i++)
         fit = (unsigned char)text[i] >= ' ' && text[i] != 0x7f;
     if (text && !fit)
-        PyErr_Format(PyExc_ValueError, "%R is no name for a codec: 1 to %u bytes of UTF-8 without control characters", name,
-                     LSMKV_CODEC_NAME_MAX);
+        PyErr_Format(PyExc_ValueError, "%R is no name for a codec: 1 to %u bytes of UTF-8 without control characters",
+                     name, LSMKV_CODEC_NAME_MAX);
     return fit ? text : NULL;
 }
 
-static struct lsm_codec *new_value_codec(struct lsm_module *module, const char *name, PyObject *encode, PyObject *decode)
+static struct lsm_codec *new_value_codec(struct lsm_module *module, const char *name, PyObject *encode,
+                                         PyObject *decode)
 {
     enum lsm_codec_kind kind = encode == Py_None ? kind_of(name) : LSM_CODEC_PYTHON;
     struct lsm_codec *made = new_codec(module, module->value_codec_type, kind, name);
@@ -128,8 +128,10 @@ static PyObject *value_codec_new(PyTypeObject *type, PyObject *args, PyObject *k
     if (!name)
         return NULL;
     if (is_reserved(name))
-        return PyErr_Format(PyExc_ValueError, "the name '%s' is lsmkv's own: codecs.value('%s') makes that codec; give yours "
-                                              "another name", name, name);
+        return PyErr_Format(PyExc_ValueError,
+                            "the name '%s' is lsmkv's own: codecs.value('%s') makes that codec; give yours "
+                            "another name",
+                            name, name);
     if (!PyCallable_Check(encode) || !PyCallable_Check(decode))
         return PyErr_Format(PyExc_TypeError, "encode and decode of value codec '%s' must be callable", name);
     return (PyObject *)new_value_codec(module, name, encode, decode);
@@ -175,8 +177,8 @@ int lsm_key_codec_from(struct lsm_module *module, PyObject *given, struct lsm_co
         return choose(new_key_codec(module, given), out);
     if (Py_TYPE(given) == module->key_codec_type)
         return choose((struct lsm_codec *)Py_NewRef(given), out);
-    PyErr_Format(PyExc_TypeError, "key= must be the name of a key codec, such as \"str\", or one of lsmkv.codecs, not %.200R",
-                 given);
+    PyErr_Format(PyExc_TypeError,
+                 "key= must be the name of a key codec, such as \"str\", or one of lsmkv.codecs, not %.200R", given);
     return -1;
 }
 
@@ -205,7 +207,8 @@ int lsm_value_codec_from(struct lsm_module *module, PyObject *given, struct lsm_
     if (Py_TYPE(given) == module->key_codec_type && as_codec(given)->kind != LSM_CODEC_FIELDS)
         return choose(value_codec_named(module, as_codec(given)->name), out); /* bytes and str are both */
     PyErr_Format(PyExc_TypeError,
-                 "value= must be the name of a value codec, such as \"json\", or one of lsmkv.codecs, not %.200R", given);
+                 "value= must be the name of a value codec, such as \"json\", or one of lsmkv.codecs, not %.200R",
+                 given);
     return -1;
 }
 
@@ -215,13 +218,15 @@ int lsm_value_codec_stored(struct lsm_module *module, const char *name, struct l
     if (strcmp(name, "pickle") == 0) {
         PyErr_SetString(module->errors.codec_mismatch,
                         "the values were written with codec 'pickle', and reading them runs whatever code was stored: "
-                        "open the store with value=\"pickle\" if you trust who wrote it, value=\"bytes\" is refused");
+                        "open the store with value=\"pickle\" if you trust everybody who may have written to it");
         return -1;
     }
     if (!is_reserved(name)) {
-        PyErr_Format(module->errors.codec_mismatch,
-                     "the values were written with codec '%s', which only its author has: open the store with value= that "
-                     "ValueCodec", name);
+        PyErr_Format(
+            module->errors.codec_mismatch,
+            "the values were written with codec '%s', which only its author has: open the store with value= that "
+            "ValueCodec",
+            name);
         return -1;
     }
     PyObject *object = PyUnicode_FromString(name);
@@ -248,8 +253,8 @@ static PyObject *codec_decode(PyObject *self, PyObject *object)
     struct lsm_codec *codec = as_codec(self);
     if (lsm_bytes_take(&bytes, object, is_key(self) ? "key" : "value") < 0)
         return NULL;
-    PyObject *made = is_key(self) ? lsm_key_object(codec, bytes.data, bytes.size)
-                                  : lsm_value_object(codec, bytes.data, bytes.size);
+    PyObject *made =
+        is_key(self) ? lsm_key_object(codec, bytes.data, bytes.size) : lsm_value_object(codec, bytes.data, bytes.size);
     lsm_bytes_drop(&bytes);
     return made;
 }
@@ -280,7 +285,7 @@ static Py_hash_t codec_hash(PyObject *self)
 
 static PyObject *codec_compare(PyObject *self, PyObject *other, int operator)
 {
-    if ((operator != Py_EQ && operator != Py_NE) || Py_TYPE(self) != Py_TYPE(other))
+    if ((operator!= Py_EQ && operator!= Py_NE) || Py_TYPE(self) != Py_TYPE(other))
         Py_RETURN_NOTIMPLEMENTED;
     return PyObject_RichCompare(as_codec(self)->name, as_codec(other)->name, operator);
 }
@@ -312,11 +317,12 @@ static void codec_dealloc(PyObject *self)
 
 /* ---- the types ---------------------------------------------------------------------------- */
 
-PyDoc_STRVAR(key_doc,
-             "KeyCodec(name, /)\n--\n\n"
-             "How keys become bytes, in the same order: of lsmkv.codecs, or by name.\n\n"
-             "name: bytes, str, i64, u64, f64, bool, uuid, datetime, a tuple of these such as \"(str,i64)\", or desc(...)\n"
-             "around any of them. ValueError says what is wrong with another. Codecs of one name are equal.");
+PyDoc_STRVAR(
+    key_doc,
+    "KeyCodec(name, /)\n--\n\n"
+    "How keys become bytes, in the same order: of lsmkv.codecs, or by name.\n\n"
+    "name: bytes, str, i64, u64, f64, bool, uuid, datetime, a tuple of these such as \"(str,i64)\", or desc(...)\n"
+    "around any of them. ValueError says what is wrong with another. Codecs of one name are equal.");
 PyDoc_STRVAR(value_doc,
              "ValueCodec(name, encode, decode, /)\n--\n\n"
              "How values become bytes: one of your own. lsmkv.codecs has those that are there.\n\n"
@@ -342,10 +348,13 @@ static PyMemberDef members[] = {
     {0},
 };
 
-#define CODEC_SLOTS(doc, new)                                                                                 \
+#define CODEC_SLOTS(doc, new)                                                                                     \
     {Py_tp_doc, (void *)doc}, {Py_tp_new, new}, {Py_tp_dealloc, codec_dealloc}, {Py_tp_traverse, codec_traverse}, \
-        {Py_tp_repr, codec_repr}, {Py_tp_hash, codec_hash}, {Py_tp_richcompare, codec_compare},               \
-        {Py_tp_methods, methods}, {Py_tp_members, members}, {0, NULL}
+        {Py_tp_repr, codec_repr}, {Py_tp_hash, codec_hash}, {Py_tp_richcompare, codec_compare},                   \
+        {Py_tp_methods, methods}, {Py_tp_members, members},                                                       \
+    {                                                                                                             \
+        0, NULL                                                                                                   \
+    }
 
 static PyType_Slot key_slots[] = {CODEC_SLOTS(key_doc, key_codec_new)};
 static PyType_Slot value_slots[] = {CODEC_SLOTS(value_doc, value_codec_new)};

@@ -144,23 +144,23 @@ static int execute(PyObject *self)
 }
 
 /* Every object reference of the state, for the two walks below. */
-#define FOR_EACH_OBJECT(DO, module) \
-    DO((module)->store_type);     \
-    DO((module)->snapshot_type);  \
-    DO((module)->batch_type);     \
-    DO((module)->iter_type);      \
-    DO((module)->range_type);     \
-    DO((module)->keys_type);      \
-    DO((module)->values_type);    \
-    DO((module)->items_type);     \
-    DO((module)->level_type);     \
-    DO((module)->probe_type);     \
-    DO((module)->key_codec_type); \
-    DO((module)->value_codec_type); \
-    DO((module)->foreign.uuid); \
-    DO((module)->foreign.datetime); \
+#define FOR_EACH_OBJECT(DO, module)  \
+    DO((module)->store_type);        \
+    DO((module)->snapshot_type);     \
+    DO((module)->batch_type);        \
+    DO((module)->iter_type);         \
+    DO((module)->range_type);        \
+    DO((module)->keys_type);         \
+    DO((module)->values_type);       \
+    DO((module)->items_type);        \
+    DO((module)->level_type);        \
+    DO((module)->probe_type);        \
+    DO((module)->key_codec_type);    \
+    DO((module)->value_codec_type);  \
+    DO((module)->foreign.uuid);      \
+    DO((module)->foreign.datetime);  \
     DO((module)->foreign.timedelta); \
-    DO((module)->foreign.epoch); \
+    DO((module)->foreign.epoch);     \
     DO((module)->foreign.microsecond)
 
 static int module_traverse(PyObject *self, visitproc visit, void *arg)

@@ -86,10 +86,14 @@ struct target {
 };
 
 static const struct target targets[] = {
-    {"record", record_target, record_seed, record_repair}, {"frame", frame_target, frame_seed, frame_repair},
-    {"page", page_target, page_seed, page_repair},         {"line", line_target, line_seed, line_repair},
-    {"footer", footer_target, footer_seed, footer_repair}, {"edit", edit_target, edit_seed, edit_repair},
-    {"names", names_target, names_seed, names_repair},     {"keycodec", keycodec_target, keycodec_seed, keycodec_repair},
+    {"record", record_target, record_seed, record_repair},
+    {"frame", frame_target, frame_seed, frame_repair},
+    {"page", page_target, page_seed, page_repair},
+    {"line", line_target, line_seed, line_repair},
+    {"footer", footer_target, footer_seed, footer_repair},
+    {"edit", edit_target, edit_seed, edit_repair},
+    {"names", names_target, names_seed, names_repair},
+    {"keycodec", keycodec_target, keycodec_seed, keycodec_repair},
 };
 
 enum { TARGETS = sizeof targets / sizeof *targets };
