@@ -324,6 +324,32 @@ def test_bytes_that_are_no_key_are_shown_escaped_and_cut():
         codecs.str.decode("text")
 
 
+@untimed
+@given(pairs())
+def test_keys_begin_with_their_prefix_and_no_others_do(pair):
+    shape, key, other = pair
+    codec = codecs.key(name_of(shape))
+    plain = shape in ("bytes", "str")
+    while isinstance(shape, list):
+        shape = shape[1]
+    if not plain and not isinstance(shape, tuple):
+        with pytest.raises(TypeError, match="have no prefix: use a range"):
+            codec.prefix(key)
+        return
+    for size in range(len(key) + 1):
+        prefix = codec.prefix(key[:size])
+        assert codec.encode(key).startswith(prefix)
+        assert codec.encode(other).startswith(prefix) == (other[:size] == key[:size])
+
+
+@pytest.mark.parametrize(
+    "prefix, words", [("a", "must be a tuple"), (("a", 1, 2), "at most 2, not of 3"), ((1,), r"key\[0\].*must be str")]
+)
+def test_prefixes_that_are_none(prefix, words):
+    with pytest.raises(TypeError, match=words):
+        codecs.key("(str,i64)").prefix(prefix)
+
+
 # ---- values ---------------------------------------------------------------------------------------
 
 JSON = st.recursive(
@@ -616,16 +642,24 @@ USES = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def collector():
+    """What is there already is left out of its collections, which are many here."""
+    gc.freeze()
+    yield gc
+    gc.unfreeze()
+
+
 @pytest.mark.parametrize("use", USES)
-def test_nothing_leaks(use):
+def test_nothing_leaks(use, collector):
     call, rounds = USES[use], 400
     for _ in range(100):
         call()
-    gc.collect()
+    collector.collect()
     blocks, objects = sys.getallocatedblocks(), len(gc.get_objects())
     for _ in range(rounds):
         call()
-    gc.collect()
+    collector.collect()
     assert sys.getallocatedblocks() - blocks < rounds / 2, "a block a round and something leaks"
     assert len(gc.get_objects()) - objects < rounds / 2
 
