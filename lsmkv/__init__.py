@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import abc as _abc
 
-from lsmkv import _core
+from lsmkv import _core, codecs
 from lsmkv._core import (
     ABSENT,
     LSM,
@@ -24,6 +24,7 @@ from lsmkv._core import (
     ConflictError,
     CorruptionError,
     Cursor,
+    DecodeError,
     DiskFullError,
     ForkedError,
     FormatError,
@@ -85,6 +86,7 @@ __all__ = [  # `open` is left out: a star import should not replace the builtin
     "CorruptionError",
     "Cursor",
     "Difference",
+    "DecodeError",
     "DiskFullError",
     "ForkedError",
     "FormatError",
@@ -109,6 +111,7 @@ __all__ = [  # `open` is left out: a star import should not replace the builtin
     "Transaction",
     "ValuesView",
     "WriteBatch",
+    "codecs",
     "destroy",
     "diff",
     "features",

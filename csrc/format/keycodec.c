@@ -175,8 +175,9 @@ int lk_keycodec_put(const struct lk_keycodec *codec, size_t field, const union l
     } else if (number_of(of->type, element, &number) == 0) {
         put_number(key + *at, number, of->mask);
     } else {
-        return refuse(codec, field, of->type == LSMKV_FIELD_F64 ? "NaN has no place in an order"
-                                                                : "a datetime is in the years 1 to 9999 UTC");
+        return refuse(codec, field,
+                      of->type == LSMKV_FIELD_F64 ? "NaN has no place in an order"
+                                                  : "a datetime is in the years 1 to 9999 UTC");
     }
     *at += bytes;
     return 0;
@@ -268,8 +269,9 @@ static int get_fixed(const struct lk_keycodec *codec, size_t field, struct lk_sl
         if (out->u64 > 1)
             return refuse(codec, field, "its byte is neither 0 nor 1");
     } else if (number_get(of->type, get_number(from, of->mask), out) < 0) {
-        return refuse(codec, field, of->type == LSMKV_FIELD_F64 ? "its bits are those of NaN or of -0.0"
-                                                                : "it is outside the years 1 to 9999");
+        return refuse(codec, field,
+                      of->type == LSMKV_FIELD_F64 ? "its bits are those of NaN or of -0.0"
+                                                  : "it is outside the years 1 to 9999");
     }
     *at += bytes;
     return 0;

@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 
-static const char *const type_names[] = {NULL, "tuple", "bytes", "str", "i64", "u64", "f64", "bool", "uuid", "datetime"};
+static const char *const type_names[] = {NULL,  "tuple", "bytes", "str",  "i64",
+                                         "u64", "f64",   "bool",  "uuid", "datetime"};
 
 enum { TYPES = sizeof type_names / sizeof *type_names };
 
@@ -25,10 +26,11 @@ static int refuse(const struct parser *parser, const char *what)
     for (; n < sizeof shown - 1 && n < parser->bytes; n++)
         shown[n] = parser->name[n] >= ' ' && parser->name[n] <= '~' ? parser->name[n] : '?';
     shown[n] = 0;
-    return lk_fail(LSMKV_INVALID,
-                   "the key codec '%s%s' %s (position %zu); a codec is one of bytes, str, i64, u64, f64, bool, uuid, datetime, "
-                   "a tuple like (str,i64), or desc(...) of one of these",
-                   shown, n < parser->bytes ? "..." : "", what, parser->at);
+    return lk_fail(
+        LSMKV_INVALID,
+        "the key codec '%s%s' %s (position %zu); a codec is one of bytes, str, i64, u64, f64, bool, uuid, datetime, "
+        "a tuple like (str,i64), or desc(...) of one of these",
+        shown, n < parser->bytes ? "..." : "", what, parser->at);
 }
 
 /* The next character that is no space; 0 at the end. */

@@ -260,6 +260,14 @@ static PyObject *codec_decode(PyObject *self, PyObject *object)
     return made;
 }
 
+static PyObject *key_codec_prefix(PyObject *self, PyObject *object)
+{
+    struct lsm_bytes bytes;
+    if (lsm_key_prefix(&bytes, as_codec(self), object) < 0)
+        return NULL;
+    return bytes.copy ? bytes.copy : PyBytes_FromStringAndSize(bytes.data, (Py_ssize_t)bytes.size);
+}
+
 static PyObject *codec_reduce(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     struct lsm_codec *codec = as_codec(self);
@@ -335,13 +343,19 @@ PyDoc_STRVAR(decode_doc, "decode($self, data, /)\n--\n\n"
                          "The object that the bytes stand for. DecodeError, a ValueError, when they stand for none.");
 PyDoc_STRVAR(generic_doc, "__class_getitem__($type, item, /)\n--\n\nKeyCodec[int], for annotations.");
 
-static PyMethodDef methods[] = {
-    {"encode", codec_encode, METH_O, encode_doc},
-    {"decode", codec_decode, METH_O, decode_doc},
-    {"__reduce__", codec_reduce, METH_NOARGS, NULL},
-    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, generic_doc},
-    {0},
-};
+PyDoc_STRVAR(prefix_doc, "prefix($self, object, /)\n--\n\n"
+                         "The bytes that all keys with this prefix begin with: of bytes or str themselves, of tuples\n"
+                         "the first elements, as a shorter tuple. TypeError for keys that have none.");
+
+#define CODEC_METHODS                                                                           \
+    {"encode", codec_encode, METH_O, encode_doc}, {"decode", codec_decode, METH_O, decode_doc}, \
+        {"__reduce__", codec_reduce, METH_NOARGS, NULL},                                        \
+    {                                                                                           \
+        "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, generic_doc                  \
+    }
+
+static PyMethodDef key_methods[] = {CODEC_METHODS, {"prefix", key_codec_prefix, METH_O, prefix_doc}, {0}};
+static PyMethodDef value_methods[] = {CODEC_METHODS, {0}};
 
 static PyMemberDef members[] = {
     {"name", T_OBJECT_EX, offsetof(struct lsm_codec, name), READONLY, "What a store keeps of the codec."},
@@ -349,7 +363,7 @@ static PyMemberDef members[] = {
     {0},
 };
 
-#define CODEC_SLOTS(doc, new)                                                                                     \
+#define CODEC_SLOTS(doc, new, methods)                                                                            \
     {Py_tp_doc, (void *)doc}, {Py_tp_new, new}, {Py_tp_dealloc, codec_dealloc}, {Py_tp_traverse, codec_traverse}, \
         {Py_tp_repr, codec_repr}, {Py_tp_hash, codec_hash}, {Py_tp_richcompare, codec_compare},                   \
         {Py_tp_methods, methods}, {Py_tp_members, members},                                                       \
@@ -357,8 +371,8 @@ static PyMemberDef members[] = {
         0, NULL                                                                                                   \
     }
 
-static PyType_Slot key_slots[] = {CODEC_SLOTS(key_doc, key_codec_new)};
-static PyType_Slot value_slots[] = {CODEC_SLOTS(value_doc, value_codec_new)};
+static PyType_Slot key_slots[] = {CODEC_SLOTS(key_doc, key_codec_new, key_methods)};
+static PyType_Slot value_slots[] = {CODEC_SLOTS(value_doc, value_codec_new, value_methods)};
 
 enum { FLAGS = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE };
 

@@ -9,6 +9,7 @@
 #include "format/edit.h"
 #include "format/footer.h"
 #include "format/frame.h"
+#include "format/keycodec.h"
 #include "format/line.h"
 #include "format/page.h"
 #include "util/checksum.h"
@@ -216,9 +217,45 @@ static void show_records(void)
     dump("put cat = 1 until 2026-01-01", bytes[0], 0, (size_t)(lk_record_put(bytes[0], &expiring) - bytes[0]));
 }
 
+static void show_key(const char *name, const char *title, const union lsmkv_element *elements)
+{
+    uint8_t key[64];
+    char words[64];
+    struct lk_keycodec codec;
+    size_t at = 0, next = 0;
+    must(lk_keycodec_parse(&codec, name, strlen(name)));
+    for (size_t i = 0; i < codec.count; i++) {
+        must(lk_keycodec_put(&codec, i, &elements[next], key, sizeof key, &at));
+        next += codec.fields[i].type != LSMKV_FIELD_TUPLE;
+    }
+    snprintf(words, sizeof words, "%s as %s", title, name);
+    dump(words, key, 0, at);
+}
+
+static void show_keys(void)
+{
+    const union lsmkv_element minus_one = {.i64 = -1}, one = {.u64 = 1}, second = {.i64 = 1000000};
+    const union lsmkv_element floats[] = {{.f64 = 1.0}, {.f64 = -1.0}, {.f64 = 0.0}};
+    const union lsmkv_element cat = {.bytes = {"cat", 3}}, zero = {.bytes = {"a\0", 2}};
+    const union lsmkv_element pair[] = {cat, minus_one};
+    show_key("i64", "-1", &minus_one);
+    show_key("u64", "1", &one);
+    show_key("f64", "1.0", &floats[0]);
+    show_key("f64", "-1.0", &floats[1]);
+    show_key("f64", "0.0", &floats[2]);
+    show_key("bool", "true", &one);
+    show_key("datetime", "1970-01-01 00:00:01", &second);
+    show_key("str", "cat", &cat);
+    show_key("(str)", "cat", &cat);
+    show_key("(bytes)", "61 00", &zero);
+    show_key("(str,i64)", "(cat, -1)", pair);
+    show_key("desc(str)", "cat", &cat);
+}
+
 int main(void)
 {
     show_records();
+    show_keys();
     show_log();
     show_manifest();
     show_table();

@@ -213,11 +213,32 @@ TEST(elements_out_of_bounds_are_refused)
 
 TEST(text_is_utf8)
 {
-    static const char *const good[] = {"",         "\x7f",         "\xc2\x80",         "\xdf\xbf",        "\xe0\xa0\x80", "\xed\x9f\xbf",
-                                       "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "eight ascii bytes"};
-    static const char *const bad[] = {"\x80",         "\xc0\x80",     "\xc1\xbf",         "\xc2",             "\xc2\x41",
-                                      "\xe0\x9f\xbf", "\xed\xa0\x80", "\xed\xbf\xbf",     "\xe1\x80",         "\xe1\x80\x41",
-                                      "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf1\x80\x80",     "\xff",
+    static const char *const good[] = {"",
+                                       "\x7f",
+                                       "\xc2\x80",
+                                       "\xdf\xbf",
+                                       "\xe0\xa0\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xee\x80\x80",
+                                       "\xef\xbf\xbf",
+                                       "\xf0\x90\x80\x80",
+                                       "\xf4\x8f\xbf\xbf",
+                                       "eight ascii bytes"};
+    static const char *const bad[] = {"\x80",
+                                      "\xc0\x80",
+                                      "\xc1\xbf",
+                                      "\xc2",
+                                      "\xc2\x41",
+                                      "\xe0\x9f\xbf",
+                                      "\xed\xa0\x80",
+                                      "\xed\xbf\xbf",
+                                      "\xe1\x80",
+                                      "\xe1\x80\x41",
+                                      "\xf0\x8f\xbf\xbf",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xf1\x80\x80",
+                                      "\xff",
                                       "eight ascii bytes\x80"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         CHECK(takes("str", text(good[i])) && takes("(str)", text(good[i])));
@@ -269,14 +290,22 @@ TEST(what_no_encoder_wrote_is_no_key)
 /* ---- order and back, on random keys ----------------------------------------------------------- */
 
 static const char *const names[] = {
-    "bytes",       "str",
-    "i64",         "u64",
-    "f64",         "bool",
-    "uuid",        "datetime",
-    "desc(bytes)", "desc(f64)",
-    "(bytes,bytes)", "(str,i64)",
-    "(i64,desc(bytes))", "(desc(bytes),bool,desc((bytes,f64)))",
-    "((bytes,desc(str)),(bool,bytes),desc((uuid,desc(datetime))))", "desc(desc((bytes,u64)))",
+    "bytes",
+    "str",
+    "i64",
+    "u64",
+    "f64",
+    "bool",
+    "uuid",
+    "datetime",
+    "desc(bytes)",
+    "desc(f64)",
+    "(bytes,bytes)",
+    "(str,i64)",
+    "(i64,desc(bytes))",
+    "(desc(bytes),bool,desc((bytes,f64)))",
+    "((bytes,desc(str)),(bool,bytes),desc((uuid,desc(datetime))))",
+    "desc(desc((bytes,u64)))",
 };
 
 enum { LEAVES = 8, TEXT = 6 };

@@ -50,10 +50,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
 size_t fuzz_seed(struct random *random, uint8_t *to, size_t room)
 {
-    static const char *const names[] = {"bytes",     "str",         "i64",
-                                        "f64",       "datetime",    "desc(bytes)",
+    static const char *const names[] = {"bytes",     "str",          "i64",
+                                        "f64",       "datetime",     "desc(bytes)",
                                         "(str,i64)", "(bytes,uuid)", "(desc(str),(bool,bytes),u64)",
-                                        "(str)",     "desc(f64)",   "desc((bytes,desc((str,bool))))"};
+                                        "(str)",     "desc(f64)",    "desc((bytes,desc((str,bool))))"};
     static struct lk_keycodec codec;
     const char *name = names[random_below(random, sizeof names / sizeof *names)];
     size_t at = 1 + strlen(name);
