@@ -153,7 +153,7 @@ def verify(
 
     Opens it for reading only, so it works while another process writes to it. progress(done, total, unit, phase).
     """
-    with LSM(path, "r") as db:
+    with LSM(path, "r", key="raw", value="raw") as db:
         db.verify(progress=progress)
 
 

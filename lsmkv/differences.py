@@ -38,7 +38,8 @@ def diff(a: Path | LSM | Snapshot | RangeView, b: Path | LSM | Snapshot | RangeV
             print(kind, key)
 
     a, b: paths, open stores, snapshots, or ranges of either (db["a":"b"]). A path is opened for reading at once, also
-    while another process writes to it, and closed when the iterator ends or is dropped. Both sides are seen as they are
+    while another process writes to it, as the bytes that lie in it whatever its codecs, and closed when the iterator
+    ends or is dropped. Keys and values of open stores come as those give them. Both sides are seen as they are
     when diff() is called. Equal sides give nothing. Costs one scan of each and constant memory.
     """
     with ExitStack() as stack:
@@ -49,7 +50,7 @@ def diff(a: Path | LSM | Snapshot | RangeView, b: Path | LSM | Snapshot | RangeV
 def opened(side: Path | LSM | Snapshot | RangeView, stack: ExitStack) -> LSM | Snapshot | RangeView:
     if isinstance(side, LSM | Snapshot | RangeView):
         return side
-    return stack.enter_context(LSM(side, "r"))
+    return stack.enter_context(LSM(side, "r", key="raw", value="raw"))
 
 
 def merged(olds: Pairs, news: Pairs, stack: ExitStack) -> Iterator[Difference]:

@@ -90,7 +90,8 @@ def test_a_dump_is_json_lines_with_a_head_and_an_end(path):
     made(path, {b"a": b"1", b"\xff": b""})
     lines = [json.loads(line) for line in lsmkv("dump", path, "--json").stdout.splitlines()]
     end = lines.pop()
-    assert lines == [{"lsmkv_dump": 1}, {"key": "a", "value": "1"}, {"key_base64": "/w==", "value": ""}]
+    head = {"lsmkv_dump": 1, "key_codec": "bytes", "value_codec": "bytes"}
+    assert lines == [head, {"key": "a", "value": "1"}, {"key_base64": "/w==", "value": ""}]
     assert end["pairs"] == 2 and re.fullmatch("[0-9a-f]{8}", end["crc32"])
 
 
@@ -130,7 +131,7 @@ def test_what_is_no_dump(path, data):
 def test_a_dump_in_another_format_than_asked_for(path):
     done = lsmkv("load", path, "--format", "lsmkv", stdin=BYTEVALUE, status=4)
     assert b"in the format mdb" in done.stderr and not path.exists()
-    lsmkv("load", path, "--database", "x", stdin=dumpfile.HEAD, status=2)
+    lsmkv("load", path, "--database", "x", stdin=dumped([])[0], status=2)
 
 
 def test_a_damaged_dump_is_named_by_file_and_line(path, tmp_path):
@@ -158,8 +159,11 @@ def test_the_holder_of_a_store_is_named(path):
 # ---- our own text -------------------------------------------------------------------------------
 
 
+BYTES = {"key": "bytes", "value": "bytes"}
+
+
 def dumped(pairs):
-    return b"".join(dumpfile.write(pairs)).splitlines(keepends=True)
+    return b"".join(dumpfile.write(pairs, BYTES)).splitlines(keepends=True)
 
 
 def why(read, lines):

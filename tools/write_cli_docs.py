@@ -41,8 +41,9 @@ OPENING = f"""\
 
 - **Data goes to standard output, everything else to standard error.** `--json` makes every answer JSON, failures too.
 - **Reading takes no lock**: `get`, `scan`, `export` and whatever looks inside work while another process writes.
-- **Keys and values** are bytes. `--key-format` and `--value-format` say how they are typed and shown: `utf8` (the
-  default), `raw`, `hex`, `base64`, `json`, `i64`, `u64`. A terminal is shown `\\xNN` for what it could not print; a
+- **Keys and values** are bytes. `--key-format` and `--value-format` say how they are typed and shown: `utf8`, `raw`,
+  `hex`, `base64`, `json`, `i64`, `u64`. The default is what the store's codec says: `utf8` for bytes and str, `i64`,
+  `u64` and `json` for themselves, `hex` for all others. A terminal is shown `\\xNN` for what it could not print; a
   pipe gets the exact bytes.
 - **A key that begins with a dash** follows `--`: `lsmkv get fruit.db -- -x`.
 - **What destroys asks**: `--yes` answers, `--dry-run` only looks.

@@ -1,22 +1,27 @@
 """batch: operations from lines, applied as one."""
 
-import lsmkv
+import os
+
 from lsmkv.cli.exits import DONE, DataError
 from lsmkv.cli.interchange import open_source
 from lsmkv.cli.operations import operations
 from lsmkv.cli.readers import BadLine
+from lsmkv.cli.stores import opened, opened_to_put, settle
 from lsmkv.report.numbers import plural
 
 
 def batch(args, out):
-    with open_source(args.file) as source:
-        found = all_good(args.file, operations(args.format, source, args.key_format, args.value_format))
-    counts = {kind: sum(one[0] == kind for one in found) for kind in ("put", "delete", "delete-range")}
-    lsn = None
-    if not args.dry_run:
-        with lsmkv.open(args.db, "c") as db:
+    if args.dry_run and os.path.exists(args.db):
+        opened(args).close()  # for its formats
+    if args.dry_run:
+        settle(args, "bytes", "bytes")
+        found, lsn = read_all(args), None
+    else:
+        db, found = opened_to_put(args, lambda: read_all(args))
+        with db:
             apply(db, found, args.sync)
             lsn = db.lsn
+    counts = {kind: sum(one[0] == kind for one in found) for kind in ("put", "delete", "delete-range")}
     if args.json:
         told = {"puts": counts["put"], "deletes": counts["delete"], "range_deletes": counts["delete-range"]}
         out.object({"applied": not args.dry_run, "operations": len(found), **told, "dry_run": args.dry_run, "lsn": lsn})
@@ -26,6 +31,11 @@ def batch(args, out):
         did = "would apply" if args.dry_run else "applied"
         out.text(f"{did} {plural(len(found), 'operation')}{': ' if parts else ''}{parts}")
     return DONE
+
+
+def read_all(args):
+    with open_source(args.file) as source:
+        return all_good(args.file, operations(args.format, source, args.key_format, args.value_format))
 
 
 def all_good(name, found):

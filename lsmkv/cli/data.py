@@ -2,18 +2,21 @@
 
 import sys
 
-import lsmkv
 from lsmkv.cli import formats
 from lsmkv.cli.exits import DONE, NEGATIVE, USAGE, CommandError, UsageError
+from lsmkv.cli.stores import opened, opened_to_put
 from lsmkv.report.numbers import plural
 from lsmkv.report.text import escape
 
 
 def put(args, out):
-    key = formats.argument(args.key_format, args.key)
     given = sys.stdin.buffer.read() if args.value is None else args.value
-    value = formats.argument(args.value_format, given, "value")
-    with lsmkv.open(args.db, "c") as db:
+
+    def pair():
+        return formats.argument(args.key_format, args.key), formats.argument(args.value_format, given, "value")
+
+    db, (key, value) = opened_to_put(args, pair)
+    with db:
         lsn = db.put(key, value, sync=True if args.sync else None)
     if args.json:
         out.object({"stored": True, **formats.field("key", args.key_format, key), "bytes": len(value), "lsn": lsn})
@@ -21,8 +24,8 @@ def put(args, out):
 
 
 def get(args, out):
-    keys = [formats.argument(args.key_format, key) for key in args.keys]
-    with lsmkv.open(args.db, "r") as db:
+    with opened(args) as db:
+        keys = [formats.argument(args.key_format, key) for key in args.keys]
         values = db.get_many(keys)
     show = one_value if len(keys) == 1 else one_line
     for key, value in zip(keys, values, strict=True):
@@ -47,8 +50,8 @@ def one_line(args, out, key, value):
 
 
 def exists(args, out):
-    key = formats.argument(args.key_format, args.key)
-    with lsmkv.open(args.db, "r") as db:
+    with opened(args) as db:
+        key = formats.argument(args.key_format, args.key)
         found = key in db
     if args.json:
         out.object({**formats.field("key", args.key_format, key), "exists": found})
@@ -59,7 +62,7 @@ def exists(args, out):
 
 def scan(args, out):
     keys_only = args.keys_only or args.command in ("keys", "ls")
-    with lsmkv.open(args.db, "r") as db:
+    with opened(args) as db:
         view = limited(span(db, args, args.reverse), args.limit)
         if args.count:
             number = view.count()
@@ -123,9 +126,9 @@ def delete(args, out):
 
 
 def delete_keys(args, out):
-    keys = [formats.argument(args.key_format, key) for key in args.keys]
     missing = []
-    with lsmkv.open(args.db, "r" if args.dry_run else "w") as db:
+    with opened(args, "r" if args.dry_run else "w") as db:
+        keys = [formats.argument(args.key_format, key) for key in args.keys]
         for key in keys:
             try:
                 db[key] if args.dry_run else db.__delitem__(key)
@@ -143,8 +146,8 @@ def delete_keys(args, out):
 
 
 def delete_range(args, out):
-    start, stop = bounds(args)
-    with lsmkv.open(args.db, "r" if args.dry_run else "w") as db:
+    with opened(args, "r" if args.dry_run else "w") as db:
+        start, stop = bounds(args)
         number = db.range(start, stop).count()
         if not args.dry_run and number:
             confirm(args, out, f"delete {plural(number, 'key')} from {args.db}")

@@ -6,16 +6,17 @@ import lsmkv
 from lsmkv.cli import formats
 from lsmkv.cli.data import shower, span
 from lsmkv.cli.exits import DONE, NEGATIVE
+from lsmkv.cli.stores import opened, raw
 
 MARKS = {"added": b"+", "removed": b"-", "changed": b"~"}
 COLOURS = {"added": b"\x1b[32m", "removed": b"\x1b[31m", "changed": b"\x1b[33m"}
 
 
 def diff(args, out):
-    line = object_line if args.json else text_line(args, out)
     equal = True
     with ExitStack() as stack:
-        sides = (stack.enter_context(lsmkv.open(path, "r")) for path in (args.db, args.other))
+        sides = [stack.enter_context(opened(args)), stack.enter_context(raw(args.other))]
+        line = object_line if args.json else text_line(args, out)
         ranges = [span(side, args) for side in sides]
         for difference in lsmkv.diff(*ranges):
             equal = False

@@ -9,6 +9,7 @@ from lsmkv.cli import dumpfile, mdbfile
 from lsmkv.cli.exits import DONE, DataError, Interrupted, UsageError
 from lsmkv.cli.interchange import CHUNK, CHUNK_BYTES, open_source, replacing
 from lsmkv.cli.progress import Progress
+from lsmkv.cli.stores import codecs, raw
 from lsmkv.report.numbers import count, plural, rate, seconds, size
 
 
@@ -19,9 +20,9 @@ def dump(args, out):
         raise UsageError("--json goes with a FILE: the dump itself is text of another kind", "name a FILE")
     if to_file and os.path.exists(args.file) and not args.yes:
         raise UsageError(f"{args.file} exists; nothing was written", "--yes replaces it")
-    with lsmkv.open(args.db, "r") as db, db.snapshot() as frozen:
+    with raw(args.db) as db, db.snapshot() as frozen:
         pairs = Counted(frozen.items(), Progress("dump", None, "keys", quiet=not to_file and out.terminal))
-        lines = mdb_lines(frozen, pairs, out) if form == "mdb" else dumpfile.write(pairs)
+        lines = mdb_lines(frozen, pairs, out) if form == "mdb" else dumpfile.write(pairs, codecs(db))
         with pairs.progress:
             if not to_file:
                 out.stream.writelines(lines)
@@ -62,9 +63,13 @@ class Counted:
 def load(args, out):
     began = time.monotonic()
     with open_source(args.file) as source:
-        lines, form = recognised(args, source)
-        pairs = mdbfile.read(lines, args.database) if form == "mdb" else dumpfile.read(lines)
-        stored = store(args, pairs)
+        first = source.readline()
+        form = recognised(args, first)
+        lines = itertools.chain([first], source)
+        if form == "mdb":
+            stored = store(args, mdbfile.read(lines, args.database), lambda: raw(args.db, "c"))
+        else:
+            stored = store(args, dumpfile.read(lines), lambda: alike(args.db, dumpfile.codecs(first)))
     elapsed = time.monotonic() - began
     if args.json:
         out.object({"stored": stored, "format": form, "seconds": round(elapsed, 3)})
@@ -73,9 +78,8 @@ def load(args, out):
     return DONE
 
 
-def recognised(args, source):
-    """(all lines, which format they are in): the first line tells."""
-    first = source.readline()
+def recognised(args, first):
+    """Which format a dump is in: its first line tells."""
     form = next((name for name, one in (("lsmkv", dumpfile), ("mdb", mdbfile)) if first.startswith(one.FIRST)), None)
     if form is None:
         raise DataError(
@@ -87,16 +91,39 @@ def recognised(args, source):
         raise DataError(f"{named(args.file)} is a dump in the format {form}; nothing was stored", f"--format {form}")
     if args.database is not None and form != "mdb":
         raise UsageError("--database goes with dumps in the format mdb")
-    return itertools.chain([first], source), form
+    return form
 
 
-def store(args, pairs):
-    """Store the pairs in chunks; how many. The first chunk is read before the store is made."""
+def alike(path, names):
+    """The store to load into. A new one gets the codecs of the dump; one that is there must have them."""
+    try:
+        db = raw(path, "w")
+    except lsmkv.StoreNotFoundError:
+        if names["value"] == "pickle":
+            raise UsageError(
+                "the dump's values are pickles, which no file may choose; nothing was stored",
+                f'python -c "import lsmkv; lsmkv.open({path!r}, value={names["value"]!r})", and this again',
+            ) from None
+        lsmkv.open(path, "c", **names).close()
+        return raw(path, "w")
+    if codecs(db) == names:
+        return db
+    kept = codecs(db)
+    db.close()
+    raise DataError(
+        f"{path} keeps keys as {kept['key']} and values as {kept['value']}, and the dump holds "
+        f"{names['key']} and {names['value']}; nothing was stored",
+        "another directory",
+    )
+
+
+def store(args, pairs, opened):
+    """Store the pairs in chunks; how many. The first chunk is read before opened() may make the store."""
     stored = 0
     chunks = chunked(pairs)
     try:
         chunk = next(chunks)
-        with lsmkv.open(args.db, "c") as db, Progress("load", None, "pairs") as progress:
+        with opened() as db, Progress("load", None, "pairs") as progress:
             while chunk is not None:
                 db.update(chunk)
                 stored += len(chunk)

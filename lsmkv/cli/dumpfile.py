@@ -1,19 +1,21 @@
 """The text of a dump in lsmkv's own form: JSON lines that notice when one of them is missing or changed.
 
-{"lsmkv_dump": 1}
-{"key": "a", "value": "1"}                     a pair, in key order
-{"key_base64": "/wA=", "value": ""}            bytes that are not UTF-8
-{"pairs": 2, "crc32": "0c3a9c57"}              the end: how many, and a CRC-32 of every line above
+    {"lsmkv_dump": 1, "key_codec": "str", "value_codec": "bytes"}
+    {"key": "a", "value": "1"}                  a pair, in key order
+    {"key_base64": "/wA=", "value": ""}         bytes that are not UTF-8
+    {"pairs": 2, "crc32": "0c3a9c57"}           the end: how many, and a CRC-32 of every line above
+
+Codecs are named, and the pairs are the bytes that lie in the store.
 """
 
 import json
 from zlib import crc32
 
+from lsmkv.cli.output import dumps
 from lsmkv.cli.readers import checked, field, wording
 from lsmkv.cli.writers import jsonl
 
 FIRST = b'{"lsmkv_dump": '
-HEAD = FIRST + b"1}\n"
 
 
 class Malformed(ValueError):
@@ -24,11 +26,12 @@ class Malformed(ValueError):
         self.line, self.reason = line, reason
 
 
-def write(pairs):
-    """The lines for (key, value) pairs in key order."""
+def write(pairs, codecs):
+    """The lines for (key, value) pairs in key order, of a store with these codecs ({"key": name, "value": name})."""
     _, line_of = jsonl("utf8", "utf8")
-    checksum, number = crc32(HEAD), 0
-    yield HEAD
+    head = dumps({"lsmkv_dump": 1, "key_codec": codecs["key"], "value_codec": codecs["value"]}) + b"\n"
+    checksum, number = crc32(head), 0
+    yield head
     for key, value in pairs:
         line = line_of(key, value)
         checksum = crc32(line, checksum)
@@ -43,7 +46,7 @@ def read(lines):
     for at, line in enumerate(lines, 1):
         row = parsed(at, line)
         if at == 1:
-            known_version(row)
+            codecs(line)
         elif "pairs" in row:
             compare(at, row, number, checksum)
             nothing_follows(at, lines)
@@ -68,10 +71,15 @@ def parsed(at, line):
     return row
 
 
-def known_version(row):
-    version = row.get("lsmkv_dump")
-    if version != 1:
-        raise Malformed(1, f"a dump of version {version}, and this lsmkv reads version 1")
+def codecs(line):
+    """{"key": name, "value": name} from the head of a dump."""
+    row = parsed(1, line)
+    if row.get("lsmkv_dump") != 1:
+        raise Malformed(1, f"a dump of version {row.get('lsmkv_dump')}, and this lsmkv reads version 1")
+    names = {"key": row.get("key_codec"), "value": row.get("value_codec")}
+    if not all(isinstance(name, str) for name in names.values()):
+        raise Malformed(1, "the head names no codecs")
+    return names
 
 
 def compare(at, row, number, checksum):

@@ -60,6 +60,8 @@ def judge(error, db):
         return LOCKED, f"lsmkv info {db} (reading works meanwhile), and this again when that process is done"
     if isinstance(error, lsmkv.CorruptionError):
         return DAMAGED, f"lsmkv verify {db}"
+    if isinstance(error, lsmkv.CodecMismatchError):
+        return DAMAGED, f"lsmkv options {db}"
     if isinstance(error, lsmkv.FormatError):
         return DAMAGED, f"ls -l {db}"
     if isinstance(error, getattr(lsmkv, "ConflictError", ())):

@@ -18,19 +18,6 @@ NAMES = ("utf8", "hex", "base64", "json", "i64", "u64", "raw")
 OFFSET = {"i64": 1 << 63, "u64": 0}
 
 
-def settle(args):
-    """Fill in the formats a command line leaves open. The one place that decides them: a store keeps plain bytes, and
-    utf8 shows those as they are."""
-    for name in ("key_format", "value_format"):
-        if getattr(args, name, "") is None:
-            setattr(args, name, "utf8")
-
-
-def stored(db):
-    """The names of the codecs an open store keeps its keys and values in."""
-    return {"key": "bytes", "value": "bytes"}
-
-
 def parse(name, given, what="key"):
     """Bytes from what was typed, or from a field of an imported row. ValueError says what is wrong."""
     if isinstance(given, bytes):

@@ -2,10 +2,10 @@
 
 import os
 
-import lsmkv
 from lsmkv.cli import formats
 from lsmkv.cli.exits import DONE, NEGATIVE
 from lsmkv.cli.progress import Progress
+from lsmkv.cli.stores import codecs, opened, raw
 from lsmkv.report import levels as picture
 from lsmkv.report import stats as facts
 from lsmkv.report.explain import lines as explain_lines
@@ -44,7 +44,7 @@ def live(view, progress):
 
 
 def info(args, out):
-    with lsmkv.open(args.db, "r") as db:
+    with raw(args.db) as db:
         stats, levels = db.stats(), [picture.plain(level) for level in db.levels]
         exact = live(db.range(), Progress("count", None, "keys")) if args.count else None
     disk = disk_use(args.db)
@@ -92,7 +92,7 @@ def info(args, out):
 
 
 def levels(args, out):
-    with lsmkv.open(args.db, "r") as db:
+    with raw(args.db) as db:
         found = [picture.plain(level) for level in db.levels]
     if args.json:
         out.object([picture.to_json(level) for level in found])
@@ -103,7 +103,7 @@ def levels(args, out):
 
 
 def tables(args, out):
-    with lsmkv.open(args.db, "r") as db:
+    with raw(args.db) as db:
         found = [picture.plain(level) for level in db.levels if level.kind == "table"]
     if args.json:
         out.object([picture.to_json(table) for table in found])
@@ -114,14 +114,14 @@ def tables(args, out):
 
 
 def options(args, out):
-    with lsmkv.open(args.db, "r") as db:
-        chosen, codecs = db.options, formats.stored(db)
+    with raw(args.db) as db:
+        chosen, names = db.options, codecs(db)
     chosen["mode"] = f"{chosen['mode']:#o}"
     if args.json:
-        out.object({"options": chosen, "codecs": codecs})
+        out.object({"options": chosen, "codecs": names})
         return DONE
     rows = [(name, option_text(name, value)) for name, value in chosen.items()]
-    rows += [(f"{what} codec", name) for what, name in codecs.items()]
+    rows += [(f"{what} codec", name) for what, name in names.items()]
     for text in columns(rows, "<<", indent=""):
         out.text(text)
     return DONE
@@ -133,8 +133,8 @@ def option_text(name, value):
 
 
 def explain(args, out):
-    key = formats.argument(args.key_format, args.key)
-    with lsmkv.open(args.db, "r") as db:
+    with opened(args) as db:
+        key = formats.argument(args.key_format, args.key)
         found, probes = explained(db, key)
     if args.json:
         told = [dict(probe, file=picture.file_name(probe)) for probe in probes]

@@ -10,6 +10,7 @@ from lsmkv.cli import readers, writers
 from lsmkv.cli.data import limited, span
 from lsmkv.cli.exits import DONE, DataError, Interrupted, UsageError
 from lsmkv.cli.progress import Progress
+from lsmkv.cli.stores import opened, opened_to_put
 from lsmkv.report.numbers import count, plural, rate, seconds, size
 
 CHUNK = 4096  # pairs handed to the store at once
@@ -17,6 +18,25 @@ CHUNK_BYTES = 4 << 20
 
 
 def load(args, out):
+    db, (recipe, sources) = opened_to_put(args, lambda: prepared(args))
+    total = Tally()
+    began = time.monotonic()
+    with db:
+        for name, form in sources:
+            load_file(db, name, form, recipe, args, out, total)
+        db.sync()
+    elapsed = time.monotonic() - began
+    if args.json:
+        out.object(total.document() | {"files": len(sources), "seconds": round(elapsed, 3)})
+    else:
+        skipped = f", {plural(total.bad, 'malformed line')} skipped" if total.bad else ""
+        stored = f"stored {plural(total.stored, 'pair')} ({size(total.bytes)}) from {plural(len(sources), 'file')}"
+        out.text(f"{stored}{skipped}; {seconds(elapsed)}, {rate(total.stored, elapsed)}")
+    return DONE
+
+
+def prepared(args):
+    """How rows become pairs, and [(file, format)]: read from the command line, and every file is there."""
     recipe = readers.Recipe(
         args.key,
         args.value,
@@ -29,20 +49,7 @@ def load(args, out):
     sources = [(name, args.format or guessed(name)) for name in args.files]
     for name, form in sources:
         check(name, form, args)
-    total = Tally()
-    began = time.monotonic()
-    with lsmkv.open(args.db, "c") as db:
-        for name, form in sources:
-            load_file(db, name, form, recipe, args, out, total)
-        db.sync()
-    elapsed = time.monotonic() - began
-    if args.json:
-        out.object(total.document() | {"files": len(sources), "seconds": round(elapsed, 3)})
-    else:
-        skipped = f", {plural(total.bad, 'malformed line')} skipped" if total.bad else ""
-        stored = f"stored {plural(total.stored, 'pair')} ({size(total.bytes)}) from {plural(len(sources), 'file')}"
-        out.text(f"{stored}{skipped}; {seconds(elapsed)}, {rate(total.stored, elapsed)}")
-    return DONE
+    return recipe, sources
 
 
 def known_encoding(name):
@@ -145,8 +152,8 @@ def export(args, out):
             raise UsageError("--json to standard output is jsonl already: leave --format out, or name a FILE")
     elif args.file != "-" and os.path.exists(args.file) and not args.yes:
         raise UsageError(f"{args.file} exists; nothing was written", "--yes replaces it")
-    head, line = writers.BY_NAME[form](args.key_format, args.value_format)
-    with lsmkv.open(args.db, "r") as db:
+    with opened(args) as db:
+        head, line = writers.BY_NAME[form](args.key_format, args.value_format)
         view = limited(span(db, args), args.limit)
         if args.file == "-":
             write(out.stream, view, head, line, Progress("export", None, "keys", quiet=out.terminal))

@@ -93,12 +93,13 @@ class Keys:
 
     def __call__(self, prefix):
         import lsmkv
+        from lsmkv.cli.stores import raw
 
         if self.slow:
             return []
         found, began = [], time.monotonic()
         try:
-            with lsmkv.open(self.path, "r") as db:
+            with raw(self.path) as db:
                 for key in db.prefix(os.fsencode(prefix)).limit(KEYS):
                     found.append(key)
                     if time.monotonic() - began > PATIENCE:

@@ -60,10 +60,6 @@ def run(args, out):
     for name in ("db", "other"):
         if getattr(args, name, None) == "@":
             setattr(args, name, from_environment())
-    if hasattr(args, "key_format") or hasattr(args, "value_format"):
-        from lsmkv.cli.formats import settle
-
-        settle(args)
     module, function = args.run.split(":")
     return getattr(importlib.import_module(f"lsmkv.cli.{module}"), function)(args, out)
 

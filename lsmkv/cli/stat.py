@@ -2,10 +2,10 @@
 
 import time
 
-import lsmkv
 from lsmkv.cli.exits import DONE
-from lsmkv.report.numbers import count, lsn, seconds, size
+from lsmkv.cli.stores import raw
 from lsmkv.report.counters import grouped
+from lsmkv.report.numbers import count, lsn, seconds, size
 from lsmkv.report.text import columns
 
 CLEAR = "\x1b[H\x1b[J"
@@ -14,7 +14,7 @@ CLEAR = "\x1b[H\x1b[J"
 def stat(args, out):
     before = None
     while True:
-        with lsmkv.open(args.db, "r") as db:
+        with raw(args.db) as db:
             stats = db.stats()
         if args.json:
             out.object(stats)

@@ -9,6 +9,7 @@ from lsmkv.cli.data import confirm
 from lsmkv.cli.exits import DAMAGED, DONE, sentence
 from lsmkv.cli.inspect import disk_use
 from lsmkv.cli.progress import Progress
+from lsmkv.cli.stores import opened, raw
 from lsmkv.report import levels as picture
 from lsmkv.report.numbers import plural, seconds, size
 
@@ -18,15 +19,18 @@ def flush(args, out):
 
 
 def compact(args, out):
-    start, stop = (
-        None if text is None else formats.argument(args.key_format, text) for text in (args.start, args.stop)
-    )
-    return reshape(args, out, "compacted", lambda db, progress: db.compact(start, stop, progress=progress))
+    def work(db, progress):
+        start, stop = (
+            None if text is None else formats.argument(args.key_format, text) for text in (args.start, args.stop)
+        )
+        db.compact(start, stop, progress=progress)
+
+    return reshape(args, out, "compacted", work)
 
 
 def reshape(args, out, done, work):
     """Run a job that changes where records live, and tell what changed."""
-    with lsmkv.open(args.db, "w") as db:
+    with opened(args, "w") as db:
         before = [picture.plain(level) for level in db.levels]
         began = time.monotonic()
         with Progress(args.command, None, "bytes") as progress:
@@ -93,7 +97,7 @@ def totals(path):
 
 def destroy(args, out):
     try:
-        lsmkv.open(args.db, "r").close()  # says so when there is no store
+        raw(args.db).close()  # says so when there is no store
     except (lsmkv.CorruptionError, lsmkv.FormatError):
         pass  # a damaged store can go too
     files, total = totals(args.db)

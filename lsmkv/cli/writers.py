@@ -6,19 +6,36 @@ tsv    the same with tabs and without quotes, so tabs and line ends are base64 t
 """
 
 import re
+from json.encoder import encode_basestring
 
 from lsmkv.cli import formats
 from lsmkv.cli.output import dumps
 
+PLAIN = ("utf8", "raw")
 QUOTED = re.compile(r'[",\r\n]|^\s|\s$|^$')
 
 
 def jsonl(key_format, value_format):
+    if key_format in PLAIN and value_format in PLAIN:
+        return b"", plain_line
+
     def line(key, value):
         fields = {**formats.field("key", key_format, key), **formats.field("value", value_format, value)}
         return dumps(fields) + b"\n"
 
     return b"", line
+
+
+def plain_line(key, value):
+    """What the general way writes for text and bytes, several times as fast."""
+    return f"{{{member('key', key)}, {member('value', value)}}}\n".encode()
+
+
+def member(name, data):
+    try:
+        return f'"{name}": {encode_basestring(data.decode())}'
+    except UnicodeDecodeError:
+        return f'"{name}_base64": "{formats.to_base64(data)}"'
 
 
 def csv(key_format, value_format):

@@ -63,9 +63,10 @@ def export(declare):
 
 DUMP = """\
   lsmkv  JSON lines: a head, the pairs, and a last line with their number and a
-         CRC-32, so that a dump that was cut short or changed is noticed
+         CRC-32, so that a dump that was cut short or changed is noticed. The
+         head names the store's codecs, and a store made by lsmkv load gets them
   mdb    the text of Berkeley DB's db_dump and LMDB's mdb_dump (VERSION=3,
-         format=bytevalue), for mdb_load and db_load
+         format=bytevalue), for mdb_load and db_load. It knows bytes alone
 
 LMDB takes no empty key and none above 511 bytes; Berkeley DB does. A dump that
 has such keys says so.

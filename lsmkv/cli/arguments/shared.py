@@ -5,8 +5,9 @@ import argparse
 from lsmkv.cli.formats import NAMES
 
 FORMATS = """\
-formats of keys and values: utf8 (as typed; the default), raw, hex, base64,
-            json, i64 and u64 (8 bytes that sort as the numbers do)
+formats of keys and values: utf8 (as typed), raw, hex, base64, json, i64 and u64
+            (8 bytes that sort as the numbers do). The default is what the
+            store's codec says: utf8 for bytes and str, hex for tuples and such
 """
 
 
