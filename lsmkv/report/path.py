@@ -36,6 +36,7 @@ STYLE = (
     "background:var(--lsmkv-line)}"
     ".lsmkv .path tr:first-child td.d::before{top:13px}"
     ".lsmkv .path tr:last-child td.d::before{bottom:auto;height:13px}"
+    ".lsmkv .path tr:only-child td.d::before{display:none}"
     ".lsmkv .path i{position:absolute;left:2px;top:8px;width:12px;height:12px;border-radius:50%;"
     "border:2px solid var(--lsmkv-muted);background:var(--lsmkv-bg)}"
     ".lsmkv .path .yes i{border-color:var(--lsmkv-good);background:var(--lsmkv-good)}"
