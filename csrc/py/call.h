@@ -38,6 +38,7 @@ struct lsm_store {
     struct lsm_store *parent; /* owned: the store a namespace was opened from, or NULL; closing it closes this */
     struct lsm_codec *key_codec, *value_codec; /* owned; NULL: bytes */
     const char *durability; /* static: one of them, for repr */
+    int readonly;                     /* opened with flag "r": of this handle, not of the engine it may share */
     struct lsm_store *before, *after; /* borrowed: the module's open stores */
 };
 

@@ -345,11 +345,7 @@ PyObject *lsm_store_explain(PyObject *self, PyObject *object)
 
 PyObject *lsm_store_repr_html(PyObject *self, PyObject *Py_UNUSED(unused))
 {
-    struct lsm_store *store = as_store(self);
-    struct lsmkv_options options = {0};
-    if (lsm_is_usable(&store->head))
-        lsmkv_get_options(store->db, &options);
-    PyObject *readonly = PyBool_FromLong(options.flags & LSMKV_OPEN_READONLY);
+    PyObject *readonly = PyBool_FromLong(as_store(self)->readonly);
     return or_instead(report("lsmkv.report.card", "of_store", Py_NewRef(self), readonly), Py_NewRef(Py_None));
 }
 

@@ -318,6 +318,7 @@ static int open_engine(struct lsm_store *store, struct request *request)
     Py_BEGIN_ALLOW_THREADS rc = lsmkv_open(PyBytes_AS_STRING(request->encoded), &request->options, &db);
     Py_END_ALLOW_THREADS if (rc != 0) return lsm_raise(store->head.module, rc, request->path), -1;
     store->db = db; /* from now on closed with the object, whatever fails */
+    store->readonly = (request->options.flags & LSMKV_OPEN_READONLY) != 0;
     store->generation = lsm_fork_generation;
     if (find_codecs(store->head.module, request, db) < 0)
         return -1;

@@ -102,6 +102,7 @@ struct lsm_store *lsm_store_adopt(struct lsm_store *parent, lsmkv *db, PyObject 
     store->name = Py_NewRef(name);
     store->options = Py_NewRef(parent->options);
     store->durability = parent->durability;
+    store->readonly = parent->readonly;
     store->parent = (struct lsm_store *)Py_NewRef(parent);
     store->key_codec = (struct lsm_codec *)Py_XNewRef(key_codec);
     store->value_codec = (struct lsm_codec *)Py_XNewRef(value_codec);

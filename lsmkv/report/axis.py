@@ -20,6 +20,7 @@ from typing import Any
 
 Place = Mapping[str, Any]  # the fields of a Level
 
+ENDS = 1.4  # the first and the last name are not centred
 LEAST = 1 / 16  # of an average stretch
 NEAREST = 2.0**-30  # of the whole distance: two keys that the eight bytes do not tell apart
 
@@ -40,14 +41,14 @@ class Axis:
         return self.places[key]
 
     def ticks(self, apart: float) -> list[bytes]:
-        """Bounds to be named: the first, the last, and some between that are at least `apart` from one another."""
+        """Bounds to be named: the first, the last, and some between, at least `apart` from one another."""
         if len(self.bounds) < 2:
             return list(self.bounds)
-        chosen, last = [self.bounds[0]], self.bounds[-1]
+        chosen = [self.bounds[0]]
         for key in self.bounds[1:-1]:
-            if self[key] - self[chosen[-1]] >= apart and self[last] - self[key] >= apart:
+            if self[key] - self[chosen[-1]] >= apart and min(self[key], 1 - self[key]) >= ENDS * apart:
                 chosen.append(key)
-        return [*chosen, last]
+        return [*chosen, self.bounds[-1]]
 
 
 def stretches(tables: list[Place], bounds: list[bytes]) -> list[float]:

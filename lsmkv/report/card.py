@@ -44,7 +44,7 @@ STYLE = (
     ".lsmkv .bar>i{display:block;height:100%;min-width:1px}"
     ".lsmkv .gauge{display:flex;align-items:center;gap:12px;margin-bottom:8px}"
     ".lsmkv .gauge .bar{flex:1;border:1px solid var(--lsmkv-line);height:14px}"
-    ".lsmkv .places td.b{width:99%}"
+    f"{html.TABLES} .places td.b{{width:99%}}"
     ".lsmkv .tiles{display:flex;flex-wrap:wrap;gap:10px;margin:12px 0 10px}"
     ".lsmkv .tile{flex:1 1 190px;background:var(--lsmkv-panel);border-radius:6px;padding:8px 12px}"
     ".lsmkv .tile strong{display:block;font-size:20px;font-weight:600;line-height:1.3}"

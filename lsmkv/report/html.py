@@ -13,21 +13,24 @@ from lsmkv.report import theme
 
 LIMIT = 64 * 1024
 
+# Notebooks have ideas about tables: a fixed layout, right alignment, stripes. Three classes outweigh them.
+TABLES = ".lsmkv.lsmkv.lsmkv"
+
 BASE = (
     f".lsmkv{{font:13px/1.45 {theme.FONT};color:var(--lsmkv-ink);background:var(--lsmkv-bg);"
-    "max-width:760px;text-align:left;padding:2px 0}"
+    "max-width:784px;text-align:left;padding:6px 12px;border-radius:6px}"
     ".lsmkv *{box-sizing:border-box}"
     ".lsmkv .lsmkv-plain{display:none}.lsmkv .lsmkv-body{display:block!important}"
     f".lsmkv .k{{font-family:{theme.CODE};font-size:.93em;unicode-bidi:isolate;overflow-wrap:anywhere}}"
     ".lsmkv .m{color:var(--lsmkv-muted)}"
-    # Notebooks have ideas about tables: stripes, right alignment, no width.
-    ".lsmkv table{border-collapse:collapse;width:100%;margin:0;font-size:inherit;color:inherit;border:0}"
-    ".lsmkv tr{background:transparent!important;border:0}"
-    ".lsmkv td,.lsmkv th{padding:3px 12px 3px 0;text-align:left;border:0;vertical-align:middle;"
+    f"{TABLES} table{{border-collapse:collapse;table-layout:auto;width:100%;margin:0;font-size:inherit;"
+    "color:inherit;border:0}"
+    f"{TABLES} :is(thead,tbody,tr){{background:transparent;border:0}}"
+    f"{TABLES} :is(td,th){{padding:3px 12px 3px 0;text-align:left;border:0;vertical-align:middle;line-height:inherit;"
     "white-space:nowrap;max-width:none;background:transparent}"
-    ".lsmkv th{font-weight:400;color:var(--lsmkv-muted);font-size:.88em}"
-    ".lsmkv .n{text-align:right;font-variant-numeric:tabular-nums}"
-    ".lsmkv .n:last-child{padding-right:0}"
+    f"{TABLES} th{{font-weight:400;color:var(--lsmkv-muted);font-size:.88em}}"
+    f"{TABLES} :is(td,th).n{{text-align:right;font-variant-numeric:tabular-nums}}"
+    f"{TABLES} .n:last-child{{padding-right:0}}"
 )
 
 

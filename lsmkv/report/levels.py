@@ -20,6 +20,16 @@ LINES = 60  # more are not read by anybody
 RECTANGLES = (240, 120, 60, 30, 10)
 
 
+class Picture(str):
+    """An SVG document, to be written to a file; in a notebook it shows itself."""
+
+    def __repr__(self) -> str:
+        return f"<SVG document, {len(self):,} characters>"
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
 class Levels(list[_core.Level]):
     """A list of Level, newest first, that can be looked at: print it, show it in a notebook, or draw it with svg()."""
 
@@ -30,7 +40,7 @@ class Levels(list[_core.Level]):
         except Exception:  # somebody has put other things into the list
             return list.__repr__(self)
 
-    def svg(self, color: str = "size", *, theme: str | None = None) -> str:
+    def svg(self, color: str = "size", *, theme: str | None = None) -> Picture:
         """The key-range map as an SVG document: one row a run, one rectangle a table, newest on top.
 
         color: "size" of a file, "age" of its newest record, or "tombstones", the deletions among its records.
@@ -41,8 +51,10 @@ class Levels(list[_core.Level]):
         if theme not in (None, "light", "dark"):
             raise ValueError(f"theme={theme!r}: it is None, 'light' or 'dark'")
         places = [plain(level) for level in self]
-        return html.fitting(
-            lambda most: keymap.picture(places, color=color, most=most, paper=True, theme_name=theme), RECTANGLES
+        return Picture(
+            html.fitting(
+                lambda most: keymap.picture(places, color=color, most=most, paper=True, theme_name=theme), RECTANGLES
+            )
         )
 
     def _repr_html_(self) -> str:

@@ -22,9 +22,9 @@ def write_amplification(stats: Mapping[str, int]) -> float | None:
 def places(levels: Sequence[Mapping[str, Any]]) -> int:
     """How many places a get of an absent key may have to ask."""
     runs = {level["run"] for level in levels if level["kind"] == "table"}
-    return len(runs) + sum(level["kind"] != "table" for level in levels)
+    return len(runs) + sum(1 for level in levels if level["kind"] != "table")
 
 
 def keys_at_most(levels: Sequence[Mapping[str, Any]]) -> int:
     """No more keys than this are stored: every put counts, whether or not a newer record hides it."""
-    return int(sum(level["records"] - level["tombstones"] for level in levels))
+    return sum(int(level["records"] - level["tombstones"]) for level in levels)

@@ -43,6 +43,6 @@ def document(parts: str, width: int, height: int, *, label: str, class_: str, st
     left, width, height = -margin, width + 2 * margin, height + 2 * margin
     styled = f"<style>{style}</style>" if style else ""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left} {left} {width} {height}" width="{width}" height="{height}" '
-        f'class="{class_}" role="img" aria-label="{text(label)}">{styled}{parts}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left} {left} {width} {height}" width="{width}" '
+        f'height="{height}" class="{class_}" role="img" aria-label="{text(label)}">{styled}{parts}</svg>'
     )
