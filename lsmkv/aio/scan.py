@@ -15,11 +15,14 @@ import asyncio
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
+from sys import getsizeof
 from typing import Any, Generic, TypeVar
 
 from lsmkv.aio.bridge import Bridge
 
 T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
 CHUNK_FIRST, CHUNK_GROWTH, CHUNK_MAX = 16, 4, 256
 CHUNK_BYTES = 256 << 10
@@ -30,25 +33,25 @@ Chunk = tuple[list[T], bool]
 Take = Callable[[Iterator[T], int], Chunk[T]]
 
 
-def take_bytes(scan: Iterator[bytes], most: int) -> Chunk[bytes]:
+def take_single(scan: Iterator[T], most: int) -> Chunk[T]:
     """Of an iterator over keys or values."""
-    taken: list[bytes] = []
+    taken: list[T] = []
     room = CHUNK_BYTES
     for entry in islice(scan, most):
         taken.append(entry)
-        room -= len(entry)
+        room -= getsizeof(entry)
         if room < 0:
             return taken, False
     return taken, len(taken) < most
 
 
-def take_pairs(scan: Iterator[tuple[bytes, bytes]], most: int) -> Chunk[tuple[bytes, bytes]]:
+def take_pairs(scan: Iterator[tuple[K, V]], most: int) -> Chunk[tuple[K, V]]:
     """Of an iterator over pairs."""
-    taken: list[tuple[bytes, bytes]] = []
+    taken: list[tuple[K, V]] = []
     room = CHUNK_BYTES
     for entry in islice(scan, most):
         taken.append(entry)
-        room -= len(entry[0]) + len(entry[1])
+        room -= getsizeof(entry[0]) + getsizeof(entry[1])
         if room < 0:
             return taken, False
     return taken, len(taken) < most
