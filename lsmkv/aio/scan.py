@@ -7,7 +7,9 @@
 A hop is paid once a chunk, and each chunk lets the loop run. Nothing is fetched before it is asked for.
 
 At most one fetch is on its way. When the task that waits for it is cancelled the chunk still arrives and is kept for
-whoever asks next, so no entry is lost; when the iterator itself is dropped the chunk and all that it pins go too."""
+whoever asks next, so no entry is lost; when the iterator itself is dropped the chunk and all that it pins go too.
+
+Letting go of what an iterator pins may remove files, so that is done in a thread as well."""
 
 from __future__ import annotations
 
@@ -86,8 +88,14 @@ class AsyncIterator(Generic[T]):
 
     async def aclose(self) -> None:
         """End it: what it pins is let go, now or when the fetch on its way ends. Again is fine."""
-        self._ready = iter(())
+        scan, self._ready = [self._scan], iter(())
         self._end()
+        if scan[0] is not None and not self._is_fetching:
+            await self._bridge.call(scan.clear)
+
+    def __del__(self) -> None:
+        if self._scan is not None and not self._is_fetching:
+            self._bridge.let_go([self._scan])
 
     # ---- in the loop ----
 
@@ -131,6 +139,8 @@ class AsyncIterator(Generic[T]):
             self._most = min(self._most * CHUNK_GROWTH, CHUNK_MAX)
             if is_last:
                 self._end()
+        else:
+            self._bridge.let_go([answer[0]])
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
