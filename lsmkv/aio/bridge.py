@@ -15,7 +15,7 @@ Invariants:
      the closed one are dropped.
   4. A thread gives up the interpreter lock at least every millisecond while the loop has answers to collect.
 
-`submit`, `call` and `shutdown` are for the loop's thread, `_drain` and `_Inbox.put` for the others."""
+`submit`, `call`, `shutdown`: the loop's thread. `_drain`, `_Inbox.put`: the others. `let_go`: any."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -111,6 +112,10 @@ def settle(
         unwanted(answer)
 
 
+def ignore(answer: object, failure: BaseException | None) -> None:
+    """The end of a call whose answer nobody waits for."""
+
+
 class Bridge:
     """The threads of one store, and the loop that uses them."""
 
@@ -166,6 +171,14 @@ class Bridge:
             raise
         finally:
             del future  # it carries the exception whose traceback holds this frame
+
+    def let_go(self, held: list[Any]) -> None:
+        """Have what the list holds dropped in a thread. For any thread and for finalizers, so it takes no lock."""
+        inbox = self._inbox
+        if inbox is None or self._over:
+            return
+        with suppress(RuntimeError):  # the loop is closed: it is dropped here
+            inbox.loop.call_soon_threadsafe(lambda: self._over or self.submit(held.clear, ignore))
 
     def shutdown(self) -> None:
         """End the threads, which have nothing left to do but what closing has already cut short."""

@@ -7,7 +7,9 @@
 A hop is paid once a chunk, and each chunk lets the loop run. Nothing is fetched before it is asked for.
 
 At most one fetch is on its way. When the task that waits for it is cancelled the chunk still arrives and is kept for
-whoever asks next, so no entry is lost; when the iterator itself is dropped the chunk and all that it pins go too."""
+whoever asks next, so no entry is lost; when the iterator itself is dropped the chunk and all that it pins go too.
+
+Letting go of what an iterator pins may remove files, so that is done in a thread as well."""
 
 from __future__ import annotations
 
@@ -15,11 +17,14 @@ import asyncio
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
+from sys import getsizeof
 from typing import Any, Generic, TypeVar
 
 from lsmkv.aio.bridge import Bridge
 
 T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
 CHUNK_FIRST, CHUNK_GROWTH, CHUNK_MAX = 16, 4, 256
 CHUNK_BYTES = 256 << 10
@@ -30,25 +35,25 @@ Chunk = tuple[list[T], bool]
 Take = Callable[[Iterator[T], int], Chunk[T]]
 
 
-def take_bytes(scan: Iterator[bytes], most: int) -> Chunk[bytes]:
+def take_single(scan: Iterator[T], most: int) -> Chunk[T]:
     """Of an iterator over keys or values."""
-    taken: list[bytes] = []
+    taken: list[T] = []
     room = CHUNK_BYTES
     for entry in islice(scan, most):
         taken.append(entry)
-        room -= len(entry)
+        room -= getsizeof(entry)
         if room < 0:
             return taken, False
     return taken, len(taken) < most
 
 
-def take_pairs(scan: Iterator[tuple[bytes, bytes]], most: int) -> Chunk[tuple[bytes, bytes]]:
+def take_pairs(scan: Iterator[tuple[K, V]], most: int) -> Chunk[tuple[K, V]]:
     """Of an iterator over pairs."""
-    taken: list[tuple[bytes, bytes]] = []
+    taken: list[tuple[K, V]] = []
     room = CHUNK_BYTES
     for entry in islice(scan, most):
         taken.append(entry)
-        room -= len(entry[0]) + len(entry[1])
+        room -= getsizeof(entry[0]) + getsizeof(entry[1])
         if room < 0:
             return taken, False
     return taken, len(taken) < most
@@ -83,8 +88,14 @@ class AsyncIterator(Generic[T]):
 
     async def aclose(self) -> None:
         """End it: what it pins is let go, now or when the fetch on its way ends. Again is fine."""
-        self._ready = iter(())
+        scan, self._ready = [self._scan], iter(())
         self._end()
+        if scan[0] is not None and not self._is_fetching:
+            await self._bridge.call(scan.clear)
+
+    def __del__(self) -> None:
+        if self._scan is not None and not self._is_fetching:
+            self._bridge.let_go([self._scan])
 
     # ---- in the loop ----
 
@@ -128,6 +139,8 @@ class AsyncIterator(Generic[T]):
             self._most = min(self._most * CHUNK_GROWTH, CHUNK_MAX)
             if is_last:
                 self._end()
+        else:
+            self._bridge.let_go([answer[0]])
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

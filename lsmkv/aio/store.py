@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol
 
 from lsmkv._core import LSM, Level, RangeView, Snapshot, WriteBatch
 from lsmkv.aio.awaited import Across, awaited, dressed, refused
-from lsmkv.aio.bridge import Bridge
+from lsmkv.aio.bridge import Bridge, ignore
 from lsmkv.aio.feed import Parts, pairs_of, plain
 from lsmkv.aio.scan import AsyncIterator
 from lsmkv.aio.views import AsyncItemsView, AsyncKeysView, AsyncRangeView, AsyncValuesView
@@ -362,10 +362,6 @@ class AsyncLSM(AsyncSource):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-def ignore(answer: object, failure: BaseException | None) -> None:
-    """The end of a call whose answer nobody waits for."""
 
 
 def open_store(

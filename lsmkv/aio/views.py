@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, SupportsIndex, TypeVar
 
 from lsmkv._core import ItemsView, KeysView, RangeView, ValuesView
 from lsmkv.aio.awaited import Across, awaited, refused
-from lsmkv.aio.scan import AsyncIterator, take_bytes, take_pairs
+from lsmkv.aio.scan import AsyncIterator, take_pairs, take_single
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
@@ -21,7 +21,7 @@ T = TypeVar("T")
 class AsyncView(Across, Generic[T]):
     """What the four views have in common."""
 
-    _take: ClassVar[Any] = staticmethod(take_bytes)
+    _take: ClassVar[Any] = staticmethod(take_single)
 
     def __init__(self, mapping: AsyncSource, sync: Any) -> None:
         self._mapping = mapping
