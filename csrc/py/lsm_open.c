@@ -5,6 +5,7 @@
 #include "py/lsm_type.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "py/clock_type.h"
 #include "py/codec.h"
@@ -110,9 +111,9 @@ static PyObject *options_dict(const struct lsmkv_options *options)
 /* ---- arguments --------------------------------------------------------------------------- */
 
 struct request {
-    PyObject *path;      /* owned: str or bytes */
-    PyObject *temporary; /* owned: the same, when the directory is ours to remove */
-    PyObject *encoded;   /* owned: bytes, as the system wants it */
+    PyObject *path;    /* owned: str or bytes */
+    PyObject *encoded; /* owned: bytes, as the system wants it */
+    int temporary;     /* the directory was made here and is ours to remove */
     struct lsm_codec *key_codec, *value_codec; /* owned; NULL: bytes */
     int raw_key, raw_value;
     struct lsmkv_options options; /* its codec names are borrowed from these; NULL: as stored */
@@ -121,28 +122,32 @@ struct request {
 static void request_clear(struct request *request)
 {
     Py_CLEAR(request->path);
-    Py_CLEAR(request->temporary);
     Py_CLEAR(request->encoded);
     Py_CLEAR(request->key_codec);
     Py_CLEAR(request->value_codec);
 }
 
-static PyObject *make_directory(void)
+/* Its name as bytes first: with them it can be removed, whatever fails. */
+static int make_directory(struct request *request)
 {
     PyObject *tempfile = PyImport_ImportModule("tempfile");
-    PyObject *made = tempfile ? PyObject_CallMethod(tempfile, "mkdtemp", "ss", ".db", "lsmkv-") : NULL;
+    request->encoded = tempfile ? PyObject_CallMethod(tempfile, "mkdtemp", "yy", ".db", "lsmkv-") : NULL;
     Py_XDECREF(tempfile);
-    return made;
+    if (request->encoded && !PyBytes_Check(request->encoded)) {
+        PyErr_SetString(PyExc_TypeError, "tempfile.mkdtemp(b\".db\", b\"lsmkv-\") must return bytes");
+        Py_CLEAR(request->encoded);
+    }
+    request->temporary = request->encoded != NULL;
+    if (request->temporary)
+        request->path = PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(request->encoded));
+    return request->path ? 0 : -1;
 }
 
 static int take_path(struct request *request, PyObject *path)
 {
-    if (path == Py_None) {
-        request->temporary = make_directory();
-        request->path = Py_XNewRef(request->temporary);
-    } else {
-        request->path = PyOS_FSPath(path);
-    }
+    if (path == Py_None)
+        return make_directory(request);
+    request->path = PyOS_FSPath(path);
     return request->path && PyUnicode_FSConverter(request->path, &request->encoded) ? 0 : -1;
 }
 
@@ -221,7 +226,7 @@ static int take_options(struct lsm_module *module, struct request *request, PyOb
         return 0; /* nothing named: the import of the policy would be most of what opening a small store costs */
     PyObject *policy = PyImport_ImportModule("lsmkv.options");
     PyObject *resolved = policy ? PyObject_CallMethod(policy, "resolve", "OOi", options ? options : Py_None, overrides,
-                                                      request->temporary != NULL)
+                                                      request->temporary)
                                 : NULL;
     int rc = -1;
     if (resolved && PyDict_Check(resolved))
@@ -300,16 +305,6 @@ static int request_read(struct lsm_module *module, struct request *request, PyOb
 
 /* ---- opening ----------------------------------------------------------------------------- */
 
-static void remove_directory(PyObject *path)
-{
-    PyObject *os = PyImport_ImportModule("os");
-    PyObject *done = os ? PyObject_CallMethod(os, "rmdir", "O", path) : NULL;
-    if (!done)
-        PyErr_Clear();
-    Py_XDECREF(done);
-    Py_XDECREF(os);
-}
-
 /* The engine's answer, with the store filled in when it is 0. */
 static int open_engine(struct lsm_store *store, struct request *request)
 {
@@ -333,11 +328,13 @@ static int open_engine(struct lsm_store *store, struct request *request)
 }
 
 /* The engine is open, but the object will never be. The exception on its way stays. */
-static void close_again(struct lsm_store *store)
+static void close_again(struct lsm_store *store, const struct request *request)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     Py_BEGIN_ALLOW_THREADS(void) lsmkv_close(store->db);
+    if (request->temporary)
+        (void)lsmkv_destroy(PyBytes_AS_STRING(request->encoded));
     Py_END_ALLOW_THREADS PyErr_Restore(type, value, traceback);
 }
 
@@ -351,13 +348,9 @@ int lsm_store_open(struct lsm_store *store, PyObject *args, PyObject *keywords)
     if (rc == 0)
         rc = open_engine(store, &request);
     if (rc < 0 && store->db)
-        close_again(store);
-    if (rc < 0 && request.temporary) {
-        PyObject *type, *value, *traceback;
-        PyErr_Fetch(&type, &value, &traceback);
-        remove_directory(request.temporary);
-        PyErr_Restore(type, value, traceback);
-    }
+        close_again(store, &request);
+    else if (rc < 0 && request.temporary)
+        rmdir(PyBytes_AS_STRING(request.encoded));
     request_clear(&request);
     return rc;
 }
