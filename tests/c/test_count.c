@@ -452,6 +452,95 @@ TEST(a_store_may_be_closed_under_a_count)
     store_free();
 }
 
+static int64_t count_through(const lsmkv_snapshot *snapshot)
+{
+    uint64_t count = 0;
+    int rc = lsmkv_try_count(store.db, snapshot, &count);
+    if (rc == LSMKV_WOULDBLOCK)
+        rc = lsmkv_count(store.db, snapshot, NULL, NULL, &count);
+    return rc == 0 ? (int64_t)count : rc;
+}
+
+TEST(a_transaction_counts_its_own_writes_and_has_read_what_it_counted)
+{
+    lsmkv_txn *txn;
+    begin(LSMKV_SYNC_OS);
+    put_numbers(0, 50, "value");
+    CHECK_EQ(count_through(NULL), 50);
+    CHECK_EQ(lsmkv_txn_new(store.db, &txn), 0);
+    CHECK_EQ(count_through(lsmkv_txn_snapshot(txn)), 50);
+    CHECK_EQ(lsmkv_txn_put(txn, store.db, "a", 1, "b", 1, LSMKV_EXPIRY_NEVER), 0);
+    CHECK_EQ(lsmkv_txn_put(txn, store.db, number(7), 6, "b", 1, LSMKV_EXPIRY_NEVER), 0);
+    CHECK_EQ(count_through(lsmkv_txn_snapshot(txn)), 51);
+    CHECK_EQ(lsmkv_txn_delete(txn, store.db, number(8), 6), 0);
+    CHECK_EQ(count_through(lsmkv_txn_snapshot(txn)), 50);
+    CHECK_EQ(count_through(NULL), 50);
+    put("another", "1");
+    CHECK_EQ(lsmkv_txn_commit(txn, 0, NULL), LSMKV_CONFLICT);
+    lsmkv_txn_free(txn);
+    CHECK_EQ(count_through(NULL), 51);
+    store_free();
+}
+
+TEST(a_snapshot_is_counted_once)
+{
+    lsmkv_snapshot *snapshot;
+    uint64_t count = 0;
+    begin(LSMKV_SYNC_OS);
+    put_numbers(0, 30, "value");
+    CHECK_EQ(lsmkv_snapshot_new(store.db, &snapshot), 0);
+    put_numbers(30, 300, "value");
+    CHECK_EQ(count_through(NULL), 300);
+    CHECK_EQ(lsmkv_try_count(store.db, snapshot, &count), LSMKV_WOULDBLOCK);
+    CHECK_EQ(count_through(snapshot), 30);
+    CHECK_EQ(lsmkv_try_count(store.db, snapshot, &count), 0);
+    CHECK_EQ(count, 30);
+    lsmkv_snapshot_free(snapshot);
+    store_free();
+}
+
+/* ---- threads ------------------------------------------------------------------------------------- */
+
+enum { BESIDE_KEYS = 6000, COUNTERS = 2 };
+
+static _Atomic int writing;
+
+static void *count_all_the_time(void *unused)
+{
+    int64_t before = 0;
+    (void)unused;
+    while (atomic_load(&writing)) {
+        int64_t now = count_through(NULL);
+        CHECK(now >= before); /* keys are only added */
+        before = now;
+    }
+    return NULL;
+}
+
+TEST(beside_a_writer_flushes_and_merges)
+{
+    pthread_t counters[COUNTERS];
+    store_new_real(LSMKV_SYNC_OS);
+    store.options.threads = 2;
+    store.options.segment_bytes = 16 << 10;
+    store.options.l0_segments = 1;
+    store_open();
+    atomic_store(&writing, 1);
+    for (int i = 0; i < COUNTERS; i++)
+        CHECK_EQ(pthread_create(&counters[i], NULL, count_all_the_time, NULL), 0);
+    for (uint32_t n = 0; n < BESIDE_KEYS; n++)
+        put(number(n * 7919 % BESIDE_KEYS), "value");
+    atomic_store(&writing, 0);
+    for (int i = 0; i < COUNTERS; i++)
+        pthread_join(counters[i], NULL);
+    CHECK_EQ(count_through(NULL), BESIDE_KEYS);
+    CHECK_EQ(count_pairs(NULL, 0), BESIDE_KEYS);
+    store_close();
+    store_open();
+    CHECK_EQ(count_through(NULL), BESIDE_KEYS);
+    store_free();
+}
+
 /* ---- ends ---------------------------------------------------------------------------------------- */
 
 TEST(opened_for_reading)
