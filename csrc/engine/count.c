@@ -252,8 +252,8 @@ int lk_count(struct lk_db *db, const struct lk_snapshot *at, uint32_t space, str
     struct lk_snapshot wanted = exact(at);
     struct lk_counted_state state;
     struct lk_tally live = {0};
-    if (lk_version_expires(at->version))
-        return walk_space(db, &wanted, space, watch, out);
+    if (at->reads || lk_version_expires(at->version))
+        return walk_space(db, at, space, watch, out);
     int rc = lk_counted_copy(db, &state);
     if (rc == 0 && state.known == LK_COUNTED_WHOLE)
         rc = count_again(db, &state, &wanted, watch, &live);
@@ -290,7 +290,7 @@ static int count_locked(struct lk_db *db, const struct lk_snapshot *at, uint32_t
         return LSMKV_WOULDBLOCK;
     struct lk_present present = lk_read_present(db);
     uint64_t wanted = at ? at->lsn : present.lsn;
-    if (lk_version_expires(at ? at->version : present.version))
+    if ((at && at->reads) || lk_version_expires(at ? at->version : present.version))
         return LSMKV_WOULDBLOCK;
     if (!at && now->lsn < wanted && now->version->memtables[0] == present.version->memtables[0]) {
         int rc = keep_up(db, now, &present);

@@ -3,7 +3,8 @@
  *      counted state ----- log since ----- wanted state          looked up: keys written since (engine/layer.h)
  *      wanted state ------ log since ------ counted state        the same, backwards
  *      bottom run + upper runs + log                             the first time: the bottom without tombstones counts itself
- *      everything                                                by a walk, when that is cheaper, or for expiries
+ *      everything                                                by a walk, when that is cheaper, for expiries, and in
+ *                                                                a transaction, which remembers what was looked at
  *
  * The first use makes the store keep a counted state (engine/counted.h), and from then on counts go from there. */
 #ifndef LK_ENGINE_COUNT_H

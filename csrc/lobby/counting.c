@@ -21,10 +21,10 @@ static int went_on(void *arg, uint64_t done, uint64_t total)
     return stop ? lk_fail(LSMKV_CANCELLED, "counting was cancelled; the store is as it was") : 0;
 }
 
-/* A snapshot never changes, so what was counted once through its own namespace is kept with it. */
+/* A snapshot never changes, so what was counted once through its own namespace is kept with it. Not a transaction's. */
 static int is_kept(const struct lsmkv *db, const lsmkv_snapshot *snapshot)
 {
-    return snapshot && db->space == snapshot->handle->space;
+    return snapshot && !snapshot->at.reads && db->space == snapshot->handle->space;
 }
 
 static uint64_t kept(const struct lsmkv *db, const lsmkv_snapshot *snapshot)
@@ -32,16 +32,9 @@ static uint64_t kept(const struct lsmkv *db, const lsmkv_snapshot *snapshot)
     return is_kept(db, snapshot) ? atomic_load((_Atomic uint64_t *)&snapshot->counted) : 0;
 }
 
-static int refuse_transaction(const lsmkv_snapshot *snapshot)
-{
-    return snapshot && snapshot->at.reads
-               ? lk_fail(LSMKV_INVALID, "a transaction is counted by walking over it: use an iterator")
-               : 0;
-}
-
 int lsmkv_try_count(lsmkv *db, const lsmkv_snapshot *snapshot, uint64_t *out)
 {
-    int rc = refuse_transaction(snapshot), slot = rc == 0 ? lk_handle_slot(db, &rc) : -1;
+    int rc = 0, slot = lk_handle_slot(db, &rc);
     if (slot < 0)
         return rc;
     uint64_t known = kept(db, snapshot);
@@ -53,38 +46,43 @@ int lsmkv_try_count(lsmkv *db, const lsmkv_snapshot *snapshot, uint64_t *out)
     return rc;
 }
 
-static int count_at(struct count_call *call, const struct lk_snapshot *at, uint64_t *out)
+/* The state to be counted, shared: a transaction's may be another one after its next write. */
+static int pin(struct lsmkv *db, const lsmkv_snapshot *snapshot, struct lk_snapshot *out)
 {
-    struct lk_watch watch = {.went_on = went_on, .context = call};
-    int rc = lk_count(call->handle->db, at, call->handle->space, &watch, out);
-    return call->refused ? lk_handle_refuse(call->handle, call->refused) : rc;
+    if (!snapshot)
+        return lk_snapshot_take(db->db, out);
+    int rc = lk_lobby_look(snapshot);
+    if (rc != 0)
+        return rc;
+    lk_snapshot_share(&snapshot->at, out);
+    lk_lobby_looked(snapshot);
+    return 0;
 }
 
-static int count_present(struct count_call *call, uint64_t *out)
+static int count(struct count_call *call, const lsmkv_snapshot *snapshot, uint64_t *out)
 {
-    struct lk_snapshot now;
-    int rc = lk_snapshot_take(call->handle->db, &now);
-    if (rc == 0) {
-        rc = count_at(call, &now, out);
-        lk_snapshot_drop(&now);
-    }
-    return rc;
+    struct lk_watch watch = {.went_on = went_on, .context = call};
+    struct lk_snapshot at;
+    int rc = pin(call->handle, snapshot, &at);
+    if (rc != 0)
+        return rc;
+    rc = lk_count(call->handle->db, &at, call->handle->space, &watch, out);
+    lk_snapshot_drop(&at);
+    return call->refused ? lk_handle_refuse(call->handle, call->refused) : rc;
 }
 
 int lsmkv_count(lsmkv *db, const lsmkv_snapshot *snapshot, lsmkv_progress progress, void *context, uint64_t *out)
 {
     struct count_call call = {.handle = db, .progress = progress, .context = context};
     uint64_t known = kept(db, snapshot);
-    int rc = refuse_transaction(snapshot);
-    if (rc == 0)
-        rc = lk_handle_enter(db);
+    int rc = lk_handle_enter(db);
     if (rc != 0)
         return rc;
     lk_handle_ref(db); /* what was pinned is given back after the store may have been closed */
     if (known)
         *out = known - 1;
     else
-        rc = snapshot ? count_at(&call, &snapshot->at, out) : count_present(&call, out);
+        rc = count(&call, snapshot, out);
     if (rc == 0 && is_kept(db, snapshot))
         atomic_store((_Atomic uint64_t *)&snapshot->counted, *out + 1);
     if (!call.refused)
