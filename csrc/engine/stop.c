@@ -23,6 +23,16 @@ int lk_engine_settle(struct lk_db *db)
     return rc == 0 && pending ? lk_commit_through(db, pending) : rc;
 }
 
+/* An active segment without a frame leaves no file. Its name goes now and not with the last reference: a snapshot or a
+ * view may hold that for long, and the next engine would make the file a part of its log. */
+static void remove_empty(struct lk_segment *active)
+{
+    if (atomic_load(&active->end) > LK_FILE_HEAD || !active->file)
+        return;
+    lk_env_note(active->env, LK_NOTE_REMOVE, active->number, 0);
+    (void)active->env->ops->remove(active->dir, active->name);
+}
+
 /* State that the log ends here. Give back what it does not need, and an active segment without frames. */
 static int state_closed(struct lk_db *db)
 {
@@ -46,9 +56,8 @@ static int state_closed(struct lk_db *db)
     if (rc == 0)
         rc = lk_manifest_append(&db->manifest, &edit);
     lk_buf_deinit(&edit);
-    struct lk_segment *active = db->active->segment;
-    if (rc == 0 && atomic_load(&active->end) == LK_FILE_HEAD && active->file)
-        atomic_store(&active->obsolete, 1);
+    if (rc == 0)
+        remove_empty(db->active->segment);
     return rc;
 }
 
