@@ -332,9 +332,10 @@ static void close_again(struct lsm_store *store, const struct request *request)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    Py_BEGIN_ALLOW_THREADS(void) lsmkv_close(store->db);
-    if (request->temporary)
-        (void)lsmkv_destroy(PyBytes_AS_STRING(request->encoded));
+    Py_BEGIN_ALLOW_THREADS int rc = lsmkv_close(store->db);
+    if (rc == 0 && request->temporary)
+        rc = lsmkv_destroy(PyBytes_AS_STRING(request->encoded));
+    (void)rc; /* what went wrong first is on its way */
     Py_END_ALLOW_THREADS PyErr_Restore(type, value, traceback);
 }
 
