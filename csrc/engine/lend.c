@@ -26,7 +26,7 @@ static int stays(const struct lk_version *version, struct lk_slice key, struct l
 static int look(struct lk_db *db, const struct lk_snapshot *at, struct lk_slice key, uint64_t hash,
                 struct lk_slice *value, struct lk_buf *copy, int *copied, struct lk_missing *missing)
 {
-    struct lk_present present = {at->version, at->lsn, at->limit, at->wall_ns};
+    struct lk_present present = lk_present_of(at);
     struct lk_record record;
     int rc = lk_read_find(db, &present, key, hash, &record, missing);
     if (rc != 0)

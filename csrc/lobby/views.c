@@ -75,7 +75,11 @@ int lsmkv_view_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key,
         return rc;
     rc = lk_handle_enter(db);
     if (rc == 0) {
-        rc = begin(db, snapshot, wanted.key, value, out);
+        rc = lk_lobby_look(snapshot);
+        if (rc == 0) {
+            rc = begin(db, snapshot, wanted.key, value, out);
+            lk_lobby_looked(snapshot);
+        }
         lk_handle_leave(db);
     }
     lk_lobby_key_drop(&wanted);
