@@ -180,6 +180,8 @@ int lk_handle_refuse(const struct lsmkv *handle, int status)
 {
     if (status == LSMKV_FORKED)
         return lk_fail(status, "%s was opened in the parent of this process: open it again here", handle->db->path);
+    if (handle->space != LK_SPACE_DEFAULT)
+        return lk_fail(status, "this namespace was dropped, or it was closed with its store: open it again");
     return lk_fail(status, "the store is closed: open it again");
 }
 

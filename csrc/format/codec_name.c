@@ -42,9 +42,9 @@ static int agree(const char *what, const char *kind, const char *stored, const c
     if (!given || strcmp(stored, given) == 0)
         return 0;
     return lk_fail(LSMKV_MISMATCH,
-                   "%s was made with the %s codec \"%.100s\" and is opened with \"%.100s\": name the stored one, or "
-                   "none to take it as it is; nothing was changed",
-                   what, kind, stored, given);
+                   "%s was made with %s=\"%.100s\", and is opened with %s=\"%.100s\": open it as it was made, or with "
+                   "%s=\"stored\"; nothing was changed",
+                   what, kind, stored, kind, given, kind);
 }
 
 int lk_codec_names_agree(const char *what, const struct lk_codec_names *stored, const struct lk_codec_names *given)

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "py/clock_type.h"
-#include "py/codec.h"
+#include "py/codec_choice.h"
 #include "py/errors.h"
 
 /* ---- options ----------------------------------------------------------------------------- */
@@ -114,17 +114,15 @@ struct request {
     PyObject *path;    /* owned: str or bytes */
     PyObject *encoded; /* owned: bytes, as the system wants it */
     int temporary;     /* the directory was made here and is ours to remove */
-    struct lsm_codec *key_codec, *value_codec; /* owned; NULL: bytes */
-    int raw_key, raw_value;
-    struct lsmkv_options options; /* its codec names are borrowed from these; NULL: as stored */
+    struct lsm_codec_choice codecs; /* owned */
+    struct lsmkv_options options;   /* its codec names are borrowed from these */
 };
 
 static void request_clear(struct request *request)
 {
     Py_CLEAR(request->path);
     Py_CLEAR(request->encoded);
-    Py_CLEAR(request->key_codec);
-    Py_CLEAR(request->value_codec);
+    lsm_codec_choice_clear(&request->codecs);
 }
 
 /* Its name as bytes first: with them it can be removed, whatever fails. */
@@ -174,50 +172,13 @@ static int take_flag(struct lsm_module *module, struct request *request, PyObjec
                              flag);
 }
 
-static int is_word(PyObject *codec, const char *word)
-{
-    return codec && PyUnicode_Check(codec) && PyUnicode_CompareWithASCIIString(codec, word) == 0;
-}
-
-/* "raw" is bytes whatever the store says; "stored" is found once the store is open. */
-static int is_left_to_store(PyObject *codec)
-{
-    return is_word(codec, "stored") || is_word(codec, "raw");
-}
-
 static int take_codecs(struct lsm_module *module, struct request *request, PyObject *key, PyObject *value)
 {
-    struct lsmkv_options *options = &request->options;
-    if (!is_left_to_store(key)) {
-        if (lsm_key_codec_from(module, key, &request->key_codec) < 0)
-            return -1;
-        options->key_codec = lsm_codec_name(request->key_codec);
-        if (!options->key_codec)
-            return -1;
-    }
-    if (!is_left_to_store(value)) {
-        if (lsm_value_codec_from(module, value, &request->value_codec) < 0)
-            return -1;
-        options->value_codec = lsm_codec_name(request->value_codec);
-    }
-    request->raw_key = is_word(key, "raw");
-    request->raw_value = is_word(value, "raw");
-    return is_left_to_store(value) || options->value_codec ? 0 : -1;
-}
-
-/* Codecs that the store has chosen. */
-static int find_codecs(struct lsm_module *module, struct request *request, const lsmkv *db)
-{
-    if (!request->options.key_codec && !request->raw_key) {
-        PyObject *name = PyUnicode_FromString(lsmkv_key_codec(db));
-        int rc = name ? lsm_key_codec_from(module, name, &request->key_codec) : -1;
-        Py_XDECREF(name);
-        if (rc < 0)
-            return -1;
-    }
-    return request->options.value_codec || request->raw_value
-               ? 0
-               : lsm_value_codec_stored(module, lsmkv_value_codec(db), &request->value_codec);
+    if (lsm_codec_choice_take(&request->codecs, module, key, value) < 0)
+        return -1;
+    request->options.key_codec = request->codecs.key_name;
+    request->options.value_codec = request->codecs.value_name;
+    return 0;
 }
 
 static int take_options(struct lsm_module *module, struct request *request, PyObject *options, PyObject *overrides)
@@ -315,11 +276,11 @@ static int open_engine(struct lsm_store *store, struct request *request)
     store->db = db; /* from now on closed with the object, whatever fails */
     store->readonly = (request->options.flags & LSMKV_OPEN_READONLY) != 0;
     store->generation = lsm_fork_generation;
-    if (find_codecs(store->head.module, request, db) < 0)
+    if (lsm_codec_choice_find(&request->codecs, store->head.module, db) < 0)
         return -1;
     lsmkv_get_options(db, &request->options);
-    store->key_codec = (struct lsm_codec *)Py_XNewRef(request->key_codec);
-    store->value_codec = (struct lsm_codec *)Py_XNewRef(request->value_codec);
+    store->key_codec = (struct lsm_codec *)Py_XNewRef(request->codecs.key);
+    store->value_codec = (struct lsm_codec *)Py_XNewRef(request->codecs.value);
     store->path = Py_NewRef(request->path);
     store->temporary = request->temporary ? Py_NewRef(request->encoded) : NULL;
     store->durability = durabilities[request->options.durability & 3];

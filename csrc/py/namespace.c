@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "py/args.h"
-#include "py/codec.h"
+#include "py/codec_choice.h"
 #include "py/errors.h"
 #include "py/lsm_type.h"
 
@@ -18,7 +18,7 @@ static struct lsm_store *as_store(PyObject *self)
 struct wish {
     const char *name; /* borrowed from the str */
     Py_ssize_t name_bytes;
-    struct lsm_codec *key, *value; /* owned; NULL: bytes */
+    struct lsm_codec_choice codecs; /* owned */
     struct lsmkv_namespace_options options;
 };
 
@@ -50,14 +50,13 @@ static int wish_read(struct lsm_module *module, struct wish *wish, PyObject *con
 {
     int create;
     if (take_name(given[0], &wish->name, &wish->name_bytes) < 0 || take_ttl(given[3], &wish->options.ttl_ms) < 0 ||
-        lsm_to_flag(given[4], 1, &create) < 0 || lsm_key_codec_from(module, given[1], &wish->key) < 0 ||
-        lsm_value_codec_from(module, given[2], &wish->value) < 0)
+        lsm_to_flag(given[4], 1, &create) < 0 || lsm_codec_choice_take(&wish->codecs, module, given[1], given[2]) < 0)
         return -1;
     wish->options.struct_bytes = sizeof wish->options;
     wish->options.create = create;
-    wish->options.key_codec = lsm_codec_name(wish->key);
-    wish->options.value_codec = wish->options.key_codec ? lsm_codec_name(wish->value) : NULL;
-    return wish->options.value_codec ? 0 : -1;
+    wish->options.key_codec = wish->codecs.key_name;
+    wish->options.value_codec = wish->codecs.value_name;
+    return 0;
 }
 
 PyObject *lsm_store_namespace(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
@@ -80,9 +79,12 @@ PyObject *lsm_store_namespace(PyObject *self, PyObject *const *args, Py_ssize_t 
             PyErr_SetObject(PyExc_KeyError, given[0]);
     }
     if (rc == 0)
-        made = lsm_store_adopt(store, db, given[0], wish.key, wish.value);
-    Py_XDECREF(wish.key);
-    Py_XDECREF(wish.value);
+        rc = lsm_codec_choice_find(&wish.codecs, store->head.module, db);
+    if (rc == 0)
+        made = lsm_store_adopt(store, db, given[0], wish.codecs.key, wish.codecs.value);
+    else if (db)
+        lsmkv_release(db);
+    lsm_codec_choice_clear(&wish.codecs);
     return (PyObject *)made;
 }
 

@@ -22,9 +22,10 @@ PyObject *lsm_target_incr(PyObject *self, PyObject *const *args, Py_ssize_t coun
 PyObject *lsm_target_touch(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lsm_target_persist(PyObject *self, PyObject *key);
 
-PyDoc_STRVAR(lsm_pop_doc, "pop($self, key, default=..., /)\n--\n\n"
-                          "Remove key and return its value; when it is absent default, or KeyError when none was given.\n\n"
-                          "Atomic against every other writer. Cost: one lookup and one write.");
+PyDoc_STRVAR(lsm_pop_doc,
+             "pop($self, key, default=..., /)\n--\n\n"
+             "Remove key and return its value; when it is absent default, or KeyError when none was given.\n\n"
+             "Atomic against every other writer. Cost: one lookup and one write.");
 PyDoc_STRVAR(lsm_popitem_doc,
              "popitem($self, /, *, last=True)\n--\n\n"
              "Remove and return the (key, value) with the largest key, or with the smallest. KeyError when empty.\n\n"
