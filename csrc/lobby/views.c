@@ -12,8 +12,7 @@ static int pin(lsmkv *db, const lsmkv_snapshot *snapshot, struct lk_snapshot *ou
 {
     if (!snapshot)
         return lk_snapshot_take(db->db, out);
-    *out = snapshot->at;
-    lk_version_ref(out->version);
+    lk_snapshot_share(&snapshot->at, out);
     return 0;
 }
 
