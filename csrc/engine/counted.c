@@ -91,8 +91,7 @@ uint64_t lk_counted_begin(struct lk_db *db, const struct lk_snapshot *at)
     struct lk_version *version = now->known ? NULL : pin(db, at->lsn);
     if (version) {
         turn = now->turn + 1;
-        *now =
-            (struct lk_counted_state){.known = LK_COUNTED_SINCE, .turn = turn, .version = version, .lsn = at->lsn};
+        *now = (struct lk_counted_state){.known = LK_COUNTED_SINCE, .turn = turn, .version = version, .lsn = at->lsn};
     }
     lk_mutex_unlock(&db->counted.mutex);
     return turn;

@@ -55,7 +55,8 @@ void lk_counted_state_deinit(struct lk_counted_state *state);
 LK_MUST_CHECK int lk_counted_copy(struct lk_db *db, struct lk_counted_state *out);
 /* From the state that was copied to `from` the keys changed by `change` up to `lsn`. Forgotten when another has moved it
  * meanwhile, or when the present version does not hold that segment any more. */
-void lk_counted_move(struct lk_db *db, const struct lk_counted_state *from, uint64_t lsn, const struct lk_tally *change);
+void lk_counted_move(struct lk_db *db, const struct lk_counted_state *from, uint64_t lsn,
+                     const struct lk_tally *change);
 /* A first count at `at` begins. Its turn, for the end of it; 0: somebody else is at it, it is known, or it cannot be kept. */
 uint64_t lk_counted_begin(struct lk_db *db, const struct lk_snapshot *at);
 /* live: what was counted; NULL: the count has failed. */

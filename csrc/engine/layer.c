@@ -55,7 +55,8 @@ static int look_in_files(struct lk_layer *layer)
         struct lk_layer_key *entry = &layer->group[i];
         if (entry->below != LSMKV_WOULDBLOCK)
             continue;
-        int rc = layer->watch ? lk_read_copy(layer->db, &layer->below, key_at(layer, offset, i), NULL) : LSMKV_WOULDBLOCK;
+        int rc =
+            layer->watch ? lk_read_copy(layer->db, &layer->below, key_at(layer, offset, i), NULL) : LSMKV_WOULDBLOCK;
         if (rc < 0 || rc == LSMKV_WOULDBLOCK)
             return rc;
         entry->below = rc == 0;
@@ -94,8 +95,8 @@ static int add_key(struct lk_layer *layer, struct lk_slice key, int above)
     int rc = lk_buf_append(&layer->keys, key.at, key.len);
     if (rc < 0)
         return rc;
-    layer->group[layer->count++] = (struct lk_layer_key){
-        .bytes = key.len, .hash = lk_hash(layer->db->seed, key.at, key.len), .above = above};
+    layer->group[layer->count++] =
+        (struct lk_layer_key){.bytes = key.len, .hash = lk_hash(layer->db->seed, key.at, key.len), .above = above};
     return layer->count == LK_LAYER_GROUP ? resolve(layer) : 0;
 }
 

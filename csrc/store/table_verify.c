@@ -182,7 +182,8 @@ static int check_totals(const struct walk *walk)
                                     "a line is out of shape");
     }
     if (walk->records != footer->records || walk->tombstones != footer->tombstones ||
-        walk->expiring != footer->expiring || walk->payload != footer->payload || walk->pages != footer->fence_count || slots != footer->records)
+        walk->expiring != footer->expiring || walk->payload != footer->payload || walk->pages != footer->fence_count ||
+        slots != footer->records)
         return lk_table_corrupt(walk->cursor.table, footer->file_bytes - LK_FOOTER, "the counts are wrong");
     if (footer->records && !lk_equal(lk_buf_slice(&walk->before), walk->cursor.table->meta.key_max))
         return lk_table_corrupt(walk->cursor.table, footer->pages_end, "the last key is not the one named");
