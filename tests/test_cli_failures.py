@@ -79,7 +79,7 @@ def test_a_file_where_the_directory_should_be(path, command):
 @pytest.mark.parametrize(
     "argv",
     [[], ["nonsense"], ["get"], ["get", "DB"], ["scan", "DB", "--limit", "-1"], ["scan", "DB", "--key-format", "x"]]
-    + [["stat", "DB", "--watch", "0"], ["diff", "DB"], ["completion", "tcsh"], ["shell", "DB", "--json"]],
+    + [["stat", "DB", "--watch", "0"], ["diff", "DB"], ["completion", "tcsh"]],
     ids=" ".join,
 )
 def test_bad_usage(argv, tmp_path):

@@ -1,5 +1,6 @@
 """shell: commands at a prompt, from a pipe and on a terminal."""
 
+import json
 import os
 import pty
 import select
@@ -74,6 +75,19 @@ def test_help(path):
         told.startswith(b"usage: scan [options]\n") and b"DB" not in told and piped(path, b"scan --help\n")[0] == told
     )
     assert b"usage: scan" in piped(path, b"help keys\n")[0]
+
+
+def test_json_is_for_every_command_typed(path):
+    done = subprocess.run(
+        [sys.executable, "-m", "lsmkv", "shell", path, "--json"],
+        input=b"put a 1\nget a\nget b\n",
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    stored, found, missing = (json.loads(line) for line in done.stdout.splitlines())
+    assert stored["stored"] and found == {"key": "a", "found": True, "value": "1"}
+    assert missing == {"key": "b", "found": False} and not done.stderr
 
 
 def test_json_and_bytes_that_are_not_utf8(path):

@@ -12,8 +12,14 @@
 A module here imports the next one only when a command needs it: `lsmkv get` starts in milliseconds.
 """
 
+from __future__ import annotations
 
-def main(argv=None):
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     from lsmkv.cli.main import main
 
     return main(argv)

@@ -1,5 +1,7 @@
 """batch: operations from lines, applied as one."""
 
+from __future__ import annotations
+
 import os
 
 from lsmkv.cli.exits import DONE, DataError
@@ -9,8 +11,17 @@ from lsmkv.cli.readers import BadLine
 from lsmkv.cli.stores import opened, opened_to_put, settle
 from lsmkv.report.numbers import plural
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
-def batch(args, out):
+    from lsmkv import LSM
+    from lsmkv.cli.output import Output
+
+
+def batch(args: Namespace, out: Output) -> int:
     if args.dry_run and os.path.exists(args.db):
         opened(args).close()  # for its formats
     if args.dry_run:
@@ -33,12 +44,12 @@ def batch(args, out):
     return DONE
 
 
-def read_all(args):
+def read_all(args: Namespace) -> list[Any]:
     with open_source(args.file) as source:
         return all_good(args.file, operations(args.format, source, args.key_format, args.value_format))
 
 
-def all_good(name, found):
+def all_good(name: str, found: Iterable[Any]) -> list[Any]:
     """A list of the operations, once every line has made sense."""
     good = []
     for one in found:
@@ -49,8 +60,12 @@ def all_good(name, found):
     return good
 
 
-def apply(db, found, sync):
+def apply(db: LSM, found: Sequence[Any], sync: bool) -> None:
     with db.batch(sync=True if sync else None) as together:
-        calls = {"put": together.put, "delete": together.delete, "delete-range": together.delete_range}
+        calls: dict[str, Callable[..., None]] = {
+            "put": together.put,
+            "delete": together.delete,
+            "delete-range": together.delete_range,
+        }
         for kind, *operands in found:
             calls[kind](*operands)

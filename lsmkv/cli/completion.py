@@ -3,13 +3,24 @@
 What is completed: commands, options, the words an option can be, directories for DB and OTHER, files for FILE.
 """
 
+from __future__ import annotations
+
 from lsmkv.cli.catalog import catalog
 from lsmkv.cli.exits import DONE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+    from lsmkv.cli.catalog import Command
+    from lsmkv.cli.output import Output
+
 
 DIRECTORIES, FILES = ("DB", "OTHER", "DIR"), ("FILE",)
 
 
-def completion(args, out):
+def completion(args: Namespace, out: Output) -> int:
     script = {"bash": bash, "zsh": zsh, "fish": fish}[args.shell](catalog())
     if args.json:
         out.object({"shell": args.shell, "script": script})
@@ -18,11 +29,11 @@ def completion(args, out):
     return DONE
 
 
-def every_name(commands):
+def every_name(commands: Sequence[Command]) -> list[str]:
     return [name for command in commands for name in (command.name, *command.others)]
 
 
-def quoted(text):
+def quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
@@ -58,12 +69,12 @@ complete -F _lsmkv lsmkv
 """
 
 
-def bash(commands):
+def bash(commands: Sequence[Command]) -> str:
     cases = "\n".join(bash_case(command) for command in commands)
     return BASH.replace("@NAMES@", " ".join(every_name(commands))).replace("@COMMANDS@", cases)
 
 
-def bash_case(command):
+def bash_case(command: Command) -> str:
     lines = [f"    {'|'.join((command.name, *command.others))})"]
     valued = [option for option in command.options if option.value is not None]
     if valued:
@@ -78,7 +89,7 @@ def bash_case(command):
     return "\n".join(lines)
 
 
-def candidates(name, choices):
+def candidates(name: str, choices: Sequence[str]) -> str:
     """What can stand there: words, or the word for names of files; nothing when anything can."""
     return " ".join(choices) or ("directories" if name in DIRECTORIES else "files" if name in FILES else "")
 
@@ -107,7 +118,7 @@ if [[ $funcstack[1] == _lsmkv ]]; then _lsmkv "$@"; else compdef _lsmkv lsmkv; f
 """
 
 
-def zsh(commands):
+def zsh(commands: Sequence[Command]) -> str:
     names = [
         f"        {quoted(name + ':' + zsh_text(command.summary))}"
         for command in commands
@@ -117,7 +128,7 @@ def zsh(commands):
     return ZSH.replace("@NAMES@", "\n".join(names)).replace("@COMMANDS@", cases)
 
 
-def zsh_case(command):
+def zsh_case(command: Command) -> str:
     specs = []
     for option in command.options:
         value = f":{option.value}:{zsh_action(option.value, option.choices)}" if option.value is not None else ""
@@ -129,11 +140,11 @@ def zsh_case(command):
     return f"    {'|'.join((command.name, *command.others))})\n        _arguments \\\n{lines} ;;"
 
 
-def zsh_text(text):
+def zsh_text(text: str) -> str:
     return text.replace("[", "(").replace("]", ")").replace(":", "\\:")
 
 
-def zsh_action(name, choices):
+def zsh_action(name: str, choices: Sequence[str]) -> str:
     words = candidates(name, choices)
     return {"directories": "_files -/", "files": "_files", "": "()"}.get(words) or f"({words})"
 
@@ -141,7 +152,7 @@ def zsh_action(name, choices):
 # ---- fish ---------------------------------------------------------------------------------------
 
 
-def fish(commands):
+def fish(commands: Sequence[Command]) -> str:
     lines = [
         "# lsmkv completion for fish:  lsmkv completion fish > ~/.config/fish/completions/lsmkv.fish",
         "complete -c lsmkv -f",
@@ -159,15 +170,15 @@ def fish(commands):
     return "\n".join(lines) + "\n"
 
 
-def fish_value(name, choices):
+def fish_value(name: str, choices: Sequence[str]) -> str:
     words = candidates(name, choices)
     files = {"directories": " -x -a '(__fish_complete_directories)'", "files": " -r -F", "": " -x"}
     return files.get(words) or f" -x -a {quoted(words)}"
 
 
-def fish_operand(kind):
+def fish_operand(kind: str) -> str:
     return {"directories": " -a '(__fish_complete_directories)'", "files": " -F"}.get(kind) or f" -a {quoted(kind)}"
 
 
-def fish_text(text):
+def fish_text(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,5 +1,7 @@
 """put, get, delete, exists, scan."""
 
+from __future__ import annotations
+
 import sys
 
 from lsmkv.cli import formats
@@ -8,11 +10,19 @@ from lsmkv.cli.stores import opened, opened_to_put
 from lsmkv.report.numbers import plural
 from lsmkv.report.text import escape
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterator
 
-def put(args, out):
+    from lsmkv import LSM, RangeView, Snapshot
+    from lsmkv.cli.output import Output
+
+
+def put(args: Namespace, out: Output) -> int:
     given = sys.stdin.buffer.read() if args.value is None else args.value
 
-    def pair():
+    def pair() -> tuple[bytes, bytes]:
         return formats.argument(args.key_format, args.key), formats.argument(args.value_format, given, "value")
 
     db, (key, value) = opened_to_put(args, pair)
@@ -23,7 +33,7 @@ def put(args, out):
     return DONE
 
 
-def get(args, out):
+def get(args: Namespace, out: Output) -> int:
     with opened(args) as db:
         keys = [formats.argument(args.key_format, key) for key in args.keys]
         values = db.get_many(keys)
@@ -39,17 +49,17 @@ def get(args, out):
     return NEGATIVE if None in values else DONE
 
 
-def one_value(args, out, key, value):
+def one_value(args: Namespace, out: Output, key: bytes, value: bytes) -> None:
     exact = args.value_format in ("utf8", "raw") and not out.terminal and not args.prompt
     out.raw(formats.show(args.value_format, value, out.terminal, "value") + (b"" if exact else b"\n"))
 
 
-def one_line(args, out, key, value):
+def one_line(args: Namespace, out: Output, key: bytes, value: bytes) -> None:
     shown = formats.show(args.value_format, value, out.terminal, "value")
     out.raw(formats.show(args.key_format, key, out.terminal) + b"\t" + shown + b"\n")
 
 
-def exists(args, out):
+def exists(args: Namespace, out: Output) -> int:
     with opened(args) as db:
         key = formats.argument(args.key_format, args.key)
         found = key in db
@@ -60,7 +70,7 @@ def exists(args, out):
     return DONE if found else NEGATIVE
 
 
-def scan(args, out):
+def scan(args: Namespace, out: Output) -> int:
     keys_only = args.keys_only or args.command in ("keys", "ls")
     with opened(args) as db:
         view = limited(span(db, args, args.reverse), args.limit)
@@ -78,22 +88,22 @@ def scan(args, out):
     return DONE
 
 
-def with_values(view, keys_only):
-    return ((key, None) for key in view) if keys_only else view.items()
+def with_values(view: RangeView, keys_only: bool) -> Iterator[tuple[bytes, bytes]]:
+    return ((key, b"") for key in view) if keys_only else iter(view.items())
 
 
-def limited(view, limit):
+def limited(view: RangeView, limit: int | None) -> RangeView:
     return view if limit is None else view.limit(limit)
 
 
-def shower(name, out, what):
+def shower(name: str, out: Output, what: str) -> Callable[[bytes], bytes]:
     """A function from bytes to the bytes to print; the common case does nothing."""
     if name == "raw" or (name == "utf8" and not out.terminal):
         return bytes
     return lambda data: formats.show(name, data, out.terminal, what)
 
 
-def bounds(args):
+def bounds(args: Namespace) -> tuple[bytes | None, bytes | None]:
     """(start, stop) of --start, --stop and --prefix together; None is open on that side."""
     start, stop, prefix = (
         None if text is None else formats.argument(args.key_format, text)
@@ -107,25 +117,25 @@ def bounds(args):
     return start, stop
 
 
-def successor(prefix):
+def successor(prefix: bytes) -> bytes | None:
     """The first key after every key that begins with prefix; None when there is none."""
     kept = prefix.rstrip(b"\xff")
     return kept[:-1] + bytes([kept[-1] + 1]) if kept else None
 
 
-def span(db, args, reverse=False):
+def span(db: LSM | Snapshot, args: Namespace, reverse: bool = False) -> RangeView:
     start, stop = bounds(args)
     return db.range(start, stop, reverse=reverse)
 
 
-def delete(args, out):
+def delete(args: Namespace, out: Output) -> int:
     ranged = args.all or any(text is not None for text in (args.start, args.stop, args.prefix))
     if bool(args.keys) == ranged or (args.all and not (args.start is args.stop is args.prefix is None)):
         raise UsageError("name keys, or one range with --start, --stop and --prefix, or --all", "lsmkv delete --help")
     return delete_range(args, out) if ranged else delete_keys(args, out)
 
 
-def delete_keys(args, out):
+def delete_keys(args: Namespace, out: Output) -> int:
     missing = []
     with opened(args, "r" if args.dry_run else "w") as db:
         keys = [formats.argument(args.key_format, key) for key in args.keys]
@@ -145,7 +155,7 @@ def delete_keys(args, out):
     return NEGATIVE if missing else DONE
 
 
-def delete_range(args, out):
+def delete_range(args: Namespace, out: Output) -> int:
     with opened(args, "r" if args.dry_run else "w") as db:
         start, stop = bounds(args)
         number = db.range(start, stop).count()
@@ -163,7 +173,7 @@ class Declined(CommandError):
     code = USAGE
 
 
-def confirm(args, out, what):
+def confirm(args: Namespace, out: Output, what: str) -> None:
     """Go on when --yes was given or somebody at a terminal types yes."""
     if args.yes:
         return

@@ -1,5 +1,7 @@
 """What `lsmkv doctor` looks at. Each look is a function that returns a Finding; none of them raises."""
 
+from __future__ import annotations
+
 import os
 import platform
 import resource
@@ -10,6 +12,12 @@ from typing import NamedTuple
 
 import lsmkv
 from lsmkv.report.numbers import seconds, size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
 
 MAPPED = {"ext2", "ext3", "ext4", "xfs", "tmpfs"}  # and overlay over them: the store itself has the last word
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse", "fuseblk", "fuse.sshfs", "ceph", "glusterfs"}
@@ -22,7 +30,7 @@ class Finding(NamedTuple):
     fix: str = ""
 
 
-def examine(path):
+def examine(path: str | None) -> list[Finding]:
     where = nearest_directory(os.path.abspath(path or "."))
     return [
         this_build(),
@@ -36,13 +44,13 @@ def examine(path):
     ]
 
 
-def nearest_directory(path):
+def nearest_directory(path: str) -> str:
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     return path
 
 
-def this_build():
+def this_build() -> Finding:
     from lsmkv.cli.meta import stamp
 
     features = lsmkv.features()
@@ -51,11 +59,11 @@ def this_build():
     return Finding("good", "lsmkv", ", ".join([f"{features.get('version')}, build {stamp(features)}", *told]))
 
 
-def is_compression(name):
+def is_compression(name: str) -> bool:
     return any(library in name for library in ("lz4", "zstd"))
 
 
-def this_python():
+def this_python() -> Finding:
     from importlib.util import find_spec
 
     spec = find_spec("lsmkv._core")
@@ -63,13 +71,13 @@ def this_python():
     return Finding("good", "Python", f"{platform.python_version()} ({platform.python_compiler()}); engine {where}")
 
 
-def this_system():
+def this_system() -> Finding:
     fits = sys.platform == "linux" and sys.maxsize > 2**32 and sys.byteorder == "little"
     text = f"{platform.system()} {platform.release()} {platform.machine()}, pages of {os.sysconf('SC_PAGE_SIZE')} bytes"
     return Finding("good" if fits else "bad", "system", text, "" if fits else "lsmkv needs 64-bit little-endian Linux")
 
 
-def mount_of(path):
+def mount_of(path: str) -> tuple[str, str]:
     """(mount point, file system) that holds path, from the kernel's own table."""
     best = ("/", "unknown")
     try:
@@ -85,7 +93,7 @@ def mount_of(path):
     return best
 
 
-def file_system(where):
+def file_system(where: str) -> Finding:
     point, kind = mount_of(os.path.realpath(where))
     text = f"{kind} at {point}"
     if kind in NETWORK:
@@ -95,7 +103,7 @@ def file_system(where):
     return Finding("note", "file system", f"{text}: logs are written, one system call a write")
 
 
-def space(where):
+def space(where: str) -> Finding:
     about = os.statvfs(where)
     free = about.f_bavail * about.f_frsize
     state = "good" if free >= 256 << 20 else "note" if free else "bad"
@@ -107,7 +115,7 @@ def space(where):
     )
 
 
-def trial(where):
+def trial(where: str) -> Finding:
     """Make a store there, write with a sync, read back, remove it."""
     try:
         with tempfile.TemporaryDirectory(prefix=".lsmkv-doctor-", dir=where) as folder:
@@ -129,14 +137,14 @@ def trial(where):
     return Finding("good", "trial store", f"written, synced in {seconds(took)}, read back, removed; {source}")
 
 
-def log_source(path):
+def log_source(path: str) -> str:
     """How the open store at path writes its log: the kernel knows what is mapped."""
     with open("/proc/self/maps", "rb") as maps:
         mapped = any(os.fsencode(path) in line and line.rstrip().endswith(b".log") for line in maps)
     return "its log is mapped memory" if mapped else "its log is written by system calls"
 
 
-def open_files():
+def open_files() -> Finding:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     names = ["unlimited" if limit == resource.RLIM_INFINITY else str(limit) for limit in (soft, hard)]
     enough = soft == resource.RLIM_INFINITY or soft >= 256
@@ -144,7 +152,7 @@ def open_files():
     return Finding("good" if enough else "note", "open files", text, "" if enough else "ulimit -n 1024")
 
 
-def compression():
+def compression() -> Iterator[Any]:
     features = lsmkv.features()
     for library, package in (("lz4", "liblz4-dev"), ("zstd", "libzstd-dev")):
         value = next((value for name, value in features.items() if library in name), False)

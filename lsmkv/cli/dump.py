@@ -1,5 +1,7 @@
 """dump and load: a whole store as text and back, without any loss."""
 
+from __future__ import annotations
+
 import itertools
 import os
 import time
@@ -12,8 +14,19 @@ from lsmkv.cli.progress import Progress
 from lsmkv.cli.stores import codecs, raw
 from lsmkv.report.numbers import count, plural, rate, seconds, size
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypeAlias
 
-def dump(args, out):
+    from lsmkv import LSM, Snapshot
+    from lsmkv.cli.output import Output
+
+    Pairs: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+
+def dump(args: Namespace, out: Output) -> int:
     form = args.format or "lsmkv"
     to_file = args.file != "-"
     if args.json and not to_file and form != "lsmkv":
@@ -37,7 +50,7 @@ def dump(args, out):
     return DONE
 
 
-def mdb_lines(frozen, pairs, out):
+def mdb_lines(frozen: Snapshot, pairs: Iterable[tuple[bytes, bytes]], out: Output) -> Iterator[bytes]:
     """Reads the store twice: LMDB wants to know the size of its map before the first pair."""
     measure = mdbfile.Measure(frozen.items())
     warning = measure.warning()
@@ -49,10 +62,10 @@ def mdb_lines(frozen, pairs, out):
 class Counted:
     """Pairs on their way through, counted."""
 
-    def __init__(self, pairs, progress):
+    def __init__(self, pairs: Pairs, progress: Progress) -> None:
         self.pairs, self.progress, self.number = pairs, progress, 0
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         for pair in self.pairs:
             yield pair
             self.number += 1
@@ -60,7 +73,7 @@ class Counted:
                 self.progress.update(self.number)
 
 
-def load(args, out):
+def load(args: Namespace, out: Output) -> int:
     began = time.monotonic()
     with open_source(args.file) as source:
         first = source.readline()
@@ -78,7 +91,7 @@ def load(args, out):
     return DONE
 
 
-def recognised(args, first):
+def recognised(args: Namespace, first: bytes) -> str:
     """Which format a dump is in: its first line tells."""
     form = next((name for name, one in (("lsmkv", dumpfile), ("mdb", mdbfile)) if first.startswith(one.FIRST)), None)
     if form is None:
@@ -94,7 +107,7 @@ def recognised(args, first):
     return form
 
 
-def alike(path, names):
+def alike(path: str, names: dict[str, str]) -> LSM:
     """The store to load into. A new one gets the codecs of the dump; one that is there must have them."""
     try:
         db = raw(path, "w")
@@ -117,12 +130,12 @@ def alike(path, names):
     )
 
 
-def store(args, pairs, opened):
+def store(args: Namespace, pairs: Pairs, opened: Callable[[], LSM]) -> int:
     """Store the pairs in chunks; how many. The first chunk is read before opened() may make the store."""
     stored = 0
     chunks = chunked(pairs)
     try:
-        chunk = next(chunks)
+        chunk: list[tuple[bytes, bytes]] | None = next(chunks)
         with opened() as db, Progress("load", None, "pairs") as progress:
             while chunk is not None:
                 db.update(chunk)
@@ -139,7 +152,7 @@ def store(args, pairs, opened):
     return stored
 
 
-def chunked(pairs):
+def chunked(pairs: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
     """Lists of pairs, none of them longer than a chunk; one empty list when there are none."""
     chunk, room = [], CHUNK_BYTES
     for pair in pairs:
@@ -151,5 +164,5 @@ def chunked(pairs):
     yield chunk
 
 
-def named(name):
+def named(name: str) -> str:
     return "standard input" if name == "-" else name

@@ -8,6 +8,8 @@
 Codecs are named, and the pairs are the bytes that lie in the store.
 """
 
+from __future__ import annotations
+
 import json
 from zlib import crc32
 
@@ -15,18 +17,26 @@ from lsmkv.cli.output import dumps
 from lsmkv.cli.readers import checked, field, wording
 from lsmkv.cli.writers import jsonl
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any, TypeAlias
+
+    Pairs: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+
 FIRST = b'{"lsmkv_dump": '
 
 
 class Malformed(ValueError):
     """A line of a dump that makes no sense."""
 
-    def __init__(self, line, reason):
+    def __init__(self, line: int, reason: str) -> None:
         super().__init__(reason)
         self.line, self.reason = line, reason
 
 
-def write(pairs, codecs):
+def write(pairs: Pairs, codecs: Mapping[str, str]) -> Iterator[bytes]:
     """The lines for (key, value) pairs in key order, of a store with these codecs ({"key": name, "value": name})."""
     _, line_of = jsonl("utf8", "utf8")
     head = dumps({"lsmkv_dump": 1, "key_codec": codecs["key"], "value_codec": codecs["value"]}) + b"\n"
@@ -40,7 +50,7 @@ def write(pairs, codecs):
     yield b'{"pairs": %d, "crc32": "%08x"}\n' % (number, checksum)
 
 
-def read(lines):
+def read(lines: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """The pairs of a dump's lines; Malformed when one is wrong, missing or changed."""
     checksum = number = at = 0
     for at, line in enumerate(lines, 1):
@@ -61,7 +71,7 @@ def read(lines):
     raise Malformed(at + 1, "the dump ends before its last line, so some of it is missing")
 
 
-def parsed(at, line):
+def parsed(at: int, line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -71,24 +81,24 @@ def parsed(at, line):
     return row
 
 
-def codecs(line):
+def codecs(line: bytes) -> dict[str, str]:
     """{"key": name, "value": name} from the head of a dump."""
     row = parsed(1, line)
     if row.get("lsmkv_dump") != 1:
         raise Malformed(1, f"a dump of version {row.get('lsmkv_dump')}, and this lsmkv reads version 1")
-    names = {"key": row.get("key_codec"), "value": row.get("value_codec")}
-    if not all(isinstance(name, str) for name in names.values()):
+    key, value = row.get("key_codec"), row.get("value_codec")
+    if not (isinstance(key, str) and isinstance(value, str)):
         raise Malformed(1, "the head names no codecs")
-    return names
+    return {"key": key, "value": value}
 
 
-def compare(at, row, number, checksum):
+def compare(at: int, row: dict[str, Any], number: int, checksum: int) -> None:
     if row["pairs"] != number:
         raise Malformed(at, f"the dump counts {row['pairs']} pairs, and {number} are there")
     if row.get("crc32") != f"{checksum:08x}":
         raise Malformed(at, f"the CRC-32 is {checksum:08x}, and the dump says {row.get('crc32')}: it was changed")
 
 
-def nothing_follows(at, lines):
+def nothing_follows(at: int, lines: Iterator[bytes]) -> None:
     if any(line.strip() for line in lines):
         raise Malformed(at + 1, "more lines follow the end of the dump")

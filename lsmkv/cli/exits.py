@@ -1,6 +1,12 @@
 """Exit codes, and the sentence behind each failure: what, where, in what state things are, what to try next."""
 
+from __future__ import annotations
+
 from collections import namedtuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 DONE, NEGATIVE, USAGE, IO, DAMAGED, LOCKED, CONFLICT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
 
@@ -19,7 +25,7 @@ class CommandError(Exception):
 
     code = IO
 
-    def __init__(self, text, hint="", **facts):
+    def __init__(self, text: str, hint: str = "", **facts: object) -> None:
         super().__init__(text)
         self.text, self.hint, self.facts = text, hint, tuple(facts.items())
 
@@ -38,11 +44,11 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C, with a word on what had been done by then."""
 
 
-def interrupted(stop):
+def interrupted(stop: BaseException) -> Failure:
     return Failure(INTERRUPTED, "KeyboardInterrupt", " ".join(["interrupted", *map(str, stop.args)]))
 
 
-def explain(error, db=None):
+def explain(error: BaseException, db: str | None = None) -> Failure:
     """The Failure that describes any exception."""
     if isinstance(error, CommandError):
         return Failure(error.code, type(error).__name__, error.text, error.hint, error.facts)
@@ -53,7 +59,7 @@ def explain(error, db=None):
     )
 
 
-def judge(error, db):
+def judge(error: BaseException, db: str) -> tuple[int, str]:
     import lsmkv
 
     if isinstance(error, lsmkv.LockedError):
@@ -83,14 +89,14 @@ def judge(error, db):
     return IO, "LSMKV_TRACEBACK=1 shows where; please report it"
 
 
-def is_missing(error):
+def is_missing(error: BaseException) -> bool:
     """Is it the store that is not there?"""
     import lsmkv
 
     return isinstance(error, FileNotFoundError) and isinstance(error, lsmkv.LsmkvError)
 
 
-def sentence(error):
+def sentence(error: Any) -> str:
     """The error's own words, on one line, without Python's decoration."""
     if is_missing(error):
         text = f"there is no store at {error.filename}"

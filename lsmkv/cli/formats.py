@@ -9,16 +9,23 @@ i64     a number in 8 bytes that sort as the numbers do: big-endian, sign bit fl
 u64     the same without a sign
 """
 
+from __future__ import annotations
+
 import os
 
 from lsmkv.cli.exits import DataError, UsageError
 from lsmkv.report.text import escape
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
 NAMES = ("utf8", "hex", "base64", "json", "i64", "u64", "raw")
 OFFSET = {"i64": 1 << 63, "u64": 0}
 
 
-def parse(name, given, what="key"):
+def parse(name: str, given: Any, what: str = "key") -> bytes:
     """Bytes from what was typed, or from a field of an imported row. ValueError says what is wrong."""
     if isinstance(given, bytes):
         if name in ("utf8", "raw"):
@@ -32,7 +39,7 @@ def parse(name, given, what="key"):
         elif isinstance(given, bool | float | list | dict | None):
             raise ValueError(f"the {what} {escape(dump(given).encode())} is not a whole number ({name})")
     if name in ("utf8", "raw"):
-        return given.encode("utf-8", "surrogateescape")
+        return str(given).encode("utf-8", "surrogateescape")
     if name in OFFSET:
         return pack(name, given, what)
     try:
@@ -41,19 +48,19 @@ def parse(name, given, what="key"):
         raise ValueError(f"the {what} '{shorten(given)}' is not {name}: {error}") from None
 
 
-def to_base64(data):
+def to_base64(data: bytes) -> str:
     import binascii
 
     return binascii.b2a_base64(data, newline=False).decode()
 
 
-def from_base64(text):
+def from_base64(text: str) -> bytes:
     import base64
 
     return base64.b64decode(text, validate=True)
 
 
-def argument(name, given, what="key"):
+def argument(name: str, given: Any, what: str = "key") -> bytes:
     """The same for the command line, where a mistake is a usage error."""
     try:
         return parse(name, os.fsencode(given) if isinstance(given, str) else given, what)
@@ -61,7 +68,7 @@ def argument(name, given, what="key"):
         raise UsageError(str(error)) from None
 
 
-def pack(name, given, what):
+def pack(name: str, given: Any, what: str) -> bytes:
     try:
         return (int(given) + OFFSET[name]).to_bytes(8, "big")
     except ValueError:
@@ -70,7 +77,7 @@ def pack(name, given, what):
         raise ValueError(f"the {what} {shorten(str(given))} does not fit into {name}") from None
 
 
-def compact_json(given):
+def compact_json(given: Any) -> bytes:
     import json
 
     if not isinstance(given, str):
@@ -81,17 +88,17 @@ def compact_json(given):
         raise ValueError(f"'{shorten(given)}' is not JSON: {error}") from None
 
 
-def dump(document):
+def dump(document: Any) -> str:
     import json
 
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
-def shorten(text):
+def shorten(text: str) -> str:
     return escape(text.encode("utf-8", "surrogateescape"), 60)
 
 
-def show(name, data, terminal=False, what="key"):
+def show(name: str, data: bytes, terminal: bool = False, what: str = "key") -> bytes:
     """The bytes to print."""
     if name == "raw":
         return data
@@ -105,7 +112,7 @@ def show(name, data, terminal=False, what="key"):
     return dump(document).encode()
 
 
-def to_json(name, data, what="key"):
+def to_json(name: str, data: bytes, what: str = "key") -> Any:
     """What stands for the bytes in a JSON document; None from utf8 and raw when they are not UTF-8."""
     if name in ("utf8", "raw"):
         try:
@@ -126,7 +133,7 @@ def to_json(name, data, what="key"):
         raise mismatch(name, data, what) from None
 
 
-def field(what, name, data):
+def field(what: str, name: str, data: bytes) -> dict[str, Any]:
     """{"key": ...}, or {"key_base64": ...} when the bytes are not text."""
     document = to_json(name, data, what)
     if document is None and name in ("utf8", "raw"):
@@ -134,7 +141,7 @@ def field(what, name, data):
     return {what: document}
 
 
-def mismatch(name, data, what):
+def mismatch(name: str, data: bytes, what: str) -> DataError:
     size = "1 byte" if len(data) == 1 else f"{len(data):,} bytes"
     return DataError(
         f"a stored {what} ({size}: {escape(data, 40)}) is not {name}", f"--{what}-format hex shows any bytes"

@@ -1,5 +1,7 @@
 """info, levels, tables, explain, options: looking inside without touching anything."""
 
+from __future__ import annotations
+
 import os
 
 from lsmkv.cli import formats
@@ -12,10 +14,19 @@ from lsmkv.report.explain import lines as explain_lines
 from lsmkv.report.numbers import count, lsn, plural, size, times
 from lsmkv.report.text import columns
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from typing import Any
+
+    from lsmkv import LSM, RangeView
+    from lsmkv.cli.output import Output
+
+
 KINDS = {".log": "log segments", ".tbl": "tables", ".val": "value segments"}
 
 
-def disk_use(path):
+def disk_use(path: str) -> dict[str, list[int]]:
     """{kind: [files, bytes, bytes allocated]} of a store's directory."""
     found: dict[str, list[int]] = {}
     with os.scandir(path) as entries:
@@ -31,7 +42,7 @@ def disk_use(path):
     return found
 
 
-def live(view, progress):
+def live(view: RangeView, progress: Progress) -> tuple[int, int]:
     """(keys, bytes of keys and values) by reading all of it."""
     keys = total = 0
     with progress:
@@ -43,7 +54,7 @@ def live(view, progress):
     return keys, total
 
 
-def info(args, out):
+def info(args: Namespace, out: Output) -> int:
     with raw(args.db) as db:
         stats, levels = db.stats(), [picture.plain(level) for level in db.levels]
         exact = live(db.range(), Progress("count", None, "keys")) if args.count else None
@@ -91,7 +102,7 @@ def info(args, out):
     return DONE
 
 
-def levels(args, out):
+def levels(args: Namespace, out: Output) -> int:
     with raw(args.db) as db:
         found = [picture.plain(level) for level in db.levels]
     if args.json:
@@ -102,7 +113,7 @@ def levels(args, out):
     return DONE
 
 
-def tables(args, out):
+def tables(args: Namespace, out: Output) -> int:
     with raw(args.db) as db:
         found = [picture.plain(level) for level in db.levels if level.kind == "table"]
     if args.json:
@@ -113,7 +124,7 @@ def tables(args, out):
     return DONE
 
 
-def options(args, out):
+def options(args: Namespace, out: Output) -> int:
     with raw(args.db) as db:
         chosen, names = db.options, codecs(db)
     chosen["mode"] = f"{chosen['mode']:#o}"
@@ -127,12 +138,12 @@ def options(args, out):
     return DONE
 
 
-def option_text(name, value):
+def option_text(name: str, value: Any) -> str:
     """The value as it is typed, and for a size in bytes what that is for a person."""
     return f"{value}  ({size(value)})" if name.endswith("_bytes") else str(value)
 
 
-def explain(args, out):
+def explain(args: Namespace, out: Output) -> int:
     with opened(args) as db:
         key = formats.argument(args.key_format, args.key)
         found, probes = explained(db, key)
@@ -145,7 +156,7 @@ def explain(args, out):
     return DONE if found else NEGATIVE
 
 
-def explained(db, key):
+def explained(db: LSM, key: bytes) -> tuple[bool, list[dict[str, Any]]]:
     """(found, probes as dicts) of LSM.explain. A real get goes first, so that what it reads has been verified."""
     found = db.get(key) is not None
     fields = ("kind", "run", "number", "verdict", "lines", "records")

@@ -1,5 +1,7 @@
 """import and export."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sys
@@ -13,11 +15,22 @@ from lsmkv.cli.progress import Progress
 from lsmkv.cli.stores import opened, opened_to_put
 from lsmkv.report.numbers import count, plural, rate, seconds, size
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterator
+    from typing import Any, BinaryIO
+
+    from lsmkv import LSM, RangeView
+    from lsmkv.cli.output import Output
+    from lsmkv.cli.readers import BadLine, Recipe
+
+
 CHUNK = 4096  # pairs handed to the store at once
 CHUNK_BYTES = 4 << 20
 
 
-def load(args, out):
+def load(args: Namespace, out: Output) -> int:
     db, (recipe, sources) = opened_to_put(args, lambda: prepared(args))
     total = Tally()
     began = time.monotonic()
@@ -35,7 +48,7 @@ def load(args, out):
     return DONE
 
 
-def prepared(args):
+def prepared(args: Namespace) -> tuple[readers.Recipe, list[tuple[str, str]]]:
     """How rows become pairs, and [(file, format)]: read from the command line, and every file is there."""
     recipe = readers.Recipe(
         args.key,
@@ -52,7 +65,7 @@ def prepared(args):
     return recipe, sources
 
 
-def known_encoding(name):
+def known_encoding(name: str) -> str:
     try:
         "".encode(name)
     except LookupError:
@@ -60,7 +73,7 @@ def known_encoding(name):
     return name
 
 
-def guessed(name):
+def guessed(name: str) -> str:
     form = readers.guess(name)
     if form is None:
         what = "standard input" if name == "-" else f"the name of {name}"
@@ -68,7 +81,7 @@ def guessed(name):
     return form
 
 
-def check(name, form, args):
+def check(name: str, form: str, args: Namespace) -> None:
     if form == "txt" and (args.value is not None or args.key not in (None, "lineno")):
         raise UsageError("a txt file has no fields: --key is lineno or left out, and there is no --value")
     if name != "-":
@@ -76,21 +89,21 @@ def check(name, form, args):
 
 
 class Tally:
-    def __init__(self):
+    def __init__(self) -> None:
         self.stored = self.bytes = self.bad = 0
 
-    def document(self):
+    def document(self) -> dict[str, int]:
         return {"stored": self.stored, "bytes": self.bytes, "skipped": self.bad}
 
 
-def load_file(db, name, form, recipe, args, out, total):
+def load_file(db: LSM, name: str, form: str, recipe: Recipe, args: Namespace, out: Output, total: Tally) -> None:
     with open_source(name) as source:
         length = None if name == "-" else os.fstat(source.fileno()).st_size or None
         with Progress(f"import {os.path.basename(name)}", length, "lines") as progress:
             chunk: list[tuple[bytes, bytes]] = []
             room, lines = CHUNK_BYTES, 0
 
-            def store():
+            def store() -> None:
                 nonlocal chunk, room
                 db.update(chunk)
                 total.stored += len(chunk)
@@ -101,7 +114,7 @@ def load_file(db, name, form, recipe, args, out, total):
             try:
                 for row in readers.rows(form, source, recipe):
                     lines += 1
-                    if type(row) is not tuple:
+                    if isinstance(row, readers.BadLine):
                         store()
                         bad_line(name, row, args, out, total)
                         continue
@@ -119,7 +132,7 @@ def load_file(db, name, form, recipe, args, out, total):
 
 
 @contextlib.contextmanager
-def open_source(name):
+def open_source(name: str) -> Iterator[Any]:
     if name == "-":
         yield sys.stdin.buffer
     else:
@@ -127,7 +140,7 @@ def open_source(name):
             yield source
 
 
-def bad_line(name, bad, args, out, total):
+def bad_line(name: str, bad: BadLine, args: Namespace, out: Output, total: Tally) -> None:
     where = f"{'standard input' if name == '-' else name}:{bad.line}"
     if not args.skip_bad:
         raise DataError(
@@ -143,7 +156,7 @@ def bad_line(name, bad, args, out, total):
         out.note("lsmkv import: more malformed lines follow; they are counted, not shown")
 
 
-def export(args, out):
+def export(args: Namespace, out: Output) -> int:
     form = args.format or readers.guess(args.file) or "jsonl"
     if form == "txt":
         raise UsageError("export writes jsonl, csv or tsv", "--format jsonl")
@@ -168,7 +181,9 @@ def export(args, out):
     return DONE
 
 
-def write(stream, view, head, line, progress):
+def write(
+    stream: BinaryIO, view: RangeView, head: bytes, line: Callable[[bytes, bytes], bytes], progress: Progress
+) -> int:
     number = 0
     with progress:
         stream.write(head)
@@ -181,7 +196,7 @@ def write(stream, view, head, line, progress):
 
 
 @contextlib.contextmanager
-def replacing(name):
+def replacing(name: str) -> Iterator[Any]:
     """A file that takes its name only when it is complete."""
     part = f"{name}.part-{os.getpid()}"
     try:

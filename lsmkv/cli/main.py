@@ -1,5 +1,7 @@
 """argv in, exit code out. The one place where errors of every kind turn into a line and a number."""
 
+from __future__ import annotations
+
 import importlib
 import os
 import sys
@@ -8,19 +10,24 @@ from lsmkv.cli import exits
 from lsmkv.cli.output import Output
 from lsmkv.cli.parser import parse
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
 
-def main(argv=None):
+
+def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
         args = parse(argv)
     except SystemExit as stop:  # argparse has said what it had to say
-        return said(stop.code or exits.DONE)
+        return said(int(stop.code or exits.DONE))
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     return answer(args)
 
 
-def said(code):
+def said(code: int) -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -30,7 +37,7 @@ def said(code):
     return code
 
 
-def answer(args):
+def answer(args: Namespace) -> int:
     """Run one command; the exit code. Whatever goes wrong in it has been said when this returns."""
     out = Output(args.json)
     try:
@@ -53,25 +60,25 @@ def answer(args):
             pass  # the failure at hand may be this one
         failure = exits.explain(error, getattr(args, "db", None))
         out.failure(args.command, failure)
-        return failure.code
+        return int(failure.code)
 
 
-def run(args, out):
+def run(args: Namespace, out: Output) -> int:
     for name in ("db", "other"):
         if getattr(args, name, None) == "@":
             setattr(args, name, from_environment())
     module, function = args.run.split(":")
-    return getattr(importlib.import_module(f"lsmkv.cli.{module}"), function)(args, out)
+    return int(getattr(importlib.import_module(f"lsmkv.cli.{module}"), function)(args, out))
 
 
-def from_environment():
+def from_environment() -> str:
     path = os.environ.get("LSMKV_DB")
     if not path:
         raise exits.UsageError("@ stands for $LSMKV_DB, which is not set", "export LSMKV_DB=/path/of/the/store")
     return path
 
 
-def reader_left():
+def reader_left() -> int:
     """Whoever read our output has seen enough (`| head`): no complaint, also not from the interpreter's own exit."""
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, sys.stdout.fileno())

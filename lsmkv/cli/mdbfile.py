@@ -12,6 +12,8 @@
 A dump of several databases is several of these, each with a database=NAME line.
 """
 
+from __future__ import annotations
+
 import re
 from binascii import Error as NotHex
 from binascii import unhexlify
@@ -19,6 +21,16 @@ from binascii import unhexlify
 from lsmkv.cli.dumpfile import Malformed
 from lsmkv.cli.readers import checked
 from lsmkv.report.numbers import plural
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypeAlias
+
+    Pairs: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+    Numbered: TypeAlias = Iterator[tuple[int, bytes]]
+
 
 FIRST = b"VERSION="
 LMDB_KEY_MAX = 511
@@ -29,9 +41,9 @@ ESCAPE = re.compile(rb"\\(\\|[0-9a-fA-F]{2})?")
 class Measure:
     """What LMDB will make of a store: the pages it needs at most, and the keys it will not take."""
 
-    def __init__(self, pairs):
+    def __init__(self, pairs: Pairs) -> None:
         self.pairs = self.refused = leaf = pages = 0
-        self.first_refused = None
+        self.first_refused: bytes | None = None
         for key, value in pairs:
             self.pairs += 1
             if not 0 < len(key) <= LMDB_KEY_MAX:
@@ -41,9 +53,9 @@ class Measure:
             pages += (len(value) + PAGE_HEAD) // PAGE + 1 if len(value) > PAGE // 8 else 0
         self.map_bytes = -(-(pages * PAGE + 4 * leaf + (16 << 20)) // (1 << 20)) << 20
 
-    def warning(self):
+    def warning(self) -> str | None:
         """What to say about keys that LMDB refuses, or None."""
-        if not self.refused:
+        if self.first_refused is None:
             return None
         length = len(self.first_refused)
         return (
@@ -53,14 +65,14 @@ class Measure:
         )
 
 
-def write(pairs, map_bytes):
+def write(pairs: Pairs, map_bytes: int) -> Iterator[bytes]:
     yield b"VERSION=3\nformat=bytevalue\ntype=btree\nmapsize=%d\nHEADER=END\n" % map_bytes
     for key, value in pairs:
         yield b" %b\n %b\n" % (key.hex().encode(), value.hex().encode())
     yield b"DATA=END\n"
 
 
-def read(lines, database=None):
+def read(lines: Iterator[bytes], database: str | None = None) -> Iterator[tuple[bytes, bytes]]:
     """The pairs of a dump's lines, or of the database of that name among several; Malformed where one is wrong."""
     numbered = enumerate(lines, 1)
     taken, names = False, []
@@ -79,9 +91,9 @@ def read(lines, database=None):
         raise Malformed(1, f"{found} in this dump")
 
 
-def heads(numbered):
+def heads(numbered: Numbered) -> Iterator[Any]:
     """The head of each database; between two, whoever asked has read the data."""
-    head = {}
+    head: dict[str, Any] = {}
     for at, line in numbered:
         text = line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
         if text == "HEADER=END":
@@ -96,15 +108,15 @@ def heads(numbered):
         raise Malformed(at, "the dump ends inside its head")
 
 
-def supported(head):
+def supported(head: dict[str, Any]) -> dict[str, Any]:
     for name, known in (("VERSION", ("3",)), ("format", ("bytevalue", "print")), ("type", ("btree", "hash"))):
         if head.get(name) not in known:
             raise Malformed(head["line"], f"{name}={head.get(name, '')} is not {' or '.join(known)}")
     return head
 
 
-def data(numbered, head):
-    decode = unhexlify if head["format"] == "bytevalue" else unescape
+def data(numbered: Numbered, head: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
+    decode: Callable[[bytes], bytes] = unhexlify if head["format"] == "bytevalue" else unescape
     key = before = None
     for at, line in numbered:
         line = line.rstrip(b"\r\n")
@@ -123,7 +135,7 @@ def data(numbered, head):
     raise Malformed(at + 1, "the dump ends without DATA=END, so some of it is missing")
 
 
-def decoded(at, line, decode):
+def decoded(at: int, line: bytes, decode: Callable[[bytes], bytes]) -> bytes:
     if line[:1] != b" ":
         raise Malformed(at, "lines of data begin with a space")
     try:
@@ -134,25 +146,25 @@ def decoded(at, line, decode):
         raise Malformed(at, str(error)) from None
 
 
-def unescape(text):
+def unescape(text: bytes) -> bytes:
     return ESCAPE.sub(unescape_one, text) if b"\\" in text else text
 
 
-def unescape_one(found):
-    body = found[1]
+def unescape_one(found: re.Match[bytes]) -> bytes:
+    body: bytes | None = found[1]
     if body is None:
         raise ValueError("a backslash that begins no escape; was it mdb_dump -p? Dump again without -p")
     return body if body == b"\\" else unhexlify(body)
 
 
-def fitting(at, key, value):
+def fitting(at: int, key: bytes, value: bytes) -> tuple[bytes, bytes]:
     try:
         return checked(key, value)
     except ValueError as error:
         raise Malformed(at, str(error)) from None
 
 
-def skip_data(numbered):
+def skip_data(numbered: Numbered) -> None:
     for _, line in numbered:
         if line.rstrip(b"\r\n") == b"DATA=END":
             return

@@ -1,10 +1,19 @@
 """version, doctor, demo."""
 
+from __future__ import annotations
+
 import lsmkv
 from lsmkv.cli.exits import DONE, IO
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping
 
-def version_line():
+    from lsmkv.cli.output import Output
+
+
+def version_line() -> str:
     import platform
 
     features = lsmkv.features()
@@ -12,11 +21,11 @@ def version_line():
     return f"lsmkv {version} (build {stamp(features)}, Python {platform.python_version()})"
 
 
-def stamp(features):
+def stamp(features: Mapping[str, str | None]) -> str:
     return features.get("build_stamp") or features.get("stamp") or features.get("build") or "unknown"
 
 
-def version(args, out):
+def version(args: Namespace, out: Output) -> int:
     if not args.json:
         out.text(version_line())
         return DONE
@@ -28,7 +37,7 @@ def version(args, out):
     return DONE
 
 
-def doctor(args, out):
+def doctor(args: Namespace, out: Output) -> int:
     from lsmkv.cli.doctor import examine
 
     findings = examine(args.db)
@@ -50,7 +59,7 @@ def doctor(args, out):
     return DONE if healthy else IO
 
 
-def demo(args, out):
+def demo(args: Namespace, out: Output) -> int:
     from lsmkv.demo.story import tell
 
-    return tell(args, out)
+    return int(tell(args, out))

@@ -1,11 +1,19 @@
 """Lines as operations: ("put", key, value), ("delete", key), ("delete-range", start, stop), or a BadLine."""
 
+from __future__ import annotations
+
 import json
 import os
 
 from lsmkv.cli import formats
 from lsmkv.cli.readers import BadLine, checked, field, wording
 from lsmkv.cli.words import split
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, BinaryIO
+
 
 WORDS = {
     "put": "put",
@@ -18,7 +26,7 @@ WORDS = {
 TAKES = {"put": "a key and a value", "delete": "a key", "delete-range": "the first key and the one to stop before"}
 
 
-def operations(form, source, key_format, value_format):
+def operations(form: str, source: BinaryIO, key_format: str, value_format: str) -> Iterator[Any]:
     """An operation or a BadLine for each line of a binary file; empty lines and comments are skipped."""
     read = from_object if form == "jsonl" else from_words
     for number, line in enumerate(source, 1):
@@ -33,7 +41,7 @@ def operations(form, source, key_format, value_format):
                 yield operation
 
 
-def from_words(line, key_format, value_format):
+def from_words(line: bytes, key_format: str, value_format: str) -> tuple[Any, ...] | None:
     words = split(os.fsdecode(line))
     if not words or words[0].startswith("#"):
         return None
@@ -52,7 +60,7 @@ def from_words(line, key_format, value_format):
     return kind, key, formats.parse(key_format, os.fsencode(words[2]))
 
 
-def from_object(line, key_format, value_format):
+def from_object(line: bytes, key_format: str, value_format: str) -> tuple[Any, ...] | None:
     if not line.strip():
         return None
     row = json.loads(line.decode().removeprefix("\ufeff"))
@@ -66,12 +74,12 @@ def from_object(line, key_format, value_format):
     return kind, bound(row, "start", key_format), bound(row, "stop", key_format)
 
 
-def bound(row, name, key_format):
+def bound(row: dict[str, Any], name: str, key_format: str) -> bytes | None:
     """One end of a range. null leaves it open; a field that is missing is a mistake and not an open end."""
     return None if name in row and row[name] is None else field(row, name, "key", key_format)
 
 
-def known(word):
+def known(word: Any) -> str:
     kind = WORDS.get(word) if isinstance(word, str) else None
     if kind is None:
         raise ValueError(f"there is no operation {formats.shorten(str(word))!r}: it is put, delete or delete-range")

@@ -3,6 +3,8 @@
 A parser for one command is built from one file of arguments/: the other thirty would only take time.
 """
 
+from __future__ import annotations
+
 import argparse
 import functools
 import importlib
@@ -10,6 +12,13 @@ import os
 import sys
 
 from lsmkv.cli.exits import MEANING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable, Sequence
+    from typing import Any, NoReturn
+
 
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {  # group: {command: its other names}
     "data": {
@@ -41,27 +50,27 @@ first steps:  lsmkv put /tmp/first hello world
 class Formatter(argparse.RawDescriptionHelpFormatter):
     """Knows its width: argparse would import shutil to ask for it, for every argument of every command."""
 
-    def __init__(self, prog, **_):
+    def __init__(self, prog: str, **_: Any) -> None:
         super().__init__(prog, width=min(terminal_width() - 2, 110))
 
 
 class Parser(argparse.ArgumentParser):
     form = summary = tells = ""  # of a command: "get DB KEY...", "print the value of a key", the rest of its help
-    examples: tuple[str, ...] = ()
+    examples: Sequence[str] = ()
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=Formatter, **options)
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         """A usage error is one line: what is wrong, and how to see the right way."""
         self.exit(2, f"{self.prog}: {message}. Try: {self.prog} --help\n")
 
 
 class Version(argparse.Action):
-    def __init__(self, option_strings, dest, **_):
+    def __init__(self, option_strings: Sequence[str], dest: str, **_: Any) -> None:
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="show the version and end")
 
-    def __call__(self, parser, *_):
+    def __call__(self, parser: ArgumentParser, *_: Any) -> None:
         from lsmkv.cli.meta import version_line
 
         print(version_line())
@@ -74,13 +83,15 @@ class Declare:
     At the prompt of `lsmkv shell` (shell=True) there is one store, so DB is left out.
     """
 
-    def __init__(self, commands, shell=False):
+    def __init__(self, commands: Any, shell: bool = False) -> None:
         self.commands, self.shell = commands, shell
 
-    def __call__(self, form, run, summary, *, examples=(), tells="", db=True):
+    def __call__(
+        self, form: str, run: str, summary: str, *, examples: Sequence[str] = (), tells: str = "", db: bool = True
+    ) -> Parser:
         name = form.split()[0]
         shown = form.replace(" DB", "", 1) if self.shell else f"lsmkv {form}"
-        parser = self.commands.add_parser(
+        parser: Parser = self.commands.add_parser(
             name,
             aliases=other_names(name),
             prog=name if self.shell else f"lsmkv {name}",
@@ -96,11 +107,11 @@ class Declare:
         return parser
 
 
-def exemplified(examples):
+def exemplified(examples: Sequence[str]) -> list[str]:
     return ["examples:" if len(examples) > 1 else "example:", *(f"  {example}" for example in examples)]
 
 
-def build_parser(names=ALL, shell=False):
+def build_parser(names: Sequence[str] = ALL, shell: bool = False) -> Parser:
     """The parser of all commands, or of those named."""
     parser = Parser(
         prog="lsmkv",
@@ -120,12 +131,13 @@ def build_parser(names=ALL, shell=False):
     return parser
 
 
-def declaration(group, name):
+def declaration(group: str, name: str) -> Callable[[Declare], object]:
     module = importlib.import_module(f"lsmkv.cli.arguments.{group}")
-    return getattr(module, name, None) or getattr(module, name + "_")
+    found: Callable[[Declare], object] = getattr(module, name, None) or getattr(module, name + "_")
+    return found
 
 
-def overview():
+def overview() -> str:
     lines = ["commands"]
     for group, members in GROUPS.items():
         words = [f"{name} ({', '.join(others)})" if others else name for name, others in members.items()]
@@ -136,11 +148,11 @@ def overview():
     return "\n".join(lines) + "\n"
 
 
-def other_names(name):
+def other_names(name: str) -> tuple[str, ...]:
     return next(members[name] for members in GROUPS.values() if name in members)
 
 
-def canonical(word):
+def canonical(word: str) -> str | None:
     """The command called `word`, or None."""
     for members in GROUPS.values():
         for name, others in members.items():
@@ -149,7 +161,7 @@ def canonical(word):
     return None
 
 
-def parse(argv):
+def parse(argv: Sequence[str]) -> Namespace:
     """The arguments; SystemExit when argparse has said what there was to say."""
     first = argv[0] if argv else ""
     name = canonical(first)
@@ -158,7 +170,7 @@ def parse(argv):
     return build_parser((name,) if name else ALL if argv != ["--version"] else ()).parse_args(argv)
 
 
-def unknown(word):
+def unknown(word: str) -> None:
     import difflib
 
     every = [*ALL, *(other for name in ALL for other in other_names(name))]
@@ -167,12 +179,12 @@ def unknown(word):
     build_parser(()).exit(2, f"lsmkv: there is no command {printable(word)!r}. Try: {hint}\n")
 
 
-def printable(word):
+def printable(word: str) -> str:
     return word.encode("utf-8", "backslashreplace").decode()
 
 
 @functools.cache
-def terminal_width():
+def terminal_width() -> int:
     try:
         return int(os.environ.get("COLUMNS", "")) or 80
     except ValueError:

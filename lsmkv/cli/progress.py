@@ -3,11 +3,18 @@
 Shown only when stderr is a terminal, and only after half a second.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 import time
 
 from lsmkv.report.numbers import rate, seconds, size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 DELAY, EVERY = 0.5, 0.1
 
@@ -18,20 +25,20 @@ class Progress:
     done goes up to total (None: unknown); counted, when given, is what the rate counts.
     """
 
-    def __init__(self, label, total=None, unit="", quiet=False):
+    def __init__(self, label: str, total: int | None = None, unit: str = "", quiet: bool = False) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.live = not quiet and sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self.began = time.monotonic()
         self.due = self.began + DELAY
         self.shown = False
 
-    def __enter__(self):
+    def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self.clear()
 
-    def update(self, done, counted=None):
+    def update(self, done: int, counted: int | None = None) -> None:
         now = time.monotonic()
         if not self.live or now < self.due:
             return
@@ -42,19 +49,19 @@ class Progress:
         sys.stderr.flush()
         self.shown = True
 
-    def callback(self, done, total=None, unit="", phase=""):
+    def callback(self, done: int, total: int | None = None, unit: str = "", phase: str = "") -> None:
         """The shape in which the store reports: compact(progress=...), verify(progress=...)."""
         self.total, self.unit = total or self.total, unit or self.unit
         self.update(done)
 
-    def clear(self):
+    def clear(self) -> None:
         if self.shown:
             sys.stderr.write("\r" + " " * (terminal_width() - 1) + "\r")
             sys.stderr.flush()
             self.shown = False
 
 
-def line(label, done, total, counted, unit, elapsed):
+def line(label: str, done: int, total: int | None, counted: int, unit: str, elapsed: float) -> str:
     """import words.txt  [######------]  52 %  1,234,567 lines  410,000/s  ETA 3.1 s"""
     amount = size(counted) if unit == "bytes" else f"{counted:,} {unit}"
     speed = f"{size(int(counted / elapsed))}/s" if unit == "bytes" and elapsed > 0 else rate(counted, elapsed)
@@ -66,7 +73,7 @@ def line(label, done, total, counted, unit, elapsed):
     return f"{label}  [{bar:-<20}] {part:4.0%}  {amount}  {speed}{left}"
 
 
-def terminal_width():
+def terminal_width() -> int:
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns or 80
     except (OSError, ValueError):

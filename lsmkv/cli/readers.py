@@ -3,11 +3,20 @@
 A reader never raises for what a file contains: the one who asked decides whether a BadLine ends the import.
 """
 
+from __future__ import annotations
+
 import csv
 import json
 import os
 
 from lsmkv.cli import formats
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, BinaryIO, TypeAlias
+
+    Row: TypeAlias = "tuple[bytes, bytes] | BadLine"
 
 KEY_MAX, VALUE_MAX = 65_535, 1 << 30
 BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".txt": "txt"}
@@ -16,7 +25,7 @@ BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"
 class BadLine:
     """A line that could not become a pair."""
 
-    def __init__(self, line, reason):
+    def __init__(self, line: int, reason: str) -> None:
         self.line, self.reason = line, reason
 
 
@@ -25,19 +34,19 @@ class Recipe:
 
     def __init__(
         self,
-        key=None,
-        value=None,
-        key_format="utf8",
-        value_format="utf8",
-        key_prefix=b"",
-        header=True,
-        encoding="utf-8",
-    ):
+        key: str | None = None,
+        value: str | None = None,
+        key_format: str = "utf8",
+        value_format: str = "utf8",
+        key_prefix: bytes = b"",
+        header: bool = True,
+        encoding: str = "utf-8",
+    ) -> None:
         self.key, self.value = key, value
         self.key_format, self.value_format = key_format, value_format
         self.key_prefix, self.header, self.encoding = key_prefix, header, encoding
 
-    def pair(self, row, line):
+    def pair(self, row: dict[str, Any], line: int) -> tuple[bytes, bytes]:
         """The pair a row (a dict) makes; ValueError and KeyError say why it makes none."""
         if self.key == "lineno":
             key = formats.parse(self.key_format, str(line))
@@ -51,11 +60,11 @@ class Recipe:
             value = formats.dump(row).encode()
         return checked(self.key_prefix + key, value)
 
-    def field(self, row, name, what, name_of_format):
+    def field(self, row: dict[str, Any], name: str, what: str, name_of_format: str) -> bytes:
         return field(row, name, what, name_of_format, f"; choose one with --{what} FIELD")
 
 
-def checked(key, value):
+def checked(key: bytes, value: bytes) -> tuple[bytes, bytes]:
     if len(key) > KEY_MAX:
         raise ValueError(f"the key has {len(key):,} bytes; {KEY_MAX:,} is the limit")
     if len(value) > VALUE_MAX:
@@ -63,7 +72,7 @@ def checked(key, value):
     return key, value
 
 
-def field(row, name, what, name_of_format, hint=""):
+def field(row: dict[str, Any], name: str, what: str, name_of_format: str, hint: str = "") -> bytes:
     """The bytes of a row's field, which name_base64 may stand for. ValueError says why there are none."""
     if name in row:
         return formats.parse(name_of_format, row[name], what)
@@ -76,17 +85,17 @@ def field(row, name, what, name_of_format, hint=""):
     raise ValueError(f"there is no field '{name}' (there are: {there}){hint}")
 
 
-def guess(name):
+def guess(name: str) -> str | None:
     """The format a file's name tells, or None."""
     return BY_SUFFIX.get(os.path.splitext(name)[1].lower())
 
 
-def rows(form, source, recipe):
+def rows(form: str, source: BinaryIO, recipe: Recipe) -> Iterator[Row]:
     """(key, value) or BadLine for each row of a binary file."""
     return {"txt": txt, "jsonl": jsonl, "csv": from_csv, "tsv": tsv}[form](source, recipe)
 
 
-def txt(source, recipe):
+def txt(source: BinaryIO, recipe: Recipe) -> Iterator[Row]:
     """Bytes stay as they are; only the line end (with a carriage return) goes."""
     numbered = recipe.key == "lineno"
     as_number = recipe.key_format if numbered else recipe.value_format
@@ -103,7 +112,7 @@ def txt(source, recipe):
             yield BadLine(number, str(error))
 
 
-def jsonl(source, recipe):
+def jsonl(source: BinaryIO, recipe: Recipe) -> Iterator[Row]:
     for number, line in enumerate(source, 1):
         if not line.strip():
             continue
@@ -121,25 +130,25 @@ def jsonl(source, recipe):
 class Lines:
     """Text lines of a binary file for csv.reader. A line that cannot be decoded raises once; the next call goes on."""
 
-    def __init__(self, source, encoding):
+    def __init__(self, source: BinaryIO, encoding: str) -> None:
         self.source, self.encoding, self.number = iter(source), encoding, 0
 
-    def __iter__(self):
+    def __iter__(self) -> Lines:
         return self
 
-    def __next__(self):
+    def __next__(self) -> str:
         line = next(self.source)
         self.number += 1
         text = line.decode(self.encoding)
         return text.removeprefix("\ufeff") if self.number == 1 else text
 
 
-def from_csv(source, recipe):
+def from_csv(source: BinaryIO, recipe: Recipe) -> Iterator[Row]:
     csv.field_size_limit(VALUE_MAX + 1)
     lines = Lines(source, recipe.encoding)
     reader = csv.reader(lines, strict=True)
 
-    def cells():
+    def cells() -> Iterator[Any]:
         while True:
             first = lines.number + 1
             try:
@@ -152,10 +161,10 @@ def from_csv(source, recipe):
     return from_cells(cells(), recipe)
 
 
-def tsv(source, recipe):
+def tsv(source: BinaryIO, recipe: Recipe) -> Iterator[Row]:
     lines = Lines(source, recipe.encoding)
 
-    def cells():
+    def cells() -> Iterator[Any]:
         while True:
             try:
                 text = next(lines).rstrip("\r\n")
@@ -168,7 +177,7 @@ def tsv(source, recipe):
     return from_cells(cells(), recipe)
 
 
-def from_cells(cells, recipe):
+def from_cells(cells: Iterator[tuple[int, Any]], recipe: Recipe) -> Iterator[Row]:
     """Rows of cells -> pairs. A row is a list of texts, or the text of what is wrong with it."""
     columns = None
     for line, row in cells:
@@ -194,7 +203,7 @@ def from_cells(cells, recipe):
 OWN = ["key", "value", "base64"]  # the columns lsmkv export writes
 
 
-def settled(recipe, columns):
+def settled(recipe: Recipe, columns: list[str]) -> Recipe:
     """The recipe with the default key column filled in: the first, unless lsmkv export wrote the file."""
     if recipe.key is not None or "key" in columns:
         return recipe
@@ -202,14 +211,14 @@ def settled(recipe, columns):
     return Recipe(**told)
 
 
-def unmarked(columns, row):
+def unmarked(columns: list[str], row: list[str]) -> dict[str, str]:
     if columns != OWN:
         return dict(zip(columns, row, strict=True))
     marks = row[2].split()
     return {name + "_base64" if name in marks else name: cell for name, cell in zip(OWN[:2], row, strict=False)}
 
 
-def wording(error):
+def wording(error: BaseException) -> str:
     if isinstance(error, UnicodeDecodeError):
         return (
             f"not {error.encoding}: byte 0x{error.object[error.start]:02x} at column {error.start + 1} (see --encoding)"

@@ -6,15 +6,25 @@
 Every command opens the store and closes it again, so a prompt that waits keeps no other process out.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 
-from lsmkv.cli.exits import DONE, NEGATIVE, USAGE, UsageError
+from lsmkv.cli.exits import DONE, NEGATIVE, USAGE
 from lsmkv.cli.main import answer, said
 from lsmkv.cli.output import printable, say
 from lsmkv.cli.parser import GROUPS, build_parser, canonical
 from lsmkv.cli.words import split
 from lsmkv.report.text import columns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+    from lsmkv.cli.output import Output
+
 
 COMMANDS = (
     *(name for name in GROUPS["data"] if name != "batch"),  # which would read the lines meant for the shell
@@ -24,10 +34,8 @@ COMMANDS = (
 LEAVE = ("quit", "exit")
 
 
-def shell(args, out):
-    if args.json:
-        raise UsageError("the shell itself answers nothing: give --json to the commands typed in it")
-    session = Session(args.db)
+def shell(args: Namespace, out: Output) -> int:
+    session = Session(args.db, args.json)
     if sys.stdin.isatty() and out.terminal:
         return at_a_terminal(session)
     return from_a_pipe(session)
@@ -36,11 +44,11 @@ def shell(args, out):
 class Session:
     """One store, and the parser of what can be done with it here."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path: str, json: bool = False) -> None:
+        self.path, self.json = path, json
         self.parser = build_parser(COMMANDS, shell=True)
 
-    def perform(self, line):
+    def perform(self, line: str) -> int | None:
         """Do what a line says: an exit code, or None when it says to leave."""
         try:
             words = split(line)
@@ -58,15 +66,15 @@ class Session:
             return USAGE
         return self.run(words)
 
-    def run(self, words):
+    def run(self, words: Sequence[str]) -> int:
         try:
             args = self.parser.parse_args(words)
         except SystemExit as stop:
-            return said(stop.code or DONE)
-        args.db = self.path
+            return said(int(stop.code or DONE))
+        args.db, args.json = self.path, args.json or self.json
         return answer(args)
 
-    def help(self, words):
+    def help(self, words: Sequence[str]) -> int:
         if words and canonical(words[0]) in COMMANDS:
             return self.run([words[0], "--help"])
         from lsmkv.cli.catalog import catalog
@@ -77,7 +85,7 @@ class Session:
         return said(DONE)
 
 
-def from_a_pipe(session):
+def from_a_pipe(session: Session) -> int:
     for number, line in enumerate(sys.stdin.buffer, 1):
         code = session.perform(os.fsdecode(line))
         if code is None:
@@ -88,7 +96,7 @@ def from_a_pipe(session):
     return DONE
 
 
-def at_a_terminal(session):
+def at_a_terminal(session: Session) -> int:
     from lsmkv.cli.line import Line
 
     if not os.path.exists(session.path):

@@ -1,5 +1,7 @@
 """stat: the counters of a store, once or again and again."""
 
+from __future__ import annotations
+
 import time
 
 from lsmkv.cli.exits import DONE
@@ -8,10 +10,18 @@ from lsmkv.report.counters import grouped
 from lsmkv.report.numbers import count, lsn, seconds, size
 from lsmkv.report.text import columns
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping
+
+    from lsmkv.cli.output import Output
+
+
 CLEAR = "\x1b[H\x1b[J"
 
 
-def stat(args, out):
+def stat(args: Namespace, out: Output) -> int:
     before = None
     while True:
         with raw(args.db) as db:
@@ -29,7 +39,7 @@ def stat(args, out):
         time.sleep(args.watch)
 
 
-def lines(stats, before=None):
+def lines(stats: Mapping[str, int], before: Mapping[str, int] | None = None) -> list[str]:
     """Rows of group, counter, value and, when there was a look before, the change since."""
     rows = []
     for group, counters in grouped(stats).items():
@@ -39,7 +49,7 @@ def lines(stats, before=None):
     return columns(rows, "<<>>", indent="")
 
 
-def shown(name, value):
+def shown(name: str, value: int) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if name.startswith("lsn_"):
@@ -49,7 +59,7 @@ def shown(name, value):
     return size(value) if name.endswith("_bytes") else count(value)
 
 
-def changed(name, value, old):
+def changed(name: str, value: int, old: int) -> str:
     """+3, -1.2 KiB; nothing for what did not change or does not count anything."""
     if value == old or isinstance(value, bool) or name.startswith("lsn_"):
         return ""

@@ -4,24 +4,35 @@ Keys and values are typed and shown in the formats that --key-format and --value
 the store's codecs decide; this is the one place that knows how.
 """
 
+from __future__ import annotations
+
 import lsmkv
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+    from typing import Any
+
+    from lsmkv import LSM
+
 
 # A codec that is not here keeps bytes nobody would type: they are shown, and have to be given, in hex.
 FORMATS = {"bytes": "utf8", "str": "utf8", "i64": "i64", "u64": "u64", "json": "json"}
 
 
-def raw(path, flag="r"):
+def raw(path: str, flag: str = "r") -> LSM:
     return lsmkv.open(path, flag, key="raw", value="raw")
 
 
-def opened(args, flag="r"):
+def opened(args: Namespace, flag: str = "r") -> LSM:
     """The store of a command line, whose formats are settled when this returns."""
     db = raw(args.db, flag)
     settle(args, **codecs(db))
     return db
 
 
-def opened_to_put(args, prepare):
+def opened_to_put(args: Namespace, prepare: Callable[[], Any]) -> tuple[LSM, Any]:
     """(the store, what prepare() has made of the command line in its formats); it is made when there is none.
 
     A store is made only after prepare() has returned: what was typed wrongly leaves nothing behind.
@@ -40,12 +51,12 @@ def opened_to_put(args, prepare):
         raise
 
 
-def codecs(db):
+def codecs(db: LSM) -> dict[str, str]:
     """The names of the codecs a store was made with."""
     return {"key": db.key_codec, "value": db.value_codec}
 
 
-def settle(args, key, value):
+def settle(args: Namespace, key: str, value: str) -> None:
     """Fill in the formats the command line leaves open."""
     for name, codec in (("key_format", key), ("value_format", value)):
         if getattr(args, name, "") is None:

@@ -1,5 +1,7 @@
 """flush, compact, verify, destroy."""
 
+from __future__ import annotations
+
 import os
 import time
 
@@ -13,13 +15,24 @@ from lsmkv.cli.stores import opened, raw
 from lsmkv.report import levels as picture
 from lsmkv.report.numbers import plural, seconds, size
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeAlias
 
-def flush(args, out):
+    from lsmkv import LSM
+    from lsmkv.cli.output import Output
+
+    Report: TypeAlias = Callable[[int, int, str, str], object]
+
+
+def flush(args: Namespace, out: Output) -> int:
     return reshape(args, out, "flushed", lambda db, progress: db.flush())
 
 
-def compact(args, out):
-    def work(db, progress):
+def compact(args: Namespace, out: Output) -> int:
+    def work(db: LSM, progress: Report) -> None:
         start, stop = (
             None if text is None else formats.argument(args.key_format, text) for text in (args.start, args.stop)
         )
@@ -28,7 +41,7 @@ def compact(args, out):
     return reshape(args, out, "compacted", work)
 
 
-def reshape(args, out, done, work):
+def reshape(args: Namespace, out: Output, done: str, work: Callable[[LSM, Report], None]) -> int:
     """Run a job that changes where records live, and tell what changed."""
     with opened(args, "w") as db:
         before = [picture.plain(level) for level in db.levels]
@@ -55,7 +68,7 @@ def reshape(args, out, done, work):
     return DONE
 
 
-def verify(args, out):
+def verify(args: Namespace, out: Output) -> int:
     began = time.monotonic()
     with Progress("verify", None, "bytes") as progress:
         try:
@@ -72,7 +85,7 @@ def verify(args, out):
     return DONE
 
 
-def damaged(args, out, found):
+def damaged(args: Namespace, out: Output, found: Sequence[Any]) -> int:
     """Every damaged place, and whether the keys elsewhere can still be read."""
     places = [
         {"file": error.file, "offset": error.offset, "recoverable": error.recoverable, "error": sentence(error)}
@@ -89,13 +102,13 @@ def damaged(args, out, found):
     return DAMAGED
 
 
-def totals(path):
+def totals(path: str) -> tuple[int, ...]:
     """(files, bytes) of a store's directory."""
     rows = disk_use(path).values()
     return tuple(sum(row[at] for row in rows) for at in (0, 1))
 
 
-def destroy(args, out):
+def destroy(args: Namespace, out: Output) -> int:
     try:
         raw(args.db).close()  # says so when there is no store
     except (lsmkv.CorruptionError, lsmkv.FormatError):

@@ -1,7 +1,13 @@
 """doctor, completion, version."""
 
+from __future__ import annotations
 
-def doctor(declare):
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lsmkv.cli.parser import Declare
+
+
+def doctor(declare: Declare) -> None:
     parser = declare(
         "doctor [DB]",
         "meta:doctor",
@@ -12,7 +18,7 @@ def doctor(declare):
     parser.add_argument("db", metavar="DB", nargs="?", help="a store, or where one will be (default: here)")
 
 
-def completion(declare):
+def completion(declare: Declare) -> None:
     parser = declare(
         "completion SHELL",
         "completion:completion",
@@ -27,5 +33,5 @@ def completion(declare):
     parser.add_argument("shell", metavar="SHELL", choices=["bash", "zsh", "fish"], help="one of %(choices)s")
 
 
-def version(declare):
+def version(declare: Declare) -> None:
     declare("version", "meta:version", "print the version", db=False, examples=["lsmkv version --json"])

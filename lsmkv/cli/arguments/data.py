@@ -1,9 +1,15 @@
 """put, get, delete, exists, scan, batch."""
 
+from __future__ import annotations
+
 from lsmkv.cli.arguments.shared import FORMATS, consent, formats, key_format, limit, span, sync
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lsmkv.cli.parser import Declare
 
-def put(declare):
+
+def put(declare: Declare) -> None:
     parser = declare(
         "put DB KEY VALUE" if declare.shell else "put DB KEY [VALUE]",
         "data:put",
@@ -20,7 +26,7 @@ def put(declare):
     formats(parser)
 
 
-def get(declare):
+def get(declare: Declare) -> None:
     parser = declare(
         "get DB KEY...",
         "data:get",
@@ -33,7 +39,7 @@ def get(declare):
     formats(parser)
 
 
-def delete(declare):
+def delete(declare: Declare) -> None:
     parser = declare(
         "delete DB [KEY...]",
         "data:delete",
@@ -48,7 +54,7 @@ def delete(declare):
     key_format(parser)
 
 
-def exists(declare):
+def exists(declare: Declare) -> None:
     parser = declare(
         "exists DB KEY",
         "data:exists",
@@ -60,7 +66,7 @@ def exists(declare):
     key_format(parser)
 
 
-def scan(declare):
+def scan(declare: Declare) -> None:
     parser = declare(
         "scan DB",
         "data:scan",
@@ -98,7 +104,7 @@ line that makes no sense is named with its number, and nothing is applied.
 """
 
 
-def batch(declare):
+def batch(declare: Declare) -> None:
     parser = declare(
         "batch DB [FILE]",
         "batch:batch",

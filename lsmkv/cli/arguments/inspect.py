@@ -1,9 +1,15 @@
 """info, stat, levels, tables, explain, options."""
 
+from __future__ import annotations
+
 from lsmkv.cli.arguments.shared import FORMATS, key_format, positive
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lsmkv.cli.parser import Declare
 
-def info(declare):
+
+def info(declare: Declare) -> None:
     parser = declare(
         "info DB",
         "inspect:info",
@@ -15,7 +21,7 @@ def info(declare):
     )
 
 
-def stat(declare):
+def stat(declare: Declare) -> None:
     parser = declare(
         "stat DB",
         "stat:stat",
@@ -28,7 +34,7 @@ def stat(declare):
     parser.add_argument("--watch", type=positive, metavar="SECONDS", help="look again and again")
 
 
-def levels(declare):
+def levels(declare: Declare) -> None:
     parser = declare(
         "levels DB",
         "inspect:levels",
@@ -38,7 +44,7 @@ def levels(declare):
     parser.add_argument("--summary", action="store_true", help="one line a place instead of one a file")
 
 
-def tables(declare):
+def tables(declare: Declare) -> None:
     declare(
         "tables DB",
         "inspect:tables",
@@ -47,7 +53,7 @@ def tables(declare):
     )
 
 
-def explain(declare):
+def explain(declare: Declare) -> None:
     parser = declare(
         "explain DB KEY",
         "inspect:explain",
@@ -59,7 +65,7 @@ def explain(declare):
     key_format(parser)
 
 
-def options(declare):
+def options(declare: Declare) -> None:
     declare(
         "options DB",
         "inspect:options",

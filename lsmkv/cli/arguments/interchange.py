@@ -1,6 +1,13 @@
 """import, export, dump, load, diff."""
 
+from __future__ import annotations
+
 from lsmkv.cli.arguments.shared import FORMATS, formats, key_format, limit, span, target, value_format
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lsmkv.cli.parser import Declare
+
 
 IMPORT = """\
   txt    each line is a key, its number the value. --key lineno: its number is
@@ -16,7 +23,7 @@ file's name; .ids, no suffix and others count as txt only with --format txt.
 """
 
 
-def import_(declare):
+def import_(declare: Declare) -> None:
     parser = declare(
         "import DB FILE...",
         "interchange:load",
@@ -45,7 +52,7 @@ def import_(declare):
     formats(parser)
 
 
-def export(declare):
+def export(declare: Declare) -> None:
     parser = declare(
         "export DB [FILE]",
         "interchange:export",
@@ -73,7 +80,7 @@ has such keys says so.
 """
 
 
-def dump(declare):
+def dump(declare: Declare) -> None:
     parser = declare(
         "dump DB [FILE]",
         "dump:dump",
@@ -93,7 +100,7 @@ escape; dump without -p.
 """
 
 
-def load(declare):
+def load(declare: Declare) -> None:
     parser = declare(
         "load DB [FILE]",
         "dump:load",
@@ -111,7 +118,7 @@ def load(declare):
     parser.add_argument("--database", metavar="NAME", help="mdb: of several in the dump, the one of this name")
 
 
-def diff(declare):
+def diff(declare: Declare) -> None:
     parser = declare(
         "diff DB OTHER",
         "diff:diff",

@@ -1,7 +1,13 @@
 """demo, shell."""
 
+from __future__ import annotations
 
-def demo(declare):
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lsmkv.cli.parser import Declare
+
+
+def demo(declare: Declare) -> None:
     parser = declare(
         "demo",
         "meta:demo",
@@ -19,7 +25,7 @@ def demo(declare):
     parser.add_argument("--yes", action="store_true", help="replace a store that is at --path")
 
 
-def shell(declare):
+def shell(declare: Declare) -> None:
     declare(
         "shell DB",
         "shell:shell",
@@ -29,5 +35,6 @@ def shell(declare):
         "shell. Tab completes commands, options and keys. Ctrl-C drops the line or stops\n"
         "the command, Ctrl-D or quit leaves. Every command opens the store for itself, so\n"
         "a prompt that waits keeps nobody out. Read from a pipe, the first command that\n"
-        "fails (exit code 2 and above) ends the shell with its exit code.\n",
+        "fails (exit code 2 and above) ends the shell with its exit code. --json is for\n"
+        "every command typed.\n",
     )

@@ -1,8 +1,16 @@
 """What several commands take: formats, ranges, consent, counts."""
 
+from __future__ import annotations
+
 import argparse
 
 from lsmkv.cli.formats import NAMES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Sequence
+
 
 FORMATS = """\
 formats of keys and values: utf8 (as typed), raw, hex, base64, json, i64 and u64
@@ -11,53 +19,53 @@ formats of keys and values: utf8 (as typed), raw, hex, base64, json, i64 and u64
 """
 
 
-def key_format(parser):
+def key_format(parser: ArgumentParser) -> None:
     parser.add_argument("--key-format", choices=NAMES, metavar="FORMAT", help="one of %(choices)s")
 
 
-def value_format(parser):
+def value_format(parser: ArgumentParser) -> None:
     parser.add_argument("--value-format", choices=NAMES, metavar="FORMAT", help="one of %(choices)s")
 
 
-def formats(parser):
+def formats(parser: ArgumentParser) -> None:
     key_format(parser)
     value_format(parser)
 
 
-def span(parser, verb):
+def span(parser: ArgumentParser, verb: str) -> None:
     parser.add_argument("--start", metavar="KEY", help=f"{verb} from this key on")
     parser.add_argument("--stop", metavar="KEY", help=f"{verb} up to this key, the key itself left out")
     parser.add_argument("--prefix", metavar="KEY", help=f"{verb} the keys that begin with this")
 
 
-def limit(parser):
+def limit(parser: ArgumentParser) -> None:
     parser.add_argument("--limit", type=whole, metavar="N", help="end after N keys")
 
 
-def sync(parser, what):
+def sync(parser: ArgumentParser, what: str) -> None:
     parser.add_argument("--sync", action="store_true", help=f"return only when {what} on the disk")
 
 
-def consent(parser):
+def consent(parser: ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only tell what would go")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def target(parser, choices, default):
+def target(parser: ArgumentParser, choices: Sequence[str], default: str) -> None:
     """Where a command that writes a file writes it, and how."""
     parser.add_argument("file", metavar="FILE", nargs="?", default="-", help="default: standard output")
     parser.add_argument("--format", choices=choices, help=f"one of %(choices)s (default: {default})", metavar="FORMAT")
     parser.add_argument("--yes", action="store_true", help="replace FILE when it exists")
 
 
-def whole(text):
+def whole(text: str) -> int:
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
     return number
 
 
-def positive(text):
+def positive(text: str) -> float:
     number = float(text)
     if not 0 < number < 1e9:
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")

@@ -1,9 +1,15 @@
 """flush, compact, verify, destroy."""
 
+from __future__ import annotations
+
 from lsmkv.cli.arguments.shared import consent, key_format
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lsmkv.cli.parser import Declare
 
-def flush(declare):
+
+def flush(declare: Declare) -> None:
     declare(
         "flush DB",
         "upkeep:flush",
@@ -12,7 +18,7 @@ def flush(declare):
     )
 
 
-def compact(declare):
+def compact(declare: Declare) -> None:
     parser = declare(
         "compact DB",
         "upkeep:compact",
@@ -24,7 +30,7 @@ def compact(declare):
     key_format(parser)
 
 
-def verify(declare):
+def verify(declare: Declare) -> None:
     declare(
         "verify DB",
         "upkeep:verify",
@@ -34,7 +40,7 @@ def verify(declare):
     )
 
 
-def destroy(declare):
+def destroy(declare: Declare) -> None:
     parser = declare(
         "destroy DB",
         "upkeep:destroy",
