@@ -24,13 +24,13 @@ struct lsm_source {
 
 struct lsm_store {
     struct lsm_source head;
+    int readonly;                     /* this handle was opened with flag "r"; its engine may be shared */
     lsmkv *db;                        /* owned; NULL before it was opened; valid until the object dies */
     unsigned generation;              /* lsm_fork_generation when it was opened */
     PyObject *path;                   /* owned: str or bytes, as it was given */
     PyObject *temporary;              /* owned: path of a directory to be removed at close, or NULL */
     PyObject *options;                /* owned: dict, as they are in effect */
     const char *durability;           /* static: one of them, for repr */
-    int readonly;                     /* opened with flag "r": of this handle, not of the engine it may share */
     struct lsm_store *before, *after; /* borrowed: the module's open stores */
     uint64_t counted_lsn;             /* len: the content at this LSN ... */
     Py_ssize_t counted;               /* ... has so many keys; -1 when never counted */

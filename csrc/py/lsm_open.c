@@ -251,11 +251,11 @@ static void remove_directory(PyObject *path)
 /* The engine's answer, with the store filled in when it is 0. */
 static int open_engine(struct lsm_store *store, struct request *request)
 {
+    store->readonly = (request->options.flags & LSMKV_OPEN_READONLY) != 0;
     lsmkv *db = NULL;
     int rc;
     Py_BEGIN_ALLOW_THREADS rc = lsmkv_open(PyBytes_AS_STRING(request->encoded), &request->options, &db);
     Py_END_ALLOW_THREADS if (rc != 0) return lsm_raise(store->head.module, rc, request->path), -1;
-    store->readonly = (request->options.flags & LSMKV_OPEN_READONLY) != 0;
     lsmkv_get_options(db, &request->options);
     store->db = db;
     store->generation = lsm_fork_generation;
