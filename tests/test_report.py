@@ -320,7 +320,8 @@ def test_the_text_of_an_explanation_is_stable():
     assert told.found is True and told.key == b"k\xff"
     assert Explanation([lsmkv.Probe(("table", 1, 5, "tombstone", 1, 1))]).found is False
     assert Explanation([lsmkv.Probe(("table", 1, 5, "not verified yet", 0, 0)), *told]).found is None
-    assert Explanation().found is False
+    assert Explanation().found is False and repr(Explanation()).startswith("get (empty): is not there; 0 places")
+    assert "get ('\u05d0<', 7)" in parsed(Explanation(told, ("\u05d0<", 7))._repr_html_()).replace("  ", " ")
 
 
 def test_they_are_lists(db):

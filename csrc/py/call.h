@@ -29,6 +29,7 @@ struct lsm_source {
 
 struct lsm_store {
     struct lsm_source head;
+    int readonly;                     /* this handle was opened with flag "r"; its engine may be shared */
     lsmkv *db;                        /* owned; NULL before it was opened; valid until the object dies */
     unsigned generation;              /* lsm_fork_generation when it was opened */
     PyObject *path;                   /* owned: str or bytes, as it was given */
@@ -38,7 +39,6 @@ struct lsm_store {
     struct lsm_store *parent; /* owned: the store a namespace was opened from, or NULL; closing it closes this */
     struct lsm_codec *key_codec, *value_codec; /* owned; NULL: bytes */
     const char *durability; /* static: one of them, for repr */
-    int readonly;                     /* opened with flag "r": of this handle, not of the engine it may share */
     struct lsm_store *before, *after; /* borrowed: the module's open stores */
 };
 

@@ -269,12 +269,12 @@ static int request_read(struct lsm_module *module, struct request *request, PyOb
 /* The engine's answer, with the store filled in when it is 0. */
 static int open_engine(struct lsm_store *store, struct request *request)
 {
+    store->readonly = (request->options.flags & LSMKV_OPEN_READONLY) != 0;
     lsmkv *db = NULL;
     int rc;
     Py_BEGIN_ALLOW_THREADS rc = lsmkv_open(PyBytes_AS_STRING(request->encoded), &request->options, &db);
     Py_END_ALLOW_THREADS if (rc != 0) return lsm_raise(store->head.module, rc, request->path), -1;
     store->db = db; /* from now on closed with the object, whatever fails */
-    store->readonly = (request->options.flags & LSMKV_OPEN_READONLY) != 0;
     store->generation = lsm_fork_generation;
     if (lsm_codec_choice_find(&request->codecs, store->head.module, db) < 0)
         return -1;

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from itertools import takewhile
+from typing import Any
 
 from lsmkv import _core
 
@@ -13,8 +14,8 @@ LONGEST = 200  # nobody completes a longer key
 SECONDS = 0.05
 
 
-def keys(db: _core.LSM) -> list[bytes]:
+def keys(db: _core.LSM) -> list[Any]:
     """At most MOST keys, and those that come within SECONDS."""
     until = time.monotonic() + SECONDS
     found = takewhile(lambda _: time.monotonic() < until, db.keys().limit(MOST))
-    return [key for key in found if len(key) <= LONGEST]
+    return [key for key in found if not isinstance(key, bytes | str) or len(key) <= LONGEST]

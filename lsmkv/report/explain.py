@@ -23,7 +23,7 @@ STEPS = (120, 60, 20)  # a path that is longer is cut
 class Explanation(list[_core.Probe]):
     """A list of Probe, newest place first, that can be looked at: print it, or show it in a notebook."""
 
-    def __init__(self, probes: Iterable[_core.Probe] = (), key: bytes = b"") -> None:
+    def __init__(self, probes: Iterable[_core.Probe] = (), key: object = b"") -> None:
         super().__init__(probes)
         self.key = key
 
@@ -68,7 +68,14 @@ def answer(found: bool | None) -> str:
     return {True: "is there", False: "is not there", None: "may be there: a get has to read more"}[found]
 
 
-def lines(key: bytes, found: bool | None, probes: Sequence[Step]) -> list[str]:
+def shown(key: object) -> str:
+    """The key that was asked for: bytes, or whatever a codec takes."""
+    return (
+        escape(key if isinstance(key, bytes) else repr(key).encode("utf-8", "backslashreplace"), KEY_CHARS) or "(empty)"
+    )
+
+
+def lines(key: object, found: bool | None, probes: Sequence[Step]) -> list[str]:
     rows = [[f"{at}.", place(step), file_of(step), step["verdict"], cost(step)] for at, step in enumerate(probes, 1)]
     asked = plural(len(probes), "place")
-    return [f"get {escape(key, KEY_CHARS)}: {answer(found)}; {asked} asked, newest first", *columns(rows, "><<<<")]
+    return [f"get {shown(key)}: {answer(found)}; {asked} asked, newest first", *columns(rows, "><<<<")]

@@ -8,10 +8,9 @@ o  MemTable  000033.log  line says no    1 line  0 records
 from __future__ import annotations
 
 from lsmkv.report import html
-from lsmkv.report.explain import KEY_CHARS, Explanation, Step, answer, file_of, plain
+from lsmkv.report.explain import Explanation, Step, answer, file_of, plain, shown
 from lsmkv.report.levels import place
 from lsmkv.report.numbers import plural
-from lsmkv.report.text import escape
 
 # verdict -> (what the dot says, words for somebody who reads it for the first time)
 MEANING = {
@@ -76,7 +75,3 @@ def row(step: Step) -> str:
         f'<td class="n m">{plural(step["lines"], "line")}</td>'
         f'<td class="n m">{plural(step["records"], "record")}</td></tr>'
     )
-
-
-def shown(key: bytes) -> str:
-    return escape(key, KEY_CHARS) if key else "(empty)"
