@@ -927,18 +927,30 @@ def test_a_loop_that_ends_in_the_middle(run_python):
             reached.set()
             gate.wait(60)
 
-        async def leave():
+        async def leave(walk):
+            assert await walk.__anext__() == b"a"
             task = asyncio.ensure_future(db._call(wait))
             while not reached.is_set():
                 await asyncio.sleep(0)
+            step = asyncio.ensure_future(lost.__anext__())
+            await asyncio.sleep(0)
 
-        async def go_on():
+        async def go_on(walk):
             gate.set()
             await db.put(b"k", b"v")
+            assert [key async for key in walk] == []
+            try:
+                await lost.__anext__()
+            except RuntimeError as caught:
+                assert "begin another" in str(caught)
+            else:
+                raise AssertionError
             await db.close()
 
-        asyncio.run(leave())
-        asyncio.run(go_on())
+        db._sync[b"a"] = b""
+        walk, lost = db.keys().__aiter__(), db.keys().__aiter__()
+        asyncio.run(leave(walk))
+        asyncio.run(go_on(walk))
         """
     )
 

@@ -73,6 +73,7 @@ class AsyncIterator(Generic[T]):
         self._is_over = self._is_fetching = False
         self._failure: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._inbox: object = None  # where the fetch on its way will arrive
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self
@@ -90,11 +91,11 @@ class AsyncIterator(Generic[T]):
         """End it: what it pins is let go, now or when the fetch on its way ends. Again is fine."""
         scan, self._ready = [self._scan], iter(())
         self._end()
-        if scan[0] is not None and not self._is_fetching:
+        if scan[0] is not None:
             await self._bridge.call(scan.clear)
 
     def __del__(self) -> None:
-        if self._scan is not None and not self._is_fetching:
+        if self._scan is not None:
             self._bridge.let_go([self._scan])
 
     # ---- in the loop ----
@@ -108,8 +109,13 @@ class AsyncIterator(Generic[T]):
             raise RuntimeError("this iterator is in use by another task: make one per task")
         inbox = self._bridge.here()
         if not self._is_fetching:
-            self._is_fetching = True
-            self._bridge.submit(partial(fetch, self._begin, self._scan, self._take, self._most), self._arrive)
+            self._inbox = inbox
+            work = partial(fetch, self._begin, self._scan, self._take, self._most)
+            self._is_fetching, self._scan = True, None  # the thread has it now
+            self._bridge.submit(work, self._arrive)
+            del work
+        elif self._inbox is not inbox:
+            raise RuntimeError("the loop that fetched for this iterator was closed meanwhile: begin another iteration")
         if not self._is_fetching:  # it was there at once
             return self._raise()
         self._waiter = inbox.loop.create_future()
@@ -147,9 +153,10 @@ class AsyncIterator(Generic[T]):
 
 def fetch(
     begin: Callable[[], Iterator[T]] | None, scan: Iterator[T] | None, take: Take[T], most: int
-) -> tuple[Iterator[T], Chunk[T]]:
-    """In a thread: the scan, begun if it was not, and a chunk of it."""
+) -> tuple[Iterator[T] | None, Chunk[T]]:
+    """In a thread: the scan, begun if it was not, and a chunk of it. A scan that is over stays here."""
     if scan is None:
         assert begin is not None
         scan = begin()
-    return scan, take(scan, most)
+    entries, is_last = take(scan, most)
+    return None if is_last else scan, (entries, is_last)
