@@ -72,7 +72,7 @@ clean: ## remove everything that was built, the environment in .venv too
 
 # ---- what the above rests on ------------------------------------------------------------------
 
-C_TEXT = $(wildcard csrc/*.c csrc/*/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch] benchmarks/c/*.[ch] examples/*.c)
+C_TEXT = $(wildcard csrc/*.c csrc/*/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch] tests/faults/*.[ch] tests/faults/*/*.[ch] benchmarks/c/*.[ch] examples/*.c)
 
 $(VENV)/.base: pyproject.toml tools/setup.sh
 	@sh tools/setup.sh base
