@@ -9,67 +9,28 @@ int lsmkv_batch_new(lsmkv_batch **out)
     return *out ? 0 : lk_fail(LSMKV_NOMEM, "memory ran out while a batch was made");
 }
 
-static void forget_handles(lsmkv_batch *batch)
-{
-    for (uint32_t i = 0; i < batch->used_count; i++)
-        lk_handle_unref(batch->used[i]);
-    batch->used_count = 0;
-    batch->through = NULL;
-}
-
 void lsmkv_batch_free(lsmkv_batch *batch)
 {
     if (!batch)
         return;
-    forget_handles(batch);
+    lk_lobby_handles_deinit(&batch->used);
     lk_batch_deinit(&batch->records);
-    lk_free(batch->used);
     lk_free(batch);
 }
 
 void lsmkv_batch_reset(lsmkv_batch *batch)
 {
-    forget_handles(batch);
+    lk_lobby_handles_drop(&batch->used);
+    batch->through = NULL;
     lk_batch_reset(&batch->records);
-}
-
-/* ---- through which handles ------------------------------------------------------------------ */
-
-static int remember(lsmkv_batch *batch, lsmkv *db)
-{
-    for (uint32_t i = 0; i < batch->used_count; i++)
-        if (batch->used[i] == db)
-            return 0;
-    if (batch->used_count == batch->used_cap) {
-        uint32_t cap = batch->used_cap ? 2 * batch->used_cap : 4;
-        void *more = lk_realloc(batch->used, cap * sizeof *batch->used);
-        if (!more)
-            return lk_fail(LSMKV_NOMEM, "memory ran out while a batch took up a handle");
-        batch->used = more;
-        batch->used_cap = cap;
-    }
-    lk_handle_ref(db);
-    batch->used[batch->used_count++] = db;
-    return 0;
-}
-
-static int other_store(const lsmkv_batch *batch, const lsmkv *db)
-{
-    return batch->used_count && batch->used[0]->db != db->db
-               ? lk_fail(LSMKV_INVALID, "a batch belongs to one store, %s: %s needs a batch of its own",
-                         batch->used[0]->db->path, db->db->path)
-               : 0;
 }
 
 int lsmkv_batch_use(lsmkv_batch *batch, lsmkv *db)
 {
-    int rc = other_store(batch, db);
-    if (rc == 0)
-        rc = lk_handle_check(db);
-    if (rc == LSMKV_CLOSED || rc == LSMKV_FORKED)
+    int rc = lk_handle_check(db);
+    if (rc != 0)
         return lk_handle_refuse(db, rc);
-    if (rc == 0)
-        rc = remember(batch, db);
+    rc = lk_lobby_handles_add(&batch->used, db);
     if (rc == 0)
         batch->through = db;
     return rc;
@@ -104,7 +65,8 @@ int lsmkv_batch_put_until(lsmkv_batch *batch, const void *key, size_t key_bytes,
                           uint64_t expiry_ns)
 {
     struct lk_record record = lk_lobby_put(key, key_bytes, value, value_bytes);
-    int rc = lk_lobby_sizes(0, value_bytes), asks = batch->through && expiry_ns == LSMKV_EXPIRY_DEFAULT;
+    int rc = lk_lobby_sizes(0, value_bytes),
+        asks = expiry_ns == LSMKV_EXPIRY_DEFAULT && batch->through && batch->through->ttl_ns;
     if (rc == 0 && asks)
         rc = lk_handle_enter(batch->through); /* for the clock */
     if (rc != 0)
@@ -145,22 +107,11 @@ size_t lsmkv_batch_bytes(const lsmkv_batch *batch)
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 
-/* Within a slot: whoever closes one of the handles waits for the slot to be left. */
-static int all_open(const lsmkv_batch *batch)
-{
-    for (uint32_t i = 0; i < batch->used_count; i++) {
-        int rc = lk_handle_check(batch->used[i]);
-        if (rc != 0)
-            return lk_handle_refuse(batch->used[i], rc);
-    }
-    return 0;
-}
-
 int lsmkv_try_write(lsmkv *db, const lsmkv_batch *batch, int sync, uint64_t *lsn)
 {
     int rc = lk_lobby_writable(db);
     if (rc == 0)
-        rc = other_store(batch, db);
+        rc = lk_lobby_handles_agree(&batch->used, db);
     if (rc != 0)
         return rc;
     if (batch->records.count == 0 || lk_lobby_syncs(db, sync) || batch->records.bytes.len > LK_TRY_COPY_MAX)
@@ -168,19 +119,10 @@ int lsmkv_try_write(lsmkv *db, const lsmkv_batch *batch, int sync, uint64_t *lsn
     int slot = lk_handle_slot(db, &rc);
     if (slot < 0)
         return rc;
-    rc = all_open(batch);
+    rc = lk_lobby_handles_check(&batch->used);
     if (rc == 0)
         rc = lk_write_batch_try(db->db, &batch->records, lsn);
     lk_epoch_leave(&db->db->epochs, slot);
-    return rc;
-}
-
-/* Enter the handles the batch went through, so that none of them is closed, and its namespace dropped, meanwhile. */
-static int enter_all(const lsmkv_batch *batch, uint32_t *entered)
-{
-    int rc = 0;
-    for (*entered = 0; rc == 0 && *entered < batch->used_count; *entered += rc == 0)
-        rc = lk_handle_enter(batch->used[*entered]);
     return rc;
 }
 
@@ -188,7 +130,7 @@ static int write_entered(lsmkv *db, const lsmkv_batch *batch, int sync, uint64_t
 {
     int rc = lk_lobby_writable(db);
     if (rc == 0)
-        rc = other_store(batch, db);
+        rc = lk_lobby_handles_agree(&batch->used, db);
     if (rc == 0 && batch->records.count)
         return lk_write_batch(db->db, &batch->records, lk_lobby_syncs(db, sync), lsn);
     if (rc == 0 && lsn)
@@ -202,11 +144,10 @@ int lsmkv_write(lsmkv *db, const lsmkv_batch *batch, int sync, uint64_t *lsn)
     int rc = lk_handle_enter(db);
     if (rc != 0)
         return rc;
-    rc = enter_all(batch, &entered);
+    rc = lk_lobby_handles_enter(&batch->used, &entered);
     if (rc == 0)
         rc = write_entered(db, batch, sync, lsn);
-    while (entered > 0)
-        lk_handle_leave(batch->used[--entered]);
+    lk_lobby_handles_leave(&batch->used, entered);
     lk_handle_leave(db);
     return rc;
 }

@@ -19,11 +19,28 @@ struct lsmkv_snapshot {
     _Atomic uint64_t counted; /* keys of the handle's namespace and one; 0: not counted */
 };
 
+/* handles.c: the handles of one store that a batch or a transaction went through, each once. They must still be open
+ * when it takes effect: a namespace that was dropped meanwhile must not be written to. */
+struct lk_lobby_handles {
+    struct lsmkv **at; /* owned array of shared */
+    uint32_t count, cap;
+};
+/* 0; INVALID for a handle of another store; NOMEM. */
+LK_MUST_CHECK int lk_lobby_handles_add(struct lk_lobby_handles *handles, struct lsmkv *db);
+/* INVALID when `db` is of another store. */
+LK_MUST_CHECK int lk_lobby_handles_agree(const struct lk_lobby_handles *handles, const struct lsmkv *db);
+/* Within a slot: 0, or the first that is closed refuses. Whoever closes one waits for the slot to be left. */
+LK_MUST_CHECK int lk_lobby_handles_check(const struct lk_lobby_handles *handles);
+/* Enter all of them, so that none is closed meanwhile; *entered of them must be left again, also on failure. */
+LK_MUST_CHECK int lk_lobby_handles_enter(const struct lk_lobby_handles *handles, uint32_t *entered);
+void lk_lobby_handles_leave(const struct lk_lobby_handles *handles, uint32_t entered);
+void lk_lobby_handles_drop(struct lk_lobby_handles *handles); /* empties, keeps memory */
+void lk_lobby_handles_deinit(struct lk_lobby_handles *handles);
+
 struct lsmkv_batch {
     struct lk_batch records;
     struct lsmkv *through; /* borrowed from `used`; NULL: what is added now goes into the default space, for ever */
-    struct lsmkv **used;   /* owned array of shared: the handles that were gone through, each once */
-    uint32_t used_count, used_cap;
+    struct lk_lobby_handles used;
 };
 
 /* A call reads at `snapshot` (NULL: the present): look before, looked after. A transaction's serves one thread at a time.

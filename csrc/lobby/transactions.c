@@ -5,6 +5,7 @@
 struct lsmkv_txn {
     struct lsmkv_snapshot seen; /* what its reads see */
     struct lk_transaction body;
+    struct lk_lobby_handles used; /* that it wrote through */
 };
 
 int lsmkv_txn_new(lsmkv *db, lsmkv_txn **out)
@@ -34,6 +35,7 @@ void lsmkv_txn_free(lsmkv_txn *txn)
         return; /* in the child of a fork nothing of the parent's is touched */
     atomic_fetch_sub(&txn->seen.handle->db->counters.live_snapshots, 1);
     lk_transaction_end(&txn->body);
+    lk_lobby_handles_deinit(&txn->used);
     lk_handle_unref(txn->seen.handle);
     lk_free(txn);
 }
@@ -76,6 +78,8 @@ static int write_record(lsmkv_txn *txn, lsmkv *db, struct lk_record *record)
     if (rc != 0)
         return rc;
     rc = lk_lobby_writable(db);
+    if (rc == 0)
+        rc = lk_lobby_handles_add(&txn->used, db);
     if (rc == 0)
         rc = lk_transaction_write(&txn->body, record);
     leave(txn, db);
@@ -122,6 +126,34 @@ int lsmkv_txn_delete_range(lsmkv_txn *txn, lsmkv *db, const struct lsmkv_slice *
     return rc;
 }
 
+/* The batch's records are stored keys already. */
+static int write_records(lsmkv_txn *txn, const lsmkv_batch *batch)
+{
+    const uint8_t *at = batch->records.bytes.at, *end = at + batch->records.bytes.len;
+    int rc = lk_lobby_writable(txn->seen.handle);
+    for (uint32_t i = 0; rc == 0 && i < batch->used.count; i++)
+        rc = lk_lobby_handles_add(&txn->used, batch->used.at[i]);
+    while (rc == 0 && at < end) {
+        struct lk_record record;
+        at = lk_record_get(at, end, &record);
+        rc = lk_transaction_write(&txn->body, &record);
+    }
+    return rc;
+}
+
+int lsmkv_txn_write(lsmkv_txn *txn, const lsmkv_batch *batch)
+{
+    lsmkv *db = txn->seen.handle;
+    int rc = lk_lobby_handles_agree(&batch->used, db);
+    if (rc == 0)
+        rc = enter(txn, db);
+    if (rc != 0)
+        return rc;
+    rc = write_records(txn, batch);
+    leave(txn, db);
+    return rc;
+}
+
 /* ---- savepoints, commit ----------------------------------------------------------------------- */
 
 static int with_body(lsmkv_txn *txn, int (*verb)(struct lk_transaction *))
@@ -153,10 +185,14 @@ int lsmkv_txn_undo(lsmkv_txn *txn)
 int lsmkv_txn_commit(lsmkv_txn *txn, int sync, uint64_t *lsn)
 {
     lsmkv *db = txn->seen.handle;
+    uint32_t entered;
     int rc = enter(txn, db);
     if (rc != 0)
         return rc;
-    rc = lk_transaction_commit(&txn->body, lk_lobby_syncs(db, sync), lsn);
+    rc = lk_lobby_handles_enter(&txn->used, &entered);
+    if (rc == 0)
+        rc = lk_transaction_commit(&txn->body, lk_lobby_syncs(db, sync), lsn);
+    lk_lobby_handles_leave(&txn->used, entered);
     leave(txn, db);
     return rc;
 }

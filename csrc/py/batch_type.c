@@ -6,6 +6,7 @@
  * a call is away without the interpreter lock: another thread's call then raises. */
 #include "py/batch_type.h"
 
+#include "py/batch_merge.h"
 #include "py/codec.h"
 #include "py/expiry.h"
 #include "py/namespace.h"
@@ -18,6 +19,7 @@ struct lsm_write_batch {
     struct lsm_write_batch *base; /* owned: where the writes are; NULL: here */
     lsmkv_batch *writes;     /* owned; NULL with a base */
     const lsmkv *used;       /* borrowed, to compare: the handle that `writes` goes through now */
+    struct lsm_merge_steps merges; /* owned: merges, and the writes before each; `writes` come after all of them */
     int sync;
     char phase; /* enum phase */
     char busy;
@@ -187,6 +189,25 @@ static PyObject *batch_delete_range(PyObject *self, PyObject *const *args, Py_ss
     return none_if(delete_between(as_batch(self), start, stop));
 }
 
+/* The writes so far go before the merge, and new ones begin. */
+static PyObject *batch_merge(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    static const struct lsm_params params = {"merge", 2, 3, 3, {"", "", "op"}};
+    struct lsm_write_batch *batch = as_batch(self), *root = root_of(batch);
+    lsmkv_batch *fresh = NULL;
+    PyObject *given[3];
+    if (lsm_params_read(&params, args, count, keywords, given) < 0 || !collecting(batch) ||
+        done(batch, lsmkv_batch_new(&fresh)) < 0)
+        return NULL;
+    if (lsm_merge_steps_add(&root->merges, root->writes, batch->store, given[0], given[1], given[2]) < 0) {
+        lsmkv_batch_free(fresh);
+        return NULL;
+    }
+    root->writes = fresh;
+    root->used = NULL;
+    Py_RETURN_NONE;
+}
+
 static PyObject *batch_namespace(PyObject *self, PyObject *of)
 {
     struct lsm_write_batch *root = root_of(as_batch(self));
@@ -222,6 +243,8 @@ static PyObject *batch_enter(PyObject *self, PyObject *Py_UNUSED(unused))
 static int apply(struct lsm_write_batch *batch)
 {
     struct lsm_store *store = batch->store;
+    if (batch->merges.count)
+        return lsm_merge_steps_apply(&batch->merges, batch->writes, store, batch->sync);
     int rc = lsmkv_try_write(store->db, batch->writes, batch->sync, NULL);
     if (rc == LSMKV_WOULDBLOCK) {
         batch->busy = 1;
@@ -242,20 +265,30 @@ static PyObject *batch_exit(PyObject *self, PyObject *const *args, Py_ssize_t co
         if (clean && apply(batch) < 0)
             return NULL;
         lsmkv_batch_reset(batch->writes);
+        lsm_merge_steps_clear(&batch->merges);
     }
     Py_RETURN_FALSE;
 }
 
-static Py_ssize_t batch_len(PyObject *self)
+static size_t sum(PyObject *self, size_t (*of)(const lsmkv_batch *), size_t each_merge)
 {
     const struct lsm_write_batch *root = root_of(as_batch(self));
-    return root->busy ? 0 : (Py_ssize_t)lsmkv_batch_count(root->writes);
+    if (root->busy)
+        return 0;
+    size_t total = of(root->writes);
+    for (Py_ssize_t i = 0; i < root->merges.count; i++)
+        total += of(root->merges.at[i].before) + each_merge;
+    return total;
+}
+
+static Py_ssize_t batch_len(PyObject *self)
+{
+    return (Py_ssize_t)sum(self, lsmkv_batch_count, 1);
 }
 
 static PyObject *batch_nbytes(PyObject *self, void *Py_UNUSED(unused))
 {
-    const struct lsm_write_batch *root = root_of(as_batch(self));
-    return PyLong_FromSize_t(root->busy ? 0 : lsmkv_batch_bytes(root->writes));
+    return PyLong_FromSize_t(sum(self, lsmkv_batch_bytes, 0));
 }
 
 /* ---- the type ---------------------------------------------------------------------------- */
@@ -265,7 +298,7 @@ static int batch_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(as_batch(self)->store);
     Py_VISIT(as_batch(self)->base);
-    return 0;
+    return lsm_merge_steps_traverse(&as_batch(self)->merges, visit, arg);
 }
 
 static void batch_dealloc(PyObject *self)
@@ -276,6 +309,7 @@ static void batch_dealloc(PyObject *self)
         PyObject_ClearWeakRefs(self);
     if (as_batch(self)->writes)
         lsmkv_batch_free(as_batch(self)->writes);
+    lsm_merge_steps_clear(&as_batch(self)->merges);
     Py_CLEAR(as_batch(self)->base);
     Py_CLEAR(as_batch(self)->store);
     type->tp_free(self);
@@ -296,6 +330,10 @@ PyDoc_STRVAR(doc,
              "does not ask whether the key is there. It serves one thread at a time.");
 PyDoc_STRVAR(put_doc, "put($self, key, value, /, *, ttl=None)\n--\n\n"
                       "Add a write of value under key, as b[key] = value does. ttl counts from now, in seconds.");
+PyDoc_STRVAR(merge_doc,
+             "merge($self, key, operand, /, *, op)\n--\n\n"
+             "Add a merge, as merge() of the store: the value is read, and op called, when the batch is applied, in\n"
+             "the place where this stands. The whole batch is then one transaction.");
 PyDoc_STRVAR(namespace_doc, "namespace($self, ns, /)\n--\n\n"
                             "The same batch, writing into the namespace ns: what db.namespace() gave, or db itself.");
 PyDoc_STRVAR(delete_doc, "delete($self, key, /)\n--\n\nAdd a deletion of key, as del b[key] does.");
@@ -307,6 +345,7 @@ PyDoc_STRVAR(delete_range_doc,
 static PyMethodDef methods[] = {
     LSM_REFUSE_PICKLING,
     {"put", LSM_FAST(batch_put), METH_FASTCALL | METH_KEYWORDS, put_doc},
+    {"merge", LSM_FAST(batch_merge), METH_FASTCALL | METH_KEYWORDS, merge_doc},
     {"namespace", batch_namespace, METH_O, namespace_doc},
     {"delete", batch_delete, METH_O, delete_doc},
     {"delete_range", LSM_FAST(batch_delete_range), METH_FASTCALL, delete_range_doc},

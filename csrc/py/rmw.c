@@ -281,8 +281,7 @@ static enum verdict think_merge(struct attempt *attempt, void *context)
     return answer(attempt, Py_XNewRef(attempt->wanted), PUT);
 }
 
-/* A callable: `op` itself or what lsmkv.operators knows under that name. A new reference. */
-static PyObject *function_of(PyObject *op)
+PyObject *lsm_merge_function(PyObject *op)
 {
     if (!PyUnicode_Check(op)) {
         if (PyCallable_Check(op))
@@ -297,15 +296,21 @@ static PyObject *function_of(PyObject *op)
     return function;
 }
 
+PyObject *lsm_merge_by(PyObject *self, PyObject *key, PyObject *operand, PyObject *function)
+{
+    struct operation operation = {function, operand};
+    return until_done(self, key, think_merge, &operation);
+}
+
 PyObject *lsm_target_merge(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     static const struct lsm_params params = {"merge", 2, 3, 3, {"", "", "op"}};
     PyObject *given[3];
     if (lsm_params_read(&params, args, count, keywords, given) < 0)
         return NULL;
-    struct operation operation = {function_of(given[2]), given[1]};
-    PyObject *merged = operation.function ? until_done(self, given[0], think_merge, &operation) : NULL;
-    Py_XDECREF(operation.function);
+    PyObject *function = lsm_merge_function(given[2]);
+    PyObject *merged = function ? lsm_merge_by(self, given[0], given[1], function) : NULL;
+    Py_XDECREF(function);
     return merged;
 }
 

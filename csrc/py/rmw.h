@@ -22,6 +22,11 @@ PyObject *lsm_target_incr(PyObject *self, PyObject *const *args, Py_ssize_t coun
 PyObject *lsm_target_touch(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lsm_target_persist(PyObject *self, PyObject *key);
 
+/* A callable: `op` itself or what lsmkv.operators knows under that name. A new reference. */
+PyObject *lsm_merge_function(PyObject *op);
+/* merge(), by that callable. */
+PyObject *lsm_merge_by(PyObject *self, PyObject *key, PyObject *operand, PyObject *function);
+
 PyDoc_STRVAR(lsm_pop_doc,
              "pop($self, key, default=..., /)\n--\n\n"
              "Remove key and return its value; when it is absent default, or KeyError when none was given.\n\n"
