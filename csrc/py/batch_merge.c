@@ -36,16 +36,12 @@ int lsm_merge_steps_traverse(const struct lsm_merge_steps *steps, visitproc visi
 }
 
 int lsm_merge_steps_add(struct lsm_merge_steps *steps, lsmkv_batch *before, struct lsm_store *store, PyObject *key,
-                        PyObject *operand, PyObject *op)
+                        PyObject *operand, PyObject *function)
 {
-    PyObject *function = lsm_merge_function(op); /* may run Python code, so it comes first */
-    if (!function)
-        return -1;
     if (steps->count == steps->room) {
         Py_ssize_t room = steps->room ? 2 * steps->room : 4;
         struct lsm_merge_step *grown = PyMem_Realloc(steps->at, (size_t)room * sizeof *grown);
         if (!grown) {
-            Py_DECREF(function);
             PyErr_NoMemory();
             return -1;
         }
@@ -53,7 +49,7 @@ int lsm_merge_steps_add(struct lsm_merge_steps *steps, lsmkv_batch *before, stru
         steps->room = room;
     }
     steps->at[steps->count++] = (struct lsm_merge_step){before, (struct lsm_store *)Py_NewRef(store), Py_NewRef(key),
-                                                        Py_NewRef(operand), function};
+                                                        Py_NewRef(operand), Py_NewRef(function)};
     return 0;
 }
 

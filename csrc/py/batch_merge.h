@@ -20,9 +20,9 @@ struct lsm_merge_steps {
     Py_ssize_t count, room;
 };
 
-/* Takes `before` over when it succeeds. op as in merge(). 0 or -1. */
+/* Takes `before` over when it succeeds. Runs no Python code. 0 or -1. */
 int lsm_merge_steps_add(struct lsm_merge_steps *steps, lsmkv_batch *before, struct lsm_store *store, PyObject *key,
-                        PyObject *operand, PyObject *op);
+                        PyObject *operand, PyObject *function);
 /* Apply the steps and what comes `after` them to the store of `store`, atomically. 0 or -1. */
 int lsm_merge_steps_apply(const struct lsm_merge_steps *steps, const lsmkv_batch *after, struct lsm_store *store,
                           int sync);

@@ -11,6 +11,7 @@
 #include "py/expiry.h"
 #include "py/namespace.h"
 #include "py/range.h"
+#include "py/rmw.h"
 
 enum phase { NEW, COLLECTING, DONE };
 
@@ -190,22 +191,31 @@ static PyObject *batch_delete_range(PyObject *self, PyObject *const *args, Py_ss
 }
 
 /* The writes so far go before the merge, and new ones begin. */
-static PyObject *batch_merge(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+static int add_merge(struct lsm_write_batch *batch, PyObject *key, PyObject *operand, PyObject *function)
 {
-    static const struct lsm_params params = {"merge", 2, 3, 3, {"", "", "op"}};
-    struct lsm_write_batch *batch = as_batch(self), *root = root_of(batch);
+    struct lsm_write_batch *root = root_of(batch);
     lsmkv_batch *fresh = NULL;
-    PyObject *given[3];
-    if (lsm_params_read(&params, args, count, keywords, given) < 0 || !collecting(batch) ||
-        done(batch, lsmkv_batch_new(&fresh)) < 0)
-        return NULL;
-    if (lsm_merge_steps_add(&root->merges, root->writes, batch->store, given[0], given[1], given[2]) < 0) {
+    if (!collecting(batch) || done(batch, lsmkv_batch_new(&fresh)) < 0)
+        return -1;
+    if (lsm_merge_steps_add(&root->merges, root->writes, batch->store, key, operand, function) < 0) {
         lsmkv_batch_free(fresh);
-        return NULL;
+        return -1;
     }
     root->writes = fresh;
     root->used = NULL;
-    Py_RETURN_NONE;
+    return 0;
+}
+
+static PyObject *batch_merge(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    static const struct lsm_params params = {"merge", 2, 3, 3, {"", "", "op"}};
+    PyObject *given[3];
+    if (lsm_params_read(&params, args, count, keywords, given) < 0)
+        return NULL;
+    PyObject *function = lsm_merge_function(given[2]); /* may run Python code, so it comes first */
+    int rc = function ? add_merge(as_batch(self), given[0], given[1], function) : -1;
+    Py_XDECREF(function);
+    return none_if(rc);
 }
 
 static PyObject *batch_namespace(PyObject *self, PyObject *of)
