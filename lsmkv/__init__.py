@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import abc as _abc
 
-from lsmkv import _core, codecs
+from lsmkv import _core
 from lsmkv._core import (
     ABSENT,
     LSM,
@@ -56,10 +56,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from os import PathLike
 
+    from lsmkv import codecs
     from lsmkv.differences import Difference, diff
     from lsmkv.options import Options
 else:
-    _LATER = {"Difference": "differences", "diff": "differences", "Options": "options"}
+    _LATER = {"Difference": "differences", "diff": "differences", "Options": "options", "codecs": "codecs"}
 
     def __getattr__(name):
         """What few programs need is imported when it is asked for: `import lsmkv` stays a matter of milliseconds."""
@@ -67,7 +68,8 @@ else:
             raise AttributeError(f"module 'lsmkv' has no attribute {name!r}")
         from importlib import import_module
 
-        globals()[name] = found = getattr(import_module(f"lsmkv.{_LATER[name]}"), name)
+        module = import_module(f"lsmkv.{_LATER[name]}")
+        globals()[name] = found = module if name == _LATER[name] else getattr(module, name)
         return found
 
     def __dir__():
