@@ -28,6 +28,7 @@ ROOT = HERE.parents[1]
 FLOOR = 99.5  # per cent of the sites
 QUIET_SECONDS = 60  # a worker that says nothing for so long hangs
 WORKERS = 2
+PLACE = "/dev/shm" if os.path.isdir("/dev/shm") else None
 
 # ---- the parent --------------------------------------------------------------------------------
 
@@ -77,7 +78,7 @@ def play(name, arguments, environment):
     """One scenario in a process of its own; in another one from where the first died."""
     result, first = Result(name), 0
     while True:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(prefix="lsmkv-faults-", dir=PLACE) as folder:
             log = Path(folder, "log")
             command = [sys.executable, str(HERE / "family.py"), "--worker", str(log), "--first", str(first)]
             status, said = attend([*command, "--nth", str(arguments.nth), name], log, environment)

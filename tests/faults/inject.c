@@ -2,8 +2,8 @@
  * as lsmkv._core, so that the import of that one can fail too.
  *
  *   faults.sites()               [(file, line, function, call), ...]
- *   faults.arm(site, n, mode)    the n-th execution from now on fails: ONCE, its site for EVER, or every site AFTER it too;
- *                                site -1: none, only count
+ *   faults.arm(site, n, mode)    the n-th execution from now on fails: ONCE, its site for EVER, or every site AFTER it
+ *                                too; site -1: none, only count
  *   faults.run(True | False)     only while running are executions counted and made to fail
  *   faults.fired() seen() failed()   how often since arm(); executions by site since arm(); failures by site so far
  *   faults.meanwhile(callable)   is called once, when the interpreter lock is next given up, as another thread might

@@ -222,7 +222,7 @@ def main(arguments):
     scenario, keys = scenarios.ALL[name], site_names()
     is_canary = name.startswith("canary_")
     ours = {site for site, (file, *_) in enumerate(faults.sites()) if ("canary" in file) == is_canary}
-    world = World(scenario)
+    world = World(scenario, arguments.worker.parent)
     with open(arguments.worker, "w", buffering=1) as log:
         for _ in range(5):  # imports, caches
             states, seen = rehearse(world)
@@ -246,5 +246,4 @@ def main(arguments):
             log.write(json.dumps(found) + "\n")
         every = {keys[site]: [0, 0] for site in ours} if not is_canary else {}
         log.write(json.dumps({"cases": 0, "violations": [], "sites": every}) + "\n")
-    world.close()
     return 0

@@ -79,11 +79,8 @@ def content_of(path):
 class World:
     """One after another, the same small store in a fresh directory. `scenario` says how it is handed out."""
 
-    def __init__(self, scenario):
-        self.scenario = scenario
-        self.folder = Path(
-            tempfile.mkdtemp(prefix="lsmkv-faults-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
-        )
+    def __init__(self, scenario, folder):
+        self.scenario, self.folder = scenario, folder
         self.path, self.temporary = self.folder / "store", self.folder / "tmp"
         self.template = self.folder / "template"
         with lsmkv.open(self.template, **OPTIONS) as db:
@@ -143,9 +140,6 @@ class World:
         for path in (self.path, self.temporary, self.folder / "another"):
             shutil.rmtree(path, ignore_errors=True)
         gc.collect()
-
-    def close(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class _same:
