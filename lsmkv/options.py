@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from math import ceil
 from typing import Any
 
 from lsmkv._core import OptionsError
@@ -113,7 +112,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 def check(name: str, value: object) -> None:
     if name == "ttl":
         if value is not None and not (isinstance(value, (int, float)) and 0 < value <= TTL_MOST):
-            raise OptionsError(f"ttl={value!r}: it is a number of seconds above 0 and at most {TTL_MOST}, or None for ever")
+            raise OptionsError(f"ttl={value!r}: it is seconds above 0 and at most {TTL_MOST}, or None for ever")
         return
     if name in WORDS:
         if value not in WORDS[name]:
@@ -148,7 +147,4 @@ def resolve(options: object, overrides: Mapping[str, Any], temporary: bool) -> d
     replace(Options(), **named)  # checks them
     if temporary:  # nobody will look for it after a power cut
         named.setdefault("durability", "os")
-    if "ttl" in named:
-        ttl = named.pop("ttl")
-        named["ttl_ms"] = 0 if ttl is None else ceil(ttl * 1000)
     return named

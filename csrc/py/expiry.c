@@ -25,6 +25,21 @@ int lsm_to_expiry(const struct lsm_source *source, PyObject *ttl, uint64_t *expi
     return 0;
 }
 
+int lsm_to_ttl(PyObject *ttl, uint64_t *milliseconds)
+{
+    double seconds = ttl && ttl != Py_None ? PyFloat_AsDouble(ttl) : INFINITY;
+    *milliseconds = 0;
+    if (seconds == -1 && PyErr_Occurred())
+        return -1;
+    if (!(seconds > 0)) {
+        PyErr_Format(PyExc_ValueError, "ttl=%R: it is a number of seconds above 0, or None for ever", ttl);
+        return -1;
+    }
+    double rounded = ceil(seconds * 1e3);
+    *milliseconds = rounded < 9e15 ? (uint64_t)rounded : 0;
+    return 0;
+}
+
 PyObject *lsm_source_ttl(PyObject *self, PyObject *object)
 {
     struct lsm_source *source = (struct lsm_source *)self;

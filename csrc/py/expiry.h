@@ -8,6 +8,9 @@
  * clock. Runs Python code; the store need not be open. 0 or -1. */
 int lsm_to_expiry(const struct lsm_source *source, PyObject *ttl, uint64_t *expiry_ns);
 
+/* A default time to live: None or NULL is 0, for ever; else seconds above 0, in milliseconds. 0 or -1. */
+int lsm_to_ttl(PyObject *ttl, uint64_t *milliseconds);
+
 PyObject *lsm_source_ttl(PyObject *self, PyObject *key);
 
 PyDoc_STRVAR(lsm_source_ttl_doc,

@@ -10,10 +10,11 @@
 #include "py/clock_type.h"
 #include "py/codec_choice.h"
 #include "py/errors.h"
+#include "py/expiry.h"
 
 /* ---- options ----------------------------------------------------------------------------- */
 
-enum kind { U32, U64, INT, WORD };
+enum kind { U32, U64, INT, WORD, SECONDS /* None or a number here; milliseconds there, 0 for None */ };
 
 static const char *const durabilities[] = {"none", "os", "interval", "always", NULL};
 static const char *const log_sources[] = {"auto", "mapped", "written", NULL};
@@ -36,7 +37,7 @@ static const struct field {
     {"cache_bytes", U64, offsetof(struct lsmkv_options, cache_bytes), NULL},
     {"log_source", WORD, offsetof(struct lsmkv_options, log_source), log_sources},
     {"table_source", WORD, offsetof(struct lsmkv_options, table_source), table_sources},
-    {"ttl_ms", U64, offsetof(struct lsmkv_options, ttl_ms), NULL},
+    {"ttl", SECONDS, offsetof(struct lsmkv_options, ttl_ms), NULL},
     {"mode", U32, offsetof(struct lsmkv_options, mode), NULL},
 };
 
@@ -77,6 +78,28 @@ static int put_number(struct lsm_module *module, struct lsmkv_options *options, 
     return 0;
 }
 
+static int put_seconds(struct lsmkv_options *options, const struct field *field, PyObject *value)
+{
+    uint64_t milliseconds = 0;
+    if (lsm_to_ttl(value, &milliseconds) < 0)
+        return -1;
+    memcpy((char *)options + field->offset, &milliseconds, sizeof milliseconds);
+    return 0;
+}
+
+static int put_field(struct lsm_module *module, struct lsmkv_options *options, const struct field *field,
+                     PyObject *value)
+{
+    switch (field->kind) {
+    case WORD:
+        return put_word(module, options, field, value);
+    case SECONDS:
+        return put_seconds(options, field, value);
+    default:
+        return put_number(module, options, field, value);
+    }
+}
+
 static int put_all(struct lsm_module *module, struct lsmkv_options *options, PyObject *resolved)
 {
     PyObject *name, *value;
@@ -86,9 +109,21 @@ static int put_all(struct lsm_module *module, struct lsmkv_options *options, PyO
         const struct field *field = field_named(name);
         if (!field)
             return lsm_refuse_option(module, "%R is not an option of this build", name);
-        rc = field->kind == WORD ? put_word(module, options, field, value) : put_number(module, options, field, value);
+        rc = put_field(module, options, field, value);
     }
     return rc;
+}
+
+static PyObject *get_field(const struct lsmkv_options *options, const struct field *field)
+{
+    uint64_t wide = 0;
+    int is_wide = field->kind == U64 || field->kind == SECONDS;
+    memcpy(&wide, (const char *)options + field->offset, is_wide ? sizeof wide : sizeof(uint32_t)); /* little-endian */
+    if (field->kind == WORD)
+        return PyUnicode_FromString(wide < 4 ? field->words[wide] : "?");
+    if (field->kind == SECONDS)
+        return wide ? PyFloat_FromDouble((double)wide / 1e3) : Py_NewRef(Py_None);
+    return PyLong_FromUnsignedLongLong(wide);
 }
 
 /* A new dict: every field, as the engine has it. */
@@ -96,11 +131,7 @@ static PyObject *options_dict(const struct lsmkv_options *options)
 {
     PyObject *dict = PyDict_New();
     for (size_t i = 0; dict && i < sizeof fields / sizeof *fields; i++) {
-        const char *at = (const char *)options + fields[i].offset;
-        uint64_t wide = 0;
-        memcpy(&wide, at, fields[i].kind == U64 ? sizeof wide : sizeof(uint32_t)); /* little-endian */
-        PyObject *value = fields[i].kind == WORD ? PyUnicode_FromString(wide < 4 ? fields[i].words[wide] : "?")
-                                                 : PyLong_FromUnsignedLongLong(wide);
+        PyObject *value = get_field(options, &fields[i]);
         if (!value || PyDict_SetItemString(dict, fields[i].name, value) < 0)
             Py_CLEAR(dict);
         Py_XDECREF(value);
@@ -111,11 +142,11 @@ static PyObject *options_dict(const struct lsmkv_options *options)
 /* ---- arguments --------------------------------------------------------------------------- */
 
 struct request {
-    PyObject *path;    /* owned: str or bytes */
+    PyObject *path; /* owned: str or bytes */
     PyObject *encoded; /* owned: bytes, as the system wants it */
-    int temporary;     /* the directory was made here and is ours to remove */
+    int temporary; /* the directory was made here and is ours to remove */
     struct lsm_codec_choice codecs; /* owned */
-    struct lsmkv_options options;   /* its codec names are borrowed from these */
+    struct lsmkv_options options; /* its codec names are borrowed from these */
 };
 
 static void request_clear(struct request *request)

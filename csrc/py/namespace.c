@@ -1,11 +1,10 @@
 /* namespace: names are str here and UTF-8 in the store. */
 #include "py/namespace.h"
 
-#include <math.h>
-
 #include "py/args.h"
 #include "py/codec_choice.h"
 #include "py/errors.h"
+#include "py/expiry.h"
 #include "py/lsm_type.h"
 
 static struct lsm_store *as_store(PyObject *self)
@@ -32,24 +31,10 @@ static int take_name(PyObject *object, const char **name, Py_ssize_t *bytes)
     return *name ? 0 : -1;
 }
 
-static int take_ttl(PyObject *ttl, uint64_t *ttl_ms)
-{
-    double seconds = ttl && ttl != Py_None ? PyFloat_AsDouble(ttl) : INFINITY;
-    if (seconds == -1 && PyErr_Occurred())
-        return -1;
-    if (!(seconds > 0)) {
-        PyErr_Format(PyExc_ValueError, "ttl=%R: it is a number of seconds above 0, or None for ever", ttl);
-        return -1;
-    }
-    double milliseconds = ceil(seconds * 1e3);
-    *ttl_ms = milliseconds < 9e15 ? (uint64_t)milliseconds : 0;
-    return 0;
-}
-
 static int wish_read(struct lsm_module *module, struct wish *wish, PyObject *const *given)
 {
     int create;
-    if (take_name(given[0], &wish->name, &wish->name_bytes) < 0 || take_ttl(given[3], &wish->options.ttl_ms) < 0 ||
+    if (take_name(given[0], &wish->name, &wish->name_bytes) < 0 || lsm_to_ttl(given[3], &wish->options.ttl_ms) < 0 ||
         lsm_to_flag(given[4], 1, &create) < 0 || lsm_codec_choice_take(&wish->codecs, module, given[1], given[2]) < 0)
         return -1;
     wish->options.struct_bytes = sizeof wish->options;
