@@ -19,7 +19,8 @@
     [b'apple', b'pear', b'plum'] 1
     b'apple' b'red'
 
-Nothing here blocks the loop: what may wait for a disk, a lock or a merge is done by a few threads of the store.
+What may wait for a disk, a lock or a merge is done by a few threads of the store, not in the loop's. They share the
+interpreter lock with the loop, so it can still be late by as long as one of them holds it: benchmarks/loop_latency.py.
 `async for` fetches chunks of up to 256 entries and lets the loop run between them. `help(lsmkv.aio.AsyncLSM)` says
 the rest.
 
