@@ -8,6 +8,7 @@
  *   flush.c compaction.c planner.c L0 into a run; runs into one; which, and why
  *   count.c counted.c layer.c      how many keys there are; a count that follows the present
  *   background.c keeper.c wake.c   who does it, and when
+ *   leave.c                        what a reader was the last to hold
  *   install.c                      manifest edit, then the new version
  *   inspect.c events.c             what can be seen from outside
  *
@@ -93,6 +94,7 @@ struct lk_db {
     _Atomic uint32_t number_next;   /* next file number */
     struct lk_segment *spare;       /* owned; prepared by the keeper, its name durable */
     uint64_t work_generation;       /* rises with every wake */
+    struct lk_version *left;        /* owned: let go by their last reader, for the keeper to free (engine/leave.h) */
     uint64_t inline_seen;           /* threads=0: the generation that was looked at last */
     _Atomic int closing;            /* background work stops within 100 ms */
     struct lk_thread *keeper, *compactor;

@@ -2,6 +2,7 @@
  * synced when the interval is over; what readers have left behind released. One thread. */
 #include "engine/background.h"
 #include "engine/events.h"
+#include "engine/leave.h"
 #include "engine/rotate.h"
 #include "engine/wake.h"
 
@@ -21,6 +22,7 @@ void lk_keeper_run(void *arg)
         int rc = lk_background_sync_due(db);
         int prepared = lk_rotate_prepare(db); /* on a full disk the writer finds out itself */
         lk_epoch_reclaim(&db->epochs);
+        lk_leave_free(db);
         if ((rc < 0 || prepared < 0) && !complained)
             lk_event(db, "failure", "%.200s", lk_error()->text);
         complained = rc < 0 || prepared < 0;

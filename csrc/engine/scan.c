@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/leave.h"
 #include "store/order.h"
 #include "store/table_cursor.h"
 #include "store/view.h"
@@ -221,7 +222,7 @@ void lk_scan_free(struct lk_scan *scan)
     lk_buf_deinit(&scan->from);
     lk_buf_deinit(&scan->to);
     if (scan->at.version)
-        lk_snapshot_drop(&scan->at);
+        lk_leave_snapshot(&scan->at);
     lk_free(scan);
 }
 

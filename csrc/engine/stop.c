@@ -7,6 +7,7 @@
 #include "engine/count.h"
 #include "engine/engine.h"
 #include "engine/install.h"
+#include "engine/leave.h"
 #include "format/codec_name.h"
 #include "util/alloc.h"
 
@@ -79,6 +80,7 @@ int lk_engine_stop(struct lk_db *db)
     }
     lk_counted_drop(db);
     lk_epoch_reclaim(&db->epochs);
+    lk_leave_free(db);
     struct lk_version *version = atomic_exchange(&db->version, NULL);
     lk_version_unref(version);
     lk_manifest_close(&db->manifest);

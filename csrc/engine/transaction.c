@@ -2,6 +2,7 @@
 #include "engine/transaction.h"
 
 #include "engine/conflict.h"
+#include "engine/leave.h"
 #include "engine/write.h"
 #include "store/view.h"
 #include "util/alloc.h"
@@ -37,8 +38,8 @@ int lk_transaction_begin(struct lk_db *db, struct lk_snapshot *at, struct lk_tra
 void lk_transaction_end(struct lk_transaction *transaction)
 {
     atomic_store(&transaction->at->reads->over, 1);
-    lk_snapshot_drop(transaction->at);
-    lk_snapshot_drop(&transaction->base);
+    lk_leave_snapshot(transaction->at);
+    lk_leave_snapshot(&transaction->base);
     lk_free(transaction->saved);
 }
 

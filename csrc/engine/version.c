@@ -128,10 +128,19 @@ void lk_version_ref(struct lk_version *version)
     atomic_fetch_add_explicit(&version->references, 1, memory_order_relaxed);
 }
 
+int lk_version_let_go(struct lk_version *version)
+{
+    return version && atomic_fetch_sub_explicit(&version->references, 1, memory_order_acq_rel) == 1;
+}
+
 void lk_version_unref(struct lk_version *version)
 {
-    if (!version || atomic_fetch_sub_explicit(&version->references, 1, memory_order_acq_rel) != 1)
-        return;
+    if (lk_version_let_go(version))
+        lk_version_free(version);
+}
+
+void lk_version_free(struct lk_version *version)
+{
     for (uint32_t i = 0; i < version->memtable_count; i++)
         lk_memtable_unref(version->memtables[i]);
     for (uint32_t i = 0; i < version->run_count; i++)

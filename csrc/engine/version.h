@@ -36,6 +36,7 @@ struct lk_version {
     struct lk_run **runs;           /* owned array of shared */
     struct lk_view *view;           /* shared; NULL: none. One order over memtables[view_from..] */
     uint32_t view_from;
+    struct lk_version *left_next;   /* nobody's any more: in the keeper's list */
 };
 
 /* A run of `count` tables (references are taken). bound is copied. NULL: memory ran out. */
@@ -75,6 +76,10 @@ uint32_t lk_version_find(const struct lk_version *version, uint32_t segment);
 int lk_version_expires(const struct lk_version *version);
 void lk_version_ref(struct lk_version *version);
 void lk_version_unref(struct lk_version *version);
+/* The two halves of unref: 1 when that was the last reference, and the caller must see to it that it is freed. Freeing
+ * may unmap and remove files. */
+LK_MUST_CHECK int lk_version_let_go(struct lk_version *version);
+void lk_version_free(struct lk_version *version);
 void lk_version_release(void *version); /* the same, as lk_epoch_retire wants it */
 
 /* 0 when runs are sorted and disjoint, intervals tile, no number repeats, `into` names a present run, and

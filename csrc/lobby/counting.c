@@ -1,5 +1,6 @@
 /* counting: how many keys there are. */
 #include "engine/count.h"
+#include "engine/leave.h"
 #include "lobby/lobby.h"
 
 /* A long count lets close in between any two groups of keys. */
@@ -67,7 +68,7 @@ static int count(struct count_call *call, const lsmkv_snapshot *snapshot, uint64
     if (rc != 0)
         return rc;
     rc = lk_count(call->handle->db, &at, call->handle->space, &watch, out);
-    lk_snapshot_drop(&at);
+    lk_leave_snapshot(&at);
     return call->refused ? lk_handle_refuse(call->handle, call->refused) : rc;
 }
 

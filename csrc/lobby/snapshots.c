@@ -1,4 +1,5 @@
 /* snapshots: a frozen state. */
+#include "engine/leave.h"
 #include "lobby/lobby.h"
 
 int lsmkv_snapshot_new(lsmkv *db, lsmkv_snapshot **out)
@@ -27,7 +28,7 @@ void lsmkv_snapshot_free(lsmkv_snapshot *snapshot)
     if (!snapshot || snapshot->handle->db->fork_generation != lk_fork_generation)
         return; /* in the child of a fork nothing of the parent's is touched */
     atomic_fetch_sub(&snapshot->handle->db->counters.live_snapshots, 1);
-    lk_snapshot_drop(&snapshot->at);
+    lk_leave_snapshot(&snapshot->at);
     lk_handle_unref(snapshot->handle);
     lk_free(snapshot);
 }

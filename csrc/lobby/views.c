@@ -1,4 +1,5 @@
 /* views: values lent without a copy for as long as the caller likes. */
+#include "engine/leave.h"
 #include "engine/lend.h"
 #include "lobby/lobby.h"
 
@@ -19,7 +20,7 @@ static int pin(lsmkv *db, const lsmkv_snapshot *snapshot, struct lk_snapshot *ou
 static void unpin(lsmkv_view *view)
 {
     if (view->at.version)
-        lk_snapshot_drop(&view->at);
+        lk_leave_snapshot(&view->at);
 }
 
 static int fill(lsmkv_view *view, lsmkv *db, const lsmkv_snapshot *snapshot, struct lk_slice key,
