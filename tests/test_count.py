@@ -1,4 +1,4 @@
-"""len(): the number of keys is exact, whatever happens, and what it costs is what was written since it was asked for."""
+"""len(): the number of keys is exact, whatever happens, and costs what was written since it was asked for."""
 
 import random
 import threading
@@ -43,7 +43,7 @@ def change(db, model, dice):
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("options", [TINY, {**TINY, "threads": 2}, {**TINY, "table_source": "read"}], ids=str)
-def test_len_is_that_of_a_dict(path, options, seed):
+def test_scenario_20_len_is_that_of_a_dict(path, options, seed):
     dice, model = random.Random(seed), {}
     db = lsmkv.open(path, **options)
     for _ in range(1500):
@@ -103,7 +103,7 @@ def test_a_settled_len_reads_nothing(path):
         assert db.stats()["read_bytes"] == before
 
 
-def test_expiry_changes_it_without_a_write(path):
+def test_scenario_20_expiry_changes_it_without_a_write(path):
     clock = lsmkv.ManualClock(1e9)
     with lsmkv.open(path, clock=clock, **TINY) as db:
         db[b"a"] = b"1"
