@@ -97,10 +97,7 @@ static int count_everything_away(struct lsm_source *source, uint64_t *count)
 Py_ssize_t lsm_source_len(PyObject *self)
 {
     struct lsm_source *source = (struct lsm_source *)self;
-    const struct lsm_range everything = {0};
     uint64_t count = 0;
-    if (source->txn) /* what it walked over is what it has read */
-        return lsm_count(source, &everything, -1);
     if (lsm_enter(source) < 0)
         return -1;
     lsm_pin(source);
