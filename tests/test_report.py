@@ -355,6 +355,23 @@ def test_the_card_says_what_stats_and_levels_say(db):
     assert "<pre" in db._repr_html_() and repr(db) in shown
 
 
+def test_keys_of_any_kind(path):
+    with lsmkv.open(path, key="str", value="json") as db:
+        db["caf\u00e9<"] = {"seats": 3}
+        told = db.explain("caf\u00e9<")
+        assert told.key == "caf\u00e9<" and told.found and "caf\u00e9<" in parsed(told._repr_html_())
+        assert db._ipython_key_completions_() == ["caf\u00e9<"]
+        with pytest.raises(TypeError):
+            db.explain(b"caf")
+        rooms = db.namespace("rooms", key="(str,i64)")
+        rooms["cellar", -1] = None
+        assert rooms._ipython_key_completions_() == [("cellar", -1)]
+        assert "('cellar', -1) is there" in repr(rooms.explain(("cellar", -1))).replace(":", "")
+        parsed(rooms._repr_html_())
+        db.flush()
+        assert "ns 1: " in parsed(db.levels._repr_html_()) and "ns 1: " in repr(db.levels)
+
+
 def test_a_picture_shows_itself(db):
     picture = db.levels.svg()
     assert isinstance(picture, str) and picture._repr_html_() == picture and len(repr(picture)) < 60

@@ -3,6 +3,7 @@
  *
  * How it looks is policy and lives in lsmkv/report, which is imported when somebody asks; nothing is held then. */
 #include "py/args.h"
+#include "py/codec.h"
 #include "py/lsm_type.h"
 
 enum { EVENTS_AT_ONCE = 64, PROBES_MAX = 4096 };
@@ -308,7 +309,14 @@ static PyObject *probe_object(const struct lsm_module *module, const struct lsmk
     return fill_sequence(module->probe_type, items, 6);
 }
 
-static PyObject *explain(struct lsm_store *store, const struct lsm_bytes *key, struct lsmkv_probe *probes)
+/* The key as it is shown: what a codec takes as it was given, else a copy of the bytes. */
+static PyObject *as_shown(const struct lsm_store *store, PyObject *object, const struct lsm_bytes *key)
+{
+    return store->key_codec ? Py_NewRef(object) : from_slice((struct lsmkv_slice){key->data, key->size});
+}
+
+static PyObject *explain(struct lsm_store *store, PyObject *object, const struct lsm_bytes *key,
+                         struct lsmkv_probe *probes)
 {
     size_t count = 0;
     int found, rc;
@@ -323,7 +331,7 @@ static PyObject *explain(struct lsm_store *store, const struct lsm_bytes *key, s
             Py_CLEAR(list);
         Py_XDECREF(probe);
     }
-    PyObject *asked = list ? from_slice((struct lsmkv_slice){key->data, key->size}) : NULL;
+    PyObject *asked = list ? as_shown(store, object, key) : NULL;
     if (!asked)
         Py_CLEAR(list);
     return report("lsmkv.report.explain", "Explanation", list, asked);
@@ -332,10 +340,10 @@ static PyObject *explain(struct lsm_store *store, const struct lsm_bytes *key, s
 PyObject *lsm_store_explain(PyObject *self, PyObject *object)
 {
     struct lsm_bytes key;
-    if (lsm_bytes_take(&key, object, "key") < 0)
+    if (lsm_key_take(&key, as_store(self)->key_codec, object) < 0)
         return NULL;
     struct lsmkv_probe *probes = PyMem_Calloc(PROBES_MAX, sizeof *probes);
-    PyObject *list = probes ? explain(as_store(self), &key, probes) : PyErr_NoMemory();
+    PyObject *list = probes ? explain(as_store(self), object, &key, probes) : PyErr_NoMemory();
     PyMem_Free(probes);
     lsm_bytes_drop(&key);
     return list;
