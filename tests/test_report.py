@@ -364,7 +364,7 @@ def test_keys_of_any_kind(path):
         with pytest.raises(TypeError):
             db.explain(b"caf")
         rooms = db.namespace("rooms", key="(str,i64)")
-        rooms["cellar", -1] = None
+        rooms["cellar", -1] = b""
         assert rooms._ipython_key_completions_() == [("cellar", -1)]
         assert "('cellar', -1) is there" in repr(rooms.explain(("cellar", -1))).replace(":", "")
         parsed(rooms._repr_html_())
