@@ -56,7 +56,7 @@ STYLE = (
 )
 
 
-def of_store(db: _core.LSM, readonly: bool) -> str:
+def of_store(db: _core.LSM[Any, Any], readonly: bool) -> str:
     """HTML; never raises. readonly is not to be seen from outside, so the caller says it."""
     try:
         return card(db, readonly)
@@ -64,7 +64,7 @@ def of_store(db: _core.LSM, readonly: bool) -> str:
         return without_numbers(db)
 
 
-def without_numbers(db: _core.LSM) -> str:
+def without_numbers(db: _core.LSM[Any, Any]) -> str:
     """What can be said of a store that tells nothing: closed, of another process, or just being closed."""
     try:
         words = repr(db)
@@ -74,7 +74,7 @@ def without_numbers(db: _core.LSM) -> str:
     return html.frame(f'<div class="card"><span class="k">{html.text(words)}</span></div>', words, css=STYLE)
 
 
-def card(db: _core.LSM, readonly: bool) -> str:
+def card(db: _core.LSM[Any, Any], readonly: bool) -> str:
     stats, options = db.stats(), db.options
     levels = [listing.plain(level) for level in db.levels]
     parts = [
@@ -87,7 +87,7 @@ def card(db: _core.LSM, readonly: bool) -> str:
     return html.frame(f'<div class="card">{"".join(parts)}</div>', plainly(db, stats, levels), css=STYLE)
 
 
-def plainly(db: _core.LSM, stats: dict[str, int], levels: list[dict[str, Any]]) -> str:
+def plainly(db: _core.LSM[Any, Any], stats: dict[str, int], levels: list[dict[str, Any]]) -> str:
     """The same as text."""
     factor = facts.write_amplification(stats)
     rows = [
@@ -106,7 +106,7 @@ def plainly(db: _core.LSM, stats: dict[str, int], levels: list[dict[str, Any]]) 
 # ---- the parts ------------------------------------------------------------------------------
 
 
-def head(db: _core.LSM, stats: dict[str, int], readonly: bool) -> str:
+def head(db: _core.LSM[Any, Any], stats: dict[str, int], readonly: bool) -> str:
     where = cut_middle(escape(os.fsencode(db.path)), PATH_CHARS)
     chips = [("warn", "a sync failed: no more writes")] if stats["failed"] else [("good", "open")]
     if readonly:

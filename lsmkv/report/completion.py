@@ -14,7 +14,7 @@ LONGEST = 200  # nobody completes a longer key
 SECONDS = 0.05
 
 
-def keys(db: _core.LSM) -> list[Any]:
+def keys(db: _core.LSM[Any, Any]) -> list[Any]:
     """At most MOST keys, and those that come within SECONDS."""
     until = time.monotonic() + SECONDS
     found = takewhile(lambda _: time.monotonic() < until, db.keys().limit(MOST))
