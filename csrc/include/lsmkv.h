@@ -354,7 +354,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_count(lsmkv *db, const lsmkv_snapshot *snap
  * conflict, and what the transaction's own writes answer is not remembered when a key is looked up; a range that is
  * walked is remembered whole. Conflicts are found after merges and flushes too: by the log while it is there, else by
  * comparing values, and when others write so much that the commit cannot catch up, that is a conflict too.
- * Writes go through a handle of the same store (its namespace, its time to live). Cost: a put is a copy into private memory;
+ * Writes go through a handle of the same store (its namespace, its time to live), which must still be open at the
+ * commit (CLOSED). Cost: a put is a copy into private memory;
  * a commit is one batch and a look at each key that was read. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_new(lsmkv *db, lsmkv_txn **out);
 LSMKV_API void lsmkv_txn_free(lsmkv_txn *txn);

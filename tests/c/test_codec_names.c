@@ -71,10 +71,10 @@ TEST(names_are_kept_and_compared)
     CHECK_EQ(store_try_open(), LSMKV_MISMATCH);
     CHECK(store.db == NULL);
     const char *text = lsmkv_last_error()->text;
-    CHECK(strstr(text, "key codec \"str\"") && strstr(text, "\"i64\"") && strstr(text, store.path));
+    CHECK(strstr(text, "key=\"str\"") && strstr(text, "\"i64\"") && strstr(text, store.path));
     name("str", "bytes");
     CHECK_EQ(store_try_open(), LSMKV_MISMATCH);
-    CHECK(strstr(text, "value codec \"json\"") && strstr(text, "\"bytes\""));
+    CHECK(strstr(text, "value=\"json\"") && strstr(text, "\"bytes\""));
     name(NULL, NULL);
     store_open();
     expect("k", "v");
