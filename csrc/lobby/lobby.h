@@ -78,6 +78,12 @@ struct lk_lobby_key {
 /* keys.c: a key that gets a prefix; and where a space begins or ends. */
 LK_MUST_CHECK int lk_lobby_key_prefix(uint32_t space, const void *key, size_t key_bytes, struct lk_lobby_key *out);
 
+/* Is it stored as it is? Most are: hot calls ask, and go on with the caller's bytes and without a struct lk_lobby_key. */
+static inline int lk_lobby_key_is_plain(uint32_t space, const void *key, size_t key_bytes)
+{
+    return space == LK_SPACE_DEFAULT && key_bytes - 1 < LSMKV_KEY_MAX && *(const uint8_t *)key != LK_SPACE_ESCAPE;
+}
+
 /* Checks the size. 0; INVALID or NOMEM, and nothing to drop. */
 static inline int lk_lobby_key_in(uint32_t space, const void *key, size_t key_bytes, struct lk_lobby_key *out)
 {

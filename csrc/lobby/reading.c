@@ -52,8 +52,8 @@ static int read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, struct lk_slice
     return rc;
 }
 
-int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes,
-                     struct lsmkv_read *read)
+static __attribute__((noinline)) int read_begin_prefixed(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key,
+                                                         size_t key_bytes, struct lsmkv_read *read)
 {
     struct lk_lobby_key wanted;
     int rc = lk_lobby_key_take(db, key, key_bytes, &wanted);
@@ -62,6 +62,14 @@ int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key,
     rc = read_begin(db, snapshot, wanted.key, read);
     lk_lobby_key_drop(&wanted);
     return rc;
+}
+
+int lsmkv_read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, size_t key_bytes,
+                     struct lsmkv_read *read)
+{
+    if (lk_lobby_key_is_plain(db->space, key, key_bytes))
+        return read_begin(db, snapshot, lk_slice(key, key_bytes), read);
+    return read_begin_prefixed(db, snapshot, key, key_bytes, read);
 }
 
 void lsmkv_read_end(struct lsmkv_read *read)

@@ -3,30 +3,44 @@
 #include "engine/write.h"
 #include "lobby/lobby.h"
 
-/* The record's key is the caller's; it is written under the stored one. The clock is asked while the engine is known
- * to run. */
-static int try_record(lsmkv *db, struct lk_record *record, uint64_t expiry_ns, int sync, uint64_t *lsn)
+/* A record under its stored key. The clock is asked while the engine is known to run. */
+static int try_stored(lsmkv *db, struct lk_record *record, uint64_t expiry_ns, int sync, uint64_t *lsn)
 {
-    struct lk_lobby_key key;
     int rc = lk_lobby_sizes(0, record->value.len);
     if (rc == 0)
         rc = lk_lobby_writable(db);
     if (rc != 0)
         return rc;
-    rc = lk_lobby_key_take(db, record->key.at, record->key.len, &key);
+    if (lk_lobby_syncs(db, sync) || record->value.len > LK_TRY_COPY_MAX)
+        return LSMKV_WOULDBLOCK;
+    int slot = lk_handle_slot(db, &rc);
+    if (slot < 0)
+        return rc;
+    lk_lobby_expire(db, expiry_ns, record);
+    rc = lk_write_try(db->db, record, lsn);
+    lk_epoch_leave(&db->db->epochs, slot);
+    return rc;
+}
+
+static __attribute__((noinline)) int try_prefixed(lsmkv *db, struct lk_record *record, uint64_t expiry_ns, int sync,
+                                                  uint64_t *lsn)
+{
+    struct lk_lobby_key key;
+    int rc = lk_lobby_key_take(db, record->key.at, record->key.len, &key);
     if (rc != 0)
         return rc;
-    if (lk_lobby_syncs(db, sync) || record->value.len > LK_TRY_COPY_MAX)
-        rc = LSMKV_WOULDBLOCK;
-    int slot = rc == 0 ? lk_handle_slot(db, &rc) : -1;
-    if (slot >= 0) {
-        record->key = key.key;
-        lk_lobby_expire(db, expiry_ns, record);
-        rc = lk_write_try(db->db, record, lsn);
-        lk_epoch_leave(&db->db->epochs, slot);
-    }
+    record->key = key.key;
+    rc = try_stored(db, record, expiry_ns, sync, lsn);
     lk_lobby_key_drop(&key);
     return rc;
+}
+
+/* The record's key is the caller's. */
+static int try_record(lsmkv *db, struct lk_record *record, uint64_t expiry_ns, int sync, uint64_t *lsn)
+{
+    if (lk_lobby_key_is_plain(db->space, record->key.at, record->key.len))
+        return try_stored(db, record, expiry_ns, sync, lsn);
+    return try_prefixed(db, record, expiry_ns, sync, lsn);
 }
 
 static int wait_record(lsmkv *db, struct lk_record *record, uint64_t expiry_ns, int sync, uint64_t *lsn)
