@@ -31,14 +31,14 @@ def split(view: Any, parts: int) -> list[Any]:
     if wanted < 2:
         return [view]
     firsts = [total * part // wanted for part in range(1, wanted)]
-    bounds, at = [], 0
+    bounds = []
     keys = iter(view)
+    begin, at = next(keys, None), 1
     for first in firsts:  # the key each part but the first begins with
         for key in islice(keys, first - at, first - at + 1):
             bounds.append(key)
         at = first + 1
-    backwards = next(iter(view)) > bounds[0] if bounds else False
-    if not backwards:
+    if not bounds or begin not in view[bounds[0] :]:  # the store's order, which need not be Python's
         edges = [None, *bounds, None]
         return [view[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
     return _split_backwards(view, bounds)

@@ -1,5 +1,5 @@
-"""What every test may ask for. Tests import nothing from one another, so they also run from a copy outside the
-checkout, against an installed lsmkv; what needs the sources asks for `source_tree`."""
+"""What every test may ask for. Tests import nothing from one another, only what tests/model has for them, so they also
+run from a copy outside the checkout, against an installed lsmkv; what needs the sources asks for `source_tree`."""
 
 import subprocess
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # for tests/model, however pytest imports
 
 
 @pytest.fixture

@@ -53,6 +53,12 @@ static inline int lsm_is_usable(const struct lsm_source *source)
            (!source->base || source->base->state == LSM_OPEN);
 }
 
+/* What `closed` and repr() tell: a namespace that was dropped is closed below its object. */
+static inline int lsm_is_open(const struct lsm_source *source)
+{
+    return lsm_is_usable(source) && !lsmkv_is_closed(source->store->db);
+}
+
 /* Raises what is wrong with a source that is not usable. Always -1. */
 int lsm_raise_unusable(const struct lsm_source *source);
 

@@ -86,6 +86,10 @@ static PyObject *seek(PyObject *self, PyObject *object, int reverse)
     struct lsm_range range = {.reverse = reverse, .include_stop = reverse};
     if (refuse_closed(cursor) < 0)
         return NULL;
+    if (object == Py_None) { /* no bound it is for ranges only */
+        PyErr_SetString(PyExc_TypeError, "None is not a key: first() and last() need none");
+        return NULL;
+    }
     if (lsm_key_bound(cursor->source->store->key_codec, object, reverse ? &range.stop : &range.start) < 0)
         return NULL;
     return place(cursor, &range);

@@ -273,7 +273,7 @@ static PyObject *store_repr(PyObject *self)
     PyObject *name = name_text(store), *codecs = name ? codecs_text(store) : NULL, *text = NULL;
     if (codecs && !lsm_is_ours(store))
         text = PyUnicode_FromFormat("<%s %U, of the parent process>", type, name);
-    else if (codecs && store->head.state == LSM_CLOSED)
+    else if (codecs && !lsm_is_open(&store->head))
         text = PyUnicode_FromFormat("<%s %U, closed>", type, name);
     else if (codecs)
         text = PyUnicode_FromFormat("<%s %U%U, durability %s>", type, name, codecs, store->durability);
@@ -284,7 +284,7 @@ static PyObject *store_repr(PyObject *self)
 
 static PyObject *store_closed(PyObject *self, void *Py_UNUSED(unused))
 {
-    return PyBool_FromLong(!lsm_is_usable(&as_store(self)->head));
+    return PyBool_FromLong(!lsm_is_open(&as_store(self)->head));
 }
 
 static PyObject *store_path(PyObject *self, void *Py_UNUSED(unused))

@@ -61,7 +61,7 @@ static PyObject *snapshot_exit(PyObject *self, PyObject *const *Py_UNUSED(args),
 
 static PyObject *snapshot_closed(PyObject *self, void *Py_UNUSED(unused))
 {
-    return PyBool_FromLong(!lsm_is_usable(as_source(self)));
+    return PyBool_FromLong(!lsm_is_open(as_source(self)));
 }
 
 static PyObject *snapshot_lsn(PyObject *self, void *Py_UNUSED(unused))
@@ -85,7 +85,7 @@ static PyObject *snapshot_repr(PyObject *self)
 {
     const struct lsm_source *source = as_source(self);
     char age[32];
-    if (!lsm_is_usable(source))
+    if (!lsm_is_open(source))
         return PyUnicode_FromFormat("<lsmkv.Snapshot of %R, closed>", source->store->path);
     unsigned long long lsn = lsmkv_snapshot_lsn(source->snapshot);
     PyOS_snprintf(age, sizeof age, "%.1f", age_of(source));

@@ -195,7 +195,7 @@ PyObject *lsm_store_transact(PyObject *self, PyObject *const *args, Py_ssize_t c
 
 static PyObject *txn_closed(PyObject *self, void *Py_UNUSED(unused))
 {
-    return PyBool_FromLong(!lsm_is_usable(as_source(self)));
+    return PyBool_FromLong(!lsm_is_open(as_source(self)));
 }
 
 static Py_ssize_t writes_of(struct lsm_source *source)
@@ -212,7 +212,7 @@ static PyObject *txn_writes(PyObject *self, void *Py_UNUSED(unused))
 static PyObject *txn_repr(PyObject *self)
 {
     struct lsm_source *source = as_source(self);
-    const char *state = source->state == LSM_NEVER_OPENED ? "not begun" : lsm_is_usable(source) ? "open" : "over";
+    const char *state = source->state == LSM_NEVER_OPENED ? "not begun" : lsm_is_open(source) ? "open" : "over";
     return PyUnicode_FromFormat("<lsmkv.Transaction on %R, %s, %zd writes>", source->store->path, state,
                                 writes_of(source));
 }

@@ -1,0 +1,56 @@
+"""Upkeep: what moves records about and must change nothing; time, which does; closing and opening again."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from .game import BOUND, DEFAULT_TTL, KEY, WHERE
+from .holding import Holding
+
+
+class Upkeep(Holding):
+    @rule()
+    def flush(self):
+        self.world.db.flush()
+        self.world.history.promise()
+
+    @rule(start=BOUND, stop=BOUND)
+    def compact(self, start, stop):
+        key = self.world.kind.key
+        self.world.db.compact(key(start), key(stop))
+        self.world.history.promise()
+
+    @rule(times=st.integers(1, 8))
+    def step(self, times):
+        for _ in range(times):
+            self.world.db.step()
+
+    @rule()
+    def sync(self):
+        self.world.db.sync()
+        if self.world.options.get("durability") != "none":
+            self.world.history.promise()
+
+    @rule(seconds=st.sampled_from([0.5, 1, 2, 5, 20]))
+    def time_passes(self, seconds):
+        self.world.clock.advance(seconds)
+
+    @rule(where=WHERE, k=KEY, ttl=st.integers(1, 20))
+    def touch(self, where, k, ttl):
+        mirror = self.writable(where)
+        key = mirror.kind.key(k)
+        self.same(mirror, lambda d: d.touch(key, ttl))
+
+    @rule(where=WHERE, k=KEY)
+    def persist(self, where, k):
+        mirror = self.writable(where)
+        key = mirror.kind.key(k)
+        self.same(mirror, lambda d: d.persist(key))
+
+    @rule(threads=st.sampled_from([0, 2]), ttl=DEFAULT_TTL)
+    def open_again(self, threads, ttl):
+        world = self.world
+        world.close()
+        self.held_end()
+        world.options = {**world.options, "threads": threads}
+        world.spaces[None].default_ttl = ttl
+        world.open(world.options)
