@@ -120,30 +120,29 @@ __all__ = [  # `open` is left out: a star import should not replace the builtin
     "verify",
 ]
 
-# Registered, never inherited: the mixins would make list(d.items()) a lookup for each key.
-_abc.MutableMapping.register(LSM)
-_abc.MutableMapping.register(Transaction)
-_abc.Mapping.register(Snapshot)
-_abc.KeysView.register(KeysView)
-_abc.ValuesView.register(ValuesView)
-_abc.ItemsView.register(ItemsView)
-_abc.Iterator.register(Iterator)
+if TYPE_CHECKING:
+    open = LSM  # the same overloads, written once; that the types below inherit is for the stub to say
+else:
+    # Registered, never inherited: the mixins would make list(d.items()) a lookup for each key.
+    _abc.MutableMapping.register(LSM)
+    _abc.MutableMapping.register(Transaction)
+    _abc.Mapping.register(Snapshot)
+    _abc.KeysView.register(KeysView)
+    _abc.ValuesView.register(ValuesView)
+    _abc.ItemsView.register(ItemsView)
+    _abc.Iterator.register(Iterator)
 
+    def open(path, flag="c", *, key="bytes", value="bytes", options=None, clock=None, **overrides):
+        """Open the store in the directory `path`: the same as LSM(path, flag, ...), whose help says everything.
 
-def open(
-    path: str | bytes | PathLike[str] | PathLike[bytes] | None,
-    flag: str = "c",
-    *,
-    options: Options | str | None = None,
-    **overrides: int | str,
-) -> LSM:
-    """Open the store in the directory `path`: the same as LSM(path, flag, ...), whose help says everything.
-
-    path: str, bytes or PathLike; None makes a temporary store that close() removes.
-    flag: "r" read only, "w" must exist, "c" create if missing, "n" always new.
-    options: an Options or the name of a preset; overrides: single fields of it, as in page_bytes=4096.
-    """
-    return LSM(path, flag, options=options, **overrides)
+        path: str, bytes or PathLike; None makes a temporary store that close() removes.
+        flag: "r" read only, "w" must exist, "c" create if missing, "n" always new.
+        key, value: what keys and values are: the name of a codec, or an object of lsmkv.codecs. They are stored when
+        the store is made and must agree later; "stored" takes what it says.
+        options: an Options or the name of a preset; overrides: single fields of it, as in page_bytes=4096.
+        clock: a ManualClock that expiry goes by.
+        """
+        return LSM(path, flag, key=key, value=value, options=options, clock=clock, **overrides)
 
 
 def verify(

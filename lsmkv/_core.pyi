@@ -1,16 +1,21 @@
-"""The C extension: what help() says, with types."""
+"""The C extension: what help() says, with types.
+
+Stores are generic in what keys and values are, which their codecs tell: nothing and "bytes" make bytes, "str" makes str, a
+KeyCodec[K] or ValueCodec[V] its K or V, the name of another one Any. So what takes codecs has an overload for each of three kinds
+of keys and four of values, and one for keys of any other name. A bare LSM is LSM[Any, Any], a store of whatever kind.
+"""
 
 import collections.abc
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from collections.abc import Set as AbstractSet
 from os import PathLike
 from types import GenericAlias, TracebackType
-from typing import Any, Final, Generic, Literal, NoReturn, SupportsIndex, TypeAlias, TypeVar, final, overload
+from typing import Any, Final, Generic, Literal, NoReturn, SupportsIndex, TypeAlias, TypedDict, final, overload
 
 from _typeshed import structseq
-from typing_extensions import Buffer, Self, disjoint_base
+from typing_extensions import Buffer, Self, TypeVar, Unpack, disjoint_base
 
-from lsmkv.options import Options
+from lsmkv.options import Options, Overrides, Preset
 from lsmkv.report.explain import Explanation
 from lsmkv.report.levels import Levels
 
@@ -19,18 +24,19 @@ BUILD_STAMP: Final[str]
 
 _D = TypeVar("_D")
 _T = TypeVar("_T")
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-_T_co = TypeVar("_T_co", covariant=True)
-_K_co = TypeVar("_K_co", covariant=True)
-_V_co = TypeVar("_V_co", covariant=True)
-_K2 = TypeVar("_K2")
-_V2 = TypeVar("_V2")
+_K = TypeVar("_K", default=Any)
+_V = TypeVar("_V", default=Any)
+_T_co = TypeVar("_T_co", covariant=True, default=Any)
+_K_co = TypeVar("_K_co", covariant=True, default=Any)
+_V_co = TypeVar("_V_co", covariant=True, default=Any)
+_K2 = TypeVar("_K2", default=Any)
+_V2 = TypeVar("_V2", default=Any)
 _Bytes: TypeAlias = bytes  # Level has a field of that name
 _Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
+_Flag: TypeAlias = Literal["r", "w", "c", "n"]
 _Progress: TypeAlias = Callable[[int, int, str, str], object]
 _Seconds: TypeAlias = float
-_Merge: TypeAlias = Callable[[Any, Any], Any] | Literal["add", "concat", "min", "max", "or"]
+_Merge: TypeAlias = Callable[[_V, _V], _V] | Literal["add", "concat", "min", "max", "or"]
 
 def destroy(path: _Path, /) -> None: ...
 def feature(name: str, /) -> str | None: ...
@@ -199,10 +205,10 @@ class _SetView(_View[_T_co]):
     def __ge__(self, other: AbstractSet[object], /) -> bool: ...
 
 @final
-class KeysView(_SetView[_K_co], collections.abc.KeysView[_K_co]): ...  # type: ignore[misc]
+class KeysView(_SetView[_K_co], collections.abc.KeysView[_K_co]): ...
 
 @final
-class ItemsView(_SetView[tuple[_K_co, _V_co]], collections.abc.ItemsView[_K_co, _V_co]): ...  # type: ignore[misc]
+class ItemsView(_SetView[tuple[_K_co, _V_co]], collections.abc.ItemsView[_K_co, _V_co]): ...
 
 @final
 class ValuesView(_View[_V_co], collections.abc.ValuesView[_V_co]):
@@ -266,7 +272,9 @@ class _Source(Mapping[_K, _V]):
     @overload
     def get(self, key: _K, default: None = None, /) -> _V | None: ...
     @overload
-    def get(self, key: _K, default: _V | _D, /) -> _V | _D: ...
+    def get(self, key: _K, default: _V, /) -> _V: ...
+    @overload
+    def get(self, key: _K, default: _D, /) -> _V | _D: ...
     @overload
     def get_many(self, keys: Iterable[_K], default: None = None) -> list[_V | None]: ...
     @overload
@@ -317,7 +325,7 @@ ABSENT: Final[Absent]
 class _Target(_Source[_K, _V], MutableMapping[_K, _V]):
     def __setitem__(self, key: _K, value: _V, /) -> None: ...
     def __delitem__(self, key: _K | slice, /) -> None: ...
-    def __ior__(self, other: Mapping[_K, _V] | Iterable[tuple[_K, _V]], /) -> Self: ...  # type: ignore[misc]
+    def __ior__(self, other: Mapping[_K, _V] | Iterable[tuple[_K, _V]], /) -> Self: ...
     def put(self, key: _K, value: _V, /, *, ttl: _Seconds | None = None, sync: bool | None = None) -> int: ...
     def delete(self, key: _K, /, *, sync: bool | None = None) -> int: ...
     def delete_range(self, start: _K | None, stop: _K | None, /, *, sync: bool | None = None) -> int: ...
@@ -338,7 +346,7 @@ class _Target(_Source[_K, _V], MutableMapping[_K, _V]):
     def compare_and_set(
         self, key: _K, old: _V | Absent, new: _V | Absent, /, *, ttl: _Seconds | None = None
     ) -> bool: ...
-    def merge(self, key: _K, operand: _V, /, *, op: _Merge) -> _V: ...
+    def merge(self, key: _K, operand: _V, /, *, op: _Merge[_V]) -> _V: ...
     def incr(self, key: _K, delta: Any = 1, /) -> Any: ...
     def touch(self, key: _K, ttl: _Seconds, /) -> bool: ...
     def persist(self, key: _K, /) -> bool: ...
@@ -360,6 +368,17 @@ class ManualClock:
     def advance(self, seconds: float, /) -> None: ...
     def __reduce__(self) -> NoReturn: ...
 
+class _NamespaceFacts(TypedDict):
+    key: str
+    value: str
+    ttl: float | None
+
+class _Event(TypedDict):
+    number: int
+    at_ns: int
+    what: str
+    detail: str
+
 @disjoint_base
 class LSM(_Target[_K, _V]):
     @property
@@ -371,7 +390,7 @@ class LSM(_Target[_K, _V]):
     @property
     def value_codec(self) -> str: ...
     @property
-    def options(self) -> dict[str, int | str]: ...
+    def options(self) -> dict[str, int | str | float | None]: ...
     @property
     def levels(self) -> Levels: ...
     @property
@@ -380,193 +399,157 @@ class LSM(_Target[_K, _V]):
     def __init__(
         self: LSM[bytes, bytes],
         path: _Path | None,
-        flag: str = "c",
+        flag: _Flag = "c",
         *,
         key: Literal["bytes"] = "bytes",
         value: Literal["bytes"] = "bytes",
-        options: Options | str | None = None,
+        options: Options | Preset | None = None,
         clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
+        **overrides: Unpack[Overrides],
     ) -> None: ...
     @overload
     def __init__(
         self: LSM[bytes, str],
         path: _Path | None,
-        flag: str = "c",
+        flag: _Flag = "c",
         *,
         key: Literal["bytes"] = "bytes",
         value: Literal["str"],
-        options: Options | str | None = None,
+        options: Options | Preset | None = None,
         clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
+        **overrides: Unpack[Overrides],
     ) -> None: ...
     @overload
     def __init__(
-        self: LSM[bytes, _V],
+        self: LSM[bytes, _V2],
         path: _Path | None,
-        flag: str = "c",
+        flag: _Flag = "c",
         *,
         key: Literal["bytes"] = "bytes",
-        value: ValueCodec[_V],
-        options: Options | str | None = None,
+        value: ValueCodec[_V2],
+        options: Options | Preset | None = None,
         clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
+        **overrides: Unpack[Overrides],
     ) -> None: ...
     @overload
     def __init__(
         self: LSM[bytes, Any],
         path: _Path | None,
-        flag: str = "c",
+        flag: _Flag = "c",
         *,
         key: Literal["bytes"] = "bytes",
         value: str,
-        options: Options | str | None = None,
+        options: Options | Preset | None = None,
         clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
+        **overrides: Unpack[Overrides],
     ) -> None: ...
     @overload
     def __init__(
         self: LSM[str, bytes],
         path: _Path | None,
-        flag: str = "c",
+        flag: _Flag = "c",
         *,
         key: Literal["str"],
         value: Literal["bytes"] = "bytes",
-        options: Options | str | None = None,
+        options: Options | Preset | None = None,
         clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
+        **overrides: Unpack[Overrides],
     ) -> None: ...
     @overload
     def __init__(
         self: LSM[str, str],
         path: _Path | None,
-        flag: str = "c",
+        flag: _Flag = "c",
         *,
         key: Literal["str"],
         value: Literal["str"],
-        options: Options | str | None = None,
+        options: Options | Preset | None = None,
         clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
+        **overrides: Unpack[Overrides],
     ) -> None: ...
     @overload
     def __init__(
-        self: LSM[str, _V],
+        self: LSM[str, _V2],
         path: _Path | None,
-        flag: str = "c",
+        flag: _Flag = "c",
         *,
         key: Literal["str"],
-        value: ValueCodec[_V],
-        options: Options | str | None = None,
+        value: ValueCodec[_V2],
+        options: Options | Preset | None = None,
         clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
+        **overrides: Unpack[Overrides],
     ) -> None: ...
     @overload
     def __init__(
         self: LSM[str, Any],
         path: _Path | None,
-        flag: str = "c",
+        flag: _Flag = "c",
         *,
         key: Literal["str"],
         value: str,
-        options: Options | str | None = None,
+        options: Options | Preset | None = None,
         clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
+        **overrides: Unpack[Overrides],
     ) -> None: ...
     @overload
     def __init__(
-        self: LSM[_K, bytes],
+        self: LSM[_K2, bytes],
         path: _Path | None,
-        flag: str = "c",
+        flag: _Flag = "c",
         *,
-        key: KeyCodec[_K],
+        key: KeyCodec[_K2],
         value: Literal["bytes"] = "bytes",
-        options: Options | str | None = None,
+        options: Options | Preset | None = None,
         clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
+        **overrides: Unpack[Overrides],
     ) -> None: ...
     @overload
     def __init__(
-        self: LSM[_K, str],
+        self: LSM[_K2, str],
         path: _Path | None,
-        flag: str = "c",
+        flag: _Flag = "c",
         *,
-        key: KeyCodec[_K],
+        key: KeyCodec[_K2],
         value: Literal["str"],
-        options: Options | str | None = None,
+        options: Options | Preset | None = None,
         clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
+        **overrides: Unpack[Overrides],
     ) -> None: ...
     @overload
     def __init__(
-        self: LSM[_K, _V],
+        self: LSM[_K2, _V2],
         path: _Path | None,
-        flag: str = "c",
+        flag: _Flag = "c",
         *,
-        key: KeyCodec[_K],
-        value: ValueCodec[_V],
-        options: Options | str | None = None,
+        key: KeyCodec[_K2],
+        value: ValueCodec[_V2],
+        options: Options | Preset | None = None,
         clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
+        **overrides: Unpack[Overrides],
     ) -> None: ...
     @overload
     def __init__(
-        self: LSM[_K, Any],
+        self: LSM[_K2, Any],
         path: _Path | None,
-        flag: str = "c",
+        flag: _Flag = "c",
         *,
-        key: KeyCodec[_K],
+        key: KeyCodec[_K2],
         value: str,
-        options: Options | str | None = None,
+        options: Options | Preset | None = None,
         clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: LSM[Any, bytes],
-        path: _Path | None,
-        flag: str = "c",
-        *,
-        key: str,
-        value: Literal["bytes"] = "bytes",
-        options: Options | str | None = None,
-        clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: LSM[Any, str],
-        path: _Path | None,
-        flag: str = "c",
-        *,
-        key: str,
-        value: Literal["str"],
-        options: Options | str | None = None,
-        clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: LSM[Any, _V],
-        path: _Path | None,
-        flag: str = "c",
-        *,
-        key: str,
-        value: ValueCodec[_V],
-        options: Options | str | None = None,
-        clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
+        **overrides: Unpack[Overrides],
     ) -> None: ...
     @overload
     def __init__(
         self: LSM[Any, Any],
         path: _Path | None,
-        flag: str = "c",
+        flag: _Flag = "c",
         *,
-        key: str,
-        value: str,
-        options: Options | str | None = None,
+        key: KeyCodec[Any] | str,
+        value: ValueCodec[Any] | str = "bytes",
+        options: Options | Preset | None = None,
         clock: ManualClock | None = None,
-        **overrides: int | str | float | None,
+        **overrides: Unpack[Overrides],
     ) -> None: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
@@ -657,7 +640,14 @@ class LSM(_Target[_K, _V]):
     ) -> LSM[str, _V2]: ...
     @overload
     def namespace(
-        self, name: str, /, *, key: Literal["str"], value: str, ttl: _Seconds | None = None, create: bool = True
+        self,
+        name: str,
+        /,
+        *,
+        key: Literal["str"],
+        value: str,
+        ttl: _Seconds | None = None,
+        create: bool = True,
     ) -> LSM[str, Any]: ...
     @overload
     def namespace(
@@ -694,7 +684,14 @@ class LSM(_Target[_K, _V]):
     ) -> LSM[_K2, _V2]: ...
     @overload
     def namespace(
-        self, name: str, /, *, key: KeyCodec[_K2], value: str, ttl: _Seconds | None = None, create: bool = True
+        self,
+        name: str,
+        /,
+        *,
+        key: KeyCodec[_K2],
+        value: str,
+        ttl: _Seconds | None = None,
+        create: bool = True,
     ) -> LSM[_K2, Any]: ...
     @overload
     def namespace(
@@ -702,24 +699,12 @@ class LSM(_Target[_K, _V]):
         name: str,
         /,
         *,
-        key: str,
-        value: Literal["bytes"] = "bytes",
+        key: KeyCodec[Any] | str,
+        value: ValueCodec[Any] | str = "bytes",
         ttl: _Seconds | None = None,
         create: bool = True,
-    ) -> LSM[Any, bytes]: ...
-    @overload
-    def namespace(
-        self, name: str, /, *, key: str, value: Literal["str"], ttl: _Seconds | None = None, create: bool = True
-    ) -> LSM[Any, str]: ...
-    @overload
-    def namespace(
-        self, name: str, /, *, key: str, value: ValueCodec[_V2], ttl: _Seconds | None = None, create: bool = True
-    ) -> LSM[Any, _V2]: ...
-    @overload
-    def namespace(
-        self, name: str, /, *, key: str, value: str, ttl: _Seconds | None = None, create: bool = True
     ) -> LSM[Any, Any]: ...
-    def namespaces(self) -> dict[str, dict[str, Any]]: ...
+    def namespaces(self) -> dict[str, _NamespaceFacts]: ...
     def drop_namespace(self, name: str, /, *, sync: bool | None = None) -> None: ...
     def flush(self) -> None: ...
     def sync(self) -> None: ...
@@ -730,7 +715,7 @@ class LSM(_Target[_K, _V]):
     def step(self) -> dict[str, Any] | None: ...
     def pending(self) -> int: ...
     def stats(self) -> dict[str, int]: ...
-    def events(self, from_: int = 0) -> list[dict[str, Any]]: ...
+    def events(self, from_: int = 0) -> list[_Event]: ...
     def explain(self, key: _K, /) -> Explanation: ...
     def _repr_html_(self) -> str | None: ...
     def _ipython_key_completions_(self) -> list[Any]: ...
@@ -745,7 +730,7 @@ class WriteBatch(Generic[_K, _V]):
     def put(self, key: _K, value: _V, /, *, ttl: _Seconds | None = None) -> None: ...
     def delete(self, key: _K, /) -> None: ...
     def delete_range(self, start: _K | None, stop: _K | None, /) -> None: ...
-    def merge(self, key: _K, operand: _V, /, *, op: _Merge) -> None: ...
+    def merge(self, key: _K, operand: _V, /, *, op: _Merge[_V]) -> None: ...
     def namespace(self, ns: LSM[_K2, _V2], /) -> WriteBatch[_K2, _V2]: ...
     def __enter__(self) -> Self: ...
     def __exit__(

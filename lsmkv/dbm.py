@@ -33,7 +33,7 @@ from contextlib import suppress
 from dbm import whichdb as _known_to_dbm  # taken now: a program may put ours in its place
 from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar, cast
 
 from lsmkv._core import LSM, LsmkvError
 
@@ -70,8 +70,9 @@ def _raises_error(method: Callable[_P, _T]) -> Callable[_P, _T]:
     return call
 
 
-def _bytes(given: str | Buffer) -> Buffer:
-    return given.encode() if isinstance(given, str) else given
+def _bytes(given: str | Buffer) -> bytes:
+    """What a store is given. It takes any buffer as it is; its stub says bytes."""
+    return given.encode() if isinstance(given, str) else cast("bytes", given)
 
 
 class _Items(ItemsView[bytes, bytes]):
@@ -91,7 +92,7 @@ class _Values(ValuesView[bytes]):
 class Database(MutableMapping["str | Buffer", "str | Buffer"]):
     """An open database, made by open(): a mapping of bytes to bytes that also takes str, for keys and for values."""
 
-    def __init__(self, store: LSM) -> None:
+    def __init__(self, store: LSM[bytes, bytes]) -> None:
         self._store = store
 
     # ---- one key ----
@@ -216,7 +217,11 @@ def _make_way(file: str | bytes) -> None:
             os.unlink(file)
 
 
-def open(file: str | bytes | os.PathLike[str] | os.PathLike[bytes], flag: str = "r", mode: int = 0o666) -> Database:
+def open(
+    file: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+    flag: Literal["r", "w", "c", "n"] = "r",
+    mode: int = 0o666,
+) -> Database:
     """Open the database in the directory `file`, whose name is taken as it is.
 
     flag: "r" read only (the content as it is now, beside whoever writes), "w" read and write, "c" the same and create

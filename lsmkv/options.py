@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from lsmkv._core import OptionsError
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-TTL_MOST = 1_000_000_000  # seconds, 31 years
+TTL_MOST = 1_000_000_000
 
-WORDS = {
+Durability: TypeAlias = Literal["always", "interval", "os", "none"]
+LogSource: TypeAlias = Literal["auto", "mapped", "written"]
+TableSource: TypeAlias = Literal["auto", "mapped", "read"]
+Preset: TypeAlias = Literal["default", "low_memory", "bulk", "durable", "teach"]
+
+WORDS: dict[str, tuple[str, ...]] = {
     "durability": ("always", "interval", "os", "none"),
     "log_source": ("auto", "mapped", "written"),
     "table_source": ("auto", "mapped", "read"),
@@ -36,7 +41,7 @@ class Options:
     `Options.preset("bulk")` gives a named set, `dataclasses.replace(options, page_bytes=4096)` a variation.
     """
 
-    durability: str = "interval"
+    durability: Durability = "interval"
     """What an acknowledged write survives. "always": a power cut. "interval": a killed process; a power cut loses at
     most sync_interval_ms plus one sync. "os": a killed process. "none": nothing until flush()."""
 
@@ -64,10 +69,10 @@ class Options:
     cache_bytes: int = 32 * MIB
     """Bytes of memory for table contents when tables are read and not mapped."""
 
-    log_source: str = "auto"
+    log_source: LogSource = "auto"
     """How the log is written: "mapped" memory, "written" by system calls, or "auto", as the file system allows."""
 
-    table_source: str = "auto"
+    table_source: TableSource = "auto"
     """How tables are read: "mapped", "read" into cache_bytes of memory (for disks that may be pulled), or "auto"."""
 
     ttl: float | None = None
@@ -81,15 +86,30 @@ class Options:
             check(field.name, getattr(self, field.name))
 
     @classmethod
-    def preset(cls, name: str) -> Options:
+    def preset(cls, name: Preset) -> Options:
         """The options called "default", "low_memory", "bulk", "durable" or "teach"."""
-        try:
-            return cls(**PRESETS[name])
-        except (KeyError, TypeError):
-            raise OptionsError(f"there is no preset {name!r}: choose one of {', '.join(PRESETS)}") from None
+        return cls(**_preset(name))
 
 
-PRESETS: dict[str, dict[str, Any]] = {
+class Overrides(TypedDict, total=False):
+    """The fields of Options as words of a call, for annotations: `def make(**overrides: Unpack[Overrides])`."""
+
+    durability: Durability
+    sync_interval_ms: int
+    threads: int
+    segment_bytes: int
+    table_bytes: int
+    page_bytes: int
+    l0_segments: int
+    run_count: int
+    cache_bytes: int
+    log_source: LogSource
+    table_source: TableSource
+    ttl: float | None
+    mode: int
+
+
+PRESETS: dict[Preset, Overrides] = {
     "default": {},
     # An embedded device, or many stores in one process.
     "low_memory": {"segment_bytes": 2 * MIB, "table_bytes": 8 * MIB, "cache_bytes": 4 * MIB},
@@ -109,10 +129,19 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+def _preset(name: object) -> Overrides:
+    for known, fields_of_it in PRESETS.items():
+        if known == name:
+            return fields_of_it
+    raise OptionsError(f"there is no preset {name!r}: choose one of {', '.join(PRESETS)}")
+
+
 def check(name: str, value: object) -> None:
     if name == "ttl":
-        if value is not None and not (isinstance(value, (int, float)) and 0 < value <= TTL_MOST):
-            raise OptionsError(f"ttl={value!r}: it is seconds above 0 and at most {TTL_MOST}, or None for ever")
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (is_number and 0 < value <= TTL_MOST):
+            wanted = f"a number of seconds above 0 and at most {TTL_MOST} (31 years), or None for ever"
+            raise OptionsError(f"ttl={value!r}: it is {wanted}")
         return
     if name in WORDS:
         if value not in WORDS[name]:
@@ -127,7 +156,7 @@ def check(name: str, value: object) -> None:
 
 
 def resolve(options: object, overrides: Mapping[str, Any], temporary: bool) -> dict[str, Any]:
-    """The fields a call names, or all of an Options object: called by LSM() with what it was given."""
+    """The fields a call names, or an Options object changes: called by LSM() with what it was given."""
     if options is None and not overrides:
         return {"durability": "os"} if temporary else {}
     unknown = [name for name in overrides if name not in Options.__dataclass_fields__]
@@ -136,8 +165,7 @@ def resolve(options: object, overrides: Mapping[str, Any], temporary: bool) -> d
         raise OptionsError(f"unknown option {', '.join(map(repr, unknown))}: there are {known}")
     named = dict(overrides)
     if isinstance(options, str):
-        named = {**PRESETS.get(options, {}), **named}
-        Options.preset(options)
+        named = {**_preset(options), **named}
     elif isinstance(options, Options):
         plain = Options()
         given = {field.name: getattr(options, field.name) for field in fields(Options)}

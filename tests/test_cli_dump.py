@@ -260,6 +260,12 @@ def test_mdb_text_that_makes_no_sense(old, new, line, reason):
     assert found[0] == line and reason in found[1], found
 
 
+def test_mdb_text_that_ends_with_its_head():
+    head = BYTEVALUE.splitlines(True)[:7]
+    assert head[-1] == b"HEADER=END\n"
+    assert why(mdbfile.read, head) == (8, "the dump ends without DATA=END, so some of it is missing")
+
+
 def test_a_head_that_is_cut_short():
     assert why(mdbfile.read, BYTEVALUE.splitlines(True)[:4]) == (4, "the dump ends inside its head")
 

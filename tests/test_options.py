@@ -2,11 +2,13 @@
 
 import dataclasses
 import itertools
+import math
+import typing
 
 import pytest
 
 import lsmkv
-from lsmkv.options import BOUNDS, PRESETS, WORDS, Options
+from lsmkv.options import BOUNDS, PRESETS, WORDS, Options, Overrides, Preset
 
 
 def test_the_defaults_are_the_engine_s(path):
@@ -58,6 +60,7 @@ WRONG = [
     *((name, value) for name in WORDS for value in ("nonsense", 1, None, b"os")),
     *((name, value) for name, (low, high) in BOUNDS.items() for value in (low - 1, high + 1, "8", 1.5, None, True)),
     ("threads", 1),
+    *(("ttl", value) for value in (0, -1, 1_000_000_001, math.inf, math.nan, "8", True)),
 ]
 
 
@@ -153,6 +156,21 @@ def test_a_second_handle_compares_only_what_it_names(path):
             pass
         with pytest.raises(lsmkv.OptionsError, match="page_bytes"):
             lsmkv.open(path, page_bytes=512)
+
+
+@pytest.mark.parametrize("given, shown", [(None, None), (7, 7.0), (0.0001, 0.001), (1_000_000_000, 1e9)])
+def test_a_ttl_is_shown_as_it_is_given(path, given, shown):
+    with lsmkv.open(path, ttl=given) as db:
+        assert db.options["ttl"] == shown
+        db[b"k"] = b"v"
+        assert shown is None or 0 < db.ttl(b"k") <= shown
+
+
+def test_the_words_of_a_call_are_the_fields():
+    known = typing.get_type_hints(Overrides)
+    assert known == {field.name: typing.get_type_hints(Options)[field.name] for field in dataclasses.fields(Options)}
+    assert typing.get_args(Preset) == tuple(PRESETS)
+    assert {name: typing.get_args(known[name]) for name in WORDS} == WORDS
 
 
 def test_features():

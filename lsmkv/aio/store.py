@@ -259,7 +259,7 @@ class AsyncLSM(AsyncSource):
         return self._sync.path
 
     @property
-    def options(self) -> dict[str, int | str]:
+    def options(self) -> dict[str, int | str | float | None]:
         """The options in effect: a dict, as they were when it was opened."""
         return self._sync.options
 

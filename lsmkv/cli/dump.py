@@ -117,7 +117,7 @@ def alike(path: str, names: dict[str, str]) -> LSM:
                 "the dump's values are pickles, which no file may choose; nothing was stored",
                 f'python -c "import lsmkv; lsmkv.open({path!r}, value={names["value"]!r})", and this again',
             ) from None
-        lsmkv.open(path, "c", **names).close()
+        lsmkv.open(path, "c", key=names["key"], value=names["value"]).close()
         return raw(path, "w")
     if codecs(db) == names:
         return db

@@ -110,8 +110,9 @@ def sentence(error: Any) -> str:
         text = str(error)
         if not text or isinstance(error, LookupError | AttributeError | TypeError | AssertionError):
             text = f"{type(error).__name__}: {text}"
-    if getattr(error, "pid", None) and str(error.pid) not in text:
-        text += f" (process {error.pid})"
-    if getattr(error, "file", None) and error.file not in text:
-        text += f" ({error.file} at byte {error.offset})"
+    pid, file = getattr(error, "pid", None), getattr(error, "file", None)
+    if pid and str(pid) not in text:
+        text += f" (process {pid})"
+    if file and file not in text:
+        text += f" ({file} at byte {getattr(error, 'offset', None)})"
     return " ".join(text.split())

@@ -94,6 +94,7 @@ def read(lines: Iterator[bytes], database: str | None = None) -> Iterator[tuple[
 def heads(numbered: Numbered) -> Iterator[Any]:
     """The head of each database; between two, whoever asked has read the data."""
     head: dict[str, Any] = {}
+    at = 0
     for at, line in numbered:
         text = line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
         if text == "HEADER=END":
@@ -118,6 +119,7 @@ def supported(head: dict[str, Any]) -> dict[str, Any]:
 def data(numbered: Numbered, head: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
     decode: Callable[[bytes], bytes] = unhexlify if head["format"] == "bytevalue" else unescape
     key = before = None
+    at: int = head["line"]
     for at, line in numbered:
         line = line.rstrip(b"\r\n")
         if line == b"DATA=END":

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Literal
 
     from lsmkv import LSM
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 FORMATS = {"bytes": "utf8", "str": "utf8", "i64": "i64", "u64": "u64", "json": "json"}
 
 
-def raw(path: str, flag: str = "r") -> LSM:
+def raw(path: str, flag: Literal["r", "w", "c"] = "r") -> LSM[bytes, bytes]:
     return lsmkv.open(path, flag, key="raw", value="raw")
 
 
-def opened(args: Namespace, flag: str = "r") -> LSM:
+def opened(args: Namespace, flag: Literal["r", "w", "c"] = "r") -> LSM[bytes, bytes]:
     """The store of a command line, whose formats are settled when this returns."""
     db = raw(args.db, flag)
     settle(args, **codecs(db))
     return db
 
 
-def opened_to_put(args: Namespace, prepare: Callable[[], Any]) -> tuple[LSM, Any]:
+def opened_to_put(args: Namespace, prepare: Callable[[], Any]) -> tuple[LSM[bytes, bytes], Any]:
     """(the store, what prepare() has made of the command line in its formats); it is made when there is none.
 
     A store is made only after prepare() has returned: what was typed wrongly leaves nothing behind.

@@ -1,5 +1,7 @@
 """Kill a writing process with SIGKILL and find out whether anything it had acknowledged is missing."""
 
+from __future__ import annotations
+
 import os
 import random
 import select
@@ -8,10 +10,11 @@ import subprocess
 import sys
 import time
 
+from lsmkv import LSM
 from lsmkv.demo.writer import key_of, value_of
 
 
-def kill_a_writer(path, shortest, longest):
+def kill_a_writer(path: str, shortest: float, longest: float) -> tuple[int, float]:
     """(acknowledged, seconds): how many writes a process had acknowledged when it was killed, and how long it wrote."""
     command = [sys.executable, "-m", "lsmkv.demo.writer", path]
     pipe, theirs = os.pipe()
@@ -39,7 +42,7 @@ def kill_a_writer(path, shortest, longest):
     return amount // 8, wrote
 
 
-def survivors(db, acknowledged):
+def survivors(db: LSM[bytes, bytes], acknowledged: int) -> tuple[int, int]:
     """(kept, extra): acknowledged writes that are there with the right value; writes beyond them."""
     kept = extra = 0
     expected = 1

@@ -7,17 +7,22 @@
 A space comes before every character of a word, so the postings of one word lie together.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import sysconfig
 import unicodedata
+from collections.abc import Iterator
+
+from lsmkv.demo.ledger import Pair
 
 WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]+")
 LINE_MAX = 80  # of a source line, this much is stored
 SKIPPED = {"site-packages", "dist-packages", "__pycache__"}
 
 
-def characters(limit):
+def characters(limit: int) -> Iterator[tuple[int, str]]:
     """(code point, name) of every named character below limit."""
     for code in range(limit):
         name = unicodedata.name(chr(code), None)
@@ -25,7 +30,7 @@ def characters(limit):
             yield code, name
 
 
-def character_pairs(code, name):
+def character_pairs(code: int, name: str) -> tuple[Pair, Pair]:
     """The two pairs of a character: by its name, and by its code."""
     char = chr(code)
     kinds = unicodedata.category(char), unicodedata.bidirectional(char), unicodedata.east_asian_width(char)
@@ -33,7 +38,7 @@ def character_pairs(code, name):
     return (b"name/" + name.encode(), about.encode()), (b"char/%06X" % code, name.encode())
 
 
-def library():
+def library() -> tuple[str, list[str]]:
     """The folder of the running Python's standard library, and its source files: the library first, its tests last."""
     root = sysconfig.get_path("stdlib")
     found = []
@@ -47,7 +52,7 @@ def library():
     return root, found
 
 
-def postings(root, name, shown=None):
+def postings(root: str, name: str, shown: str | None = None) -> list[Pair]:
     """[(key, value)] for every word on every line of a file; `shown` is the file's name in the keys."""
     try:
         with open(os.path.join(root, name), "rb") as source:

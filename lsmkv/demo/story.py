@@ -1,5 +1,7 @@
 """The demo as it is told: short sections, every figure measured on the way."""
 
+from __future__ import annotations
+
 import os
 import shlex
 import shutil
@@ -7,14 +9,19 @@ import sys
 import tempfile
 import time
 import unicodedata
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 import lsmkv
+from lsmkv import LSM
 from lsmkv.cli.exits import DAMAGED, DONE, CommandError, UsageError
 from lsmkv.cli.inspect import disk_use, explained
+from lsmkv.cli.output import Output
 from lsmkv.cli.progress import Progress
 from lsmkv.demo import sources
 from lsmkv.demo.crash import kill_a_writer, survivors
-from lsmkv.demo.ledger import Ledger
+from lsmkv.demo.ledger import Ledger, Pair
 from lsmkv.report import levels as picture
 from lsmkv.report import stats as facts
 from lsmkv.report.explain import lines as explain_lines
@@ -22,16 +29,34 @@ from lsmkv.report.numbers import count, plural, rate, seconds, size, times
 from lsmkv.report.text import columns, escape
 
 CHUNK = 8192
-FULL = {"characters": 0x110000, "postings": 1_200_000, "lookups": 100_000, "kill": (0.6, 1.4), "room": 1 << 30}
-SMALL = {"characters": 0x3000, "postings": 60_000, "lookups": 5_000, "kill": (0.1, 0.3), "room": 128 << 20}
+
+
+class Scale(NamedTuple):
+    """How much of it is told."""
+
+    characters: int
+    postings: int
+    lookups: int
+    kill: tuple[float, float]
+    """After how many seconds the writer is killed: between these."""
+    room: int
+    """Bytes that must be free."""
+
+
+FULL = Scale(characters=0x110000, postings=1_200_000, lookups=100_000, kill=(0.6, 1.4), room=1 << 30)
+SMALL = Scale(characters=0x3000, postings=60_000, lookups=5_000, kill=(0.1, 0.3), room=128 << 20)
 WORDS = (b"word/heappush ", b"word/sqrt ", b"word/lambda ")  # the first one that is there is shown
 SIGNS = (b"name/EURO SIGN", b"name/SNOWMAN", b"name/CHECK MARK")
 RENAME, REMOVE, PART = 0, 10, 20  # of every 20 characters and files, one is renamed and one deleted
 
 
-def tell(args, out):
+Bytes: TypeAlias = "LSM[bytes, bytes]"
+Note: TypeAlias = Callable[[int], None]
+
+
+def tell(args: Namespace, out: Output) -> int:
     story = Story(out, SMALL if args.small else FULL)
-    path = choose_place(args, story.scale["room"])
+    path = choose_place(args, story.scale.room)
     began = time.monotonic()
     story.opening(path)
     with lsmkv.open(path, "c") as db:
@@ -48,10 +73,10 @@ def tell(args, out):
     return story.ending(args, path)
 
 
-def choose_place(args, room):
+def choose_place(args: Namespace, room: int) -> str:
     """An empty place for the store. Only a store is ever replaced, and one the user named only with --yes."""
     if args.path:
-        path = os.path.abspath(args.path)
+        path: str = os.path.abspath(args.path)
         if os.path.lexists(path) and os.listdir(path):
             if not args.yes:
                 raise UsageError(
@@ -76,49 +101,51 @@ def choose_place(args, room):
 
 
 class Story:
-    def __init__(self, out, scale):
+    def __init__(self, out: Output, scale: Scale) -> None:
         self.out, self.scale = out, scale
         self.ledger = Ledger()  # what must be in the store
         self.given = 0  # bytes of keys and values handed to it, renamed ones again
-        self.root, self.files, self.shown = "", [], (b"", b"")
-        self.checks, self.measured = {}, {}
+        self.root, self.shown = "", (b"", b"")
+        self.files: list[str] = []
+        self.checks: dict[str, bool] = {}
+        self.measured: dict[str, Any] = {}  # for --json
         self.number = 0
 
     # ---- how it is told
 
-    def section(self, title):
+    def section(self, title: str) -> None:
         self.number += 1
         if not self.out.json:
             self.out.text()
             self.out.heading(f"{self.number}. {title}")
 
-    def say(self, *lines):
+    def say(self, *lines: str) -> None:
         if not self.out.json:
             for text in lines:
                 self.out.text(f"   {text}".rstrip())
             self.out.flush()
 
-    def show(self, lines):
+    def show(self, lines: Iterable[str]) -> None:
         self.say(*(text[2:] if text.startswith("  ") else text for text in lines))
 
-    def figures(self, *rows):
+    def figures(self, *rows: tuple[str, ...]) -> None:
         """Rows of (what, number, ...), numbers aligned."""
         self.show(columns(rows, "<" + ">" * (len(rows[0]) - 1)))
 
-    def verdict(self, name, right, text):
-        self.checks[name] = bool(right)
+    def verdict(self, name: str, right: bool, text: str) -> None:
+        self.checks[name] = right
         self.say(f"{'ok' if right else 'FAILED'}: {text}")
 
     # ---- the sections
 
-    def opening(self, path):
+    def opening(self, path: str) -> None:
         if not self.out.json:
             self.out.heading(
                 "lsmkv demo: real data in, a tenth of it changed, a writer killed, and a look inside on the way"
             )
             self.out.text(f"The store is the directory {path}. Every figure below is measured now.")
 
-    def load_characters(self, db):
+    def load_characters(self, db: Bytes) -> None:
         self.section(
             f"Load the names of the Unicode {unicodedata.unidata_version} characters, which ship inside Python"
         )
@@ -126,19 +153,19 @@ class Story:
         samples = sources.character_pairs(0x2603, unicodedata.name("\u2603"))
         self.show(columns([(escape(key), "->", escape(value)) for key, value in samples], "<<<"))
 
-        def pairs(progress):
-            for code, name in sources.characters(self.scale["characters"]):
+        def pairs(progress: Note) -> Iterator[Pair]:
+            for code, name in sources.characters(self.scale.characters):
                 yield from sources.character_pairs(code, name)
                 progress(code)
 
-        self.load(db, "characters", self.scale["characters"], pairs)
+        self.load(db, "characters", self.scale.characters, pairs)
 
-    def load_words(self, db):
+    def load_words(self, db: Bytes) -> None:
         self.section("Load an index of the standard library: each word, with every file and line it stands on")
         self.root, files = sources.library()
-        goal = self.scale["postings"]
+        goal = self.scale.postings
 
-        def pairs(progress):
+        def pairs(progress: Note) -> Iterator[Pair]:
             found = 0
             for name in files:
                 self.files.append(name)
@@ -154,18 +181,18 @@ class Story:
         for key, value in db.prefix(first_there(db, WORDS)).items().limit(1):
             self.say(f"  {escape(key)} -> {escape(value)}")
 
-    def load(self, db, what, goal, pairs):
+    def load(self, db: Bytes, what: str, goal: int, pairs: Callable[[Note], Iterable[Pair]]) -> None:
         """Store what pairs(progress) yields, and tell how fast. The store's own time is kept apart from Python's."""
         began, stored, before, inside = time.perf_counter(), self.ledger.pairs, self.ledger.bytes, 0.0
-        chunk: list[tuple[bytes, bytes]] = []
+        chunk: list[Pair] = []
         at = 0
         with Progress(f"load {what}", goal, "pairs") as progress:
 
-            def note(done):
+            def note(done: int) -> None:
                 nonlocal at
                 at = done
 
-            def store():
+            def store() -> None:
                 nonlocal inside
                 start = time.perf_counter()
                 db.update(chunk)
@@ -188,7 +215,7 @@ class Story:
             ("the store's part of it", "", "", seconds(inside), rate(number, inside)),
         )
 
-    def levels_now(self, db, title=None):
+    def levels_now(self, db: Bytes, title: str | None = None) -> list[dict[str, Any]]:
         if title:
             self.section(title)
             self.say("Newest place first. New records go to the MemTable, whose memory is the log file itself;")
@@ -197,7 +224,7 @@ class Story:
         self.show(picture.tree(found))
         return found
 
-    def change(self, db):
+    def change(self, db: Bytes) -> None:
         self.section("Rename and delete a tenth")
         self.say("Of every 20 characters and of every 20 files, one is renamed (the old keys are deleted, new ones")
         self.say("are written) and one is deleted. Each thousand changes are one batch: applied whole or not at all.")
@@ -222,10 +249,12 @@ class Story:
         total = sum(counts.values())
         self.figures(("", "pairs", "time"), *rows, ("together", count(total), seconds(took)))
 
-    def changes(self):
+    def changes(self) -> Iterator[tuple[list[Pair], list[Pair]]]:
         """(old pairs, new pairs) for each group of changes. New is empty for a deletion."""
-        old, gone, new = [], [], []
-        for index, (code, name) in enumerate(sources.characters(self.scale["characters"])):
+        old: list[Pair] = []
+        gone: list[Pair] = []
+        new: list[Pair] = []
+        for index, (code, name) in enumerate(sources.characters(self.scale.characters)):
             if index % PART in (RENAME, REMOVE):
                 by_name, by_code = sources.character_pairs(code, name)
                 if index % PART == REMOVE:
@@ -242,7 +271,7 @@ class Story:
             elif index % PART == RENAME:
                 yield sources.postings(self.root, name), sources.postings(self.root, name, os.path.join("moved", name))
 
-    def reshape(self, db):
+    def reshape(self, db: Bytes) -> None:
         self.section("Flush and merge")
         sample = b"name/LATIN CAPITAL LETTER A"
         self.say("before:")
@@ -263,13 +292,13 @@ class Story:
         self.measured["levels_after"] = [picture.to_json(level) for level in after]
         self.measured["flush_seconds"], self.measured["merge_seconds"] = flushed - began, merged - flushed
 
-    def explain(self, db, key):
+    def explain(self, db: Bytes, key: bytes) -> None:
         found, probes = explained(db, key)
         self.show(explain_lines(key, found, probes))
         self.checks.setdefault("explain", True)
         self.checks["explain"] &= found
 
-    def look(self, db):
+    def look(self, db: Bytes) -> None:
         self.section("Look things up")
         key, prefix = self.shown = first_there(db, SIGNS), first_there(db, WORDS)
         value = db.get(key)
@@ -281,8 +310,8 @@ class Story:
         word = prefix.decode().partition("/")[2].strip()
         self.say(f"a range scan, all {plural(number, 'line')} on which {word} stands (counted in {seconds(took)}):")
         self.show([f"  {escape(key)} -> {escape(value)}" for key, value in db.prefix(prefix).items().limit(4)])
-        reach = min(self.scale["characters"], 0x20000)  # beyond it few characters have names
-        keys = [b"char/%06X" % (at * 7919 % reach) for at in range(self.scale["lookups"])]
+        reach = min(self.scale.characters, 0x20000)  # beyond it few characters have names
+        keys = [b"char/%06X" % (at * 7919 % reach) for at in range(self.scale.lookups)]
         get = db.get
         began = time.perf_counter()
         found = sum(get(key) is not None for key in keys)
@@ -292,7 +321,7 @@ class Story:
         self.say(f"  {seconds(took)}, {rate(len(keys), took)}, {seconds(took / len(keys))} each")
         self.checks["lookup"] = value is not None and found > 0
 
-    def check(self, db):
+    def check(self, db: Bytes) -> None:
         self.section("Check every pair")
         began = time.perf_counter()
         try:
@@ -315,7 +344,7 @@ class Story:
             "checksums", True, f"every byte of every file matches its checksum ({seconds(time.perf_counter() - began)})"
         )
 
-    def sizes(self, db, path):
+    def sizes(self, db: Bytes, path: str) -> None:
         self.section("Size on disk against input")
         db.sync()
         stats = db.stats()
@@ -349,11 +378,11 @@ class Story:
             "written": wrote,
         }
 
-    def crash(self, path):
+    def crash(self, path: str) -> None:
         self.section("Kill a process that is writing")
         self.say("Another process opens the store and writes numbered keys as fast as it can. After each one it")
         self.say("says so through a pipe. It is killed with SIGKILL at a random moment, without a chance to clean up.")
-        acknowledged, wrote = kill_a_writer(path, *self.scale["kill"])
+        acknowledged, wrote = kill_a_writer(path, *self.scale.kill)
         began = time.perf_counter()
         with lsmkv.open(path, "w") as db:
             took = time.perf_counter() - began
@@ -368,13 +397,13 @@ class Story:
             ("opening the store again took", seconds(took)),
         )
         self.measured["kill"] = {"acknowledged": acknowledged, "kept": kept, "extra": extra, "reopen_seconds": took}
-        self.verdict("kill", acknowledged and kept == acknowledged and extra <= 1, "nothing acknowledged is missing")
+        self.verdict("kill", acknowledged > 0 and kept == acknowledged and extra <= 1, "nothing acknowledged is missing")
         everything = self.ledger.pairs + kept + extra
         self.verdict(
             "rest", total == everything, f"the {count(self.ledger.pairs)} pairs from before are all still there"
         )
 
-    def ending(self, args, path):
+    def ending(self, args: Namespace, path: str) -> int:
         failed = [name for name, right in self.checks.items() if not right]
         if not args.keep and not failed:
             lsmkv.destroy(path)
@@ -398,14 +427,14 @@ class Story:
         return DONE
 
 
-def first_there(db, prefixes):
+def first_there(db: Bytes, prefixes: tuple[bytes, ...]) -> bytes:
     """The first of the prefixes that any key begins with."""
     return next(
         (prefix for prefix in prefixes if next(iter(db.prefix(prefix).limit(1)), None) is not None), prefixes[0]
     )
 
 
-def command_name():
+def command_name() -> str:
     """How the user can call lsmkv from where they are."""
     if shutil.which("lsmkv"):
         return "lsmkv"

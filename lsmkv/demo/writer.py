@@ -4,21 +4,24 @@ Run as `python -m lsmkv.demo.writer STORE`. An acknowledgement is the number in 
 has returned. Nothing here flushes, syncs or closes: the kill comes in the middle.
 """
 
+from __future__ import annotations
+
 import os
 import sys
+from typing import NoReturn
 
 import lsmkv
 
 
-def key_of(number):
+def key_of(number: int) -> bytes:
     return b"kill/%010d" % number
 
 
-def value_of(number):
+def value_of(number: int) -> bytes:
     return b"%d squared is %d" % (number, number * number)
 
 
-def main(path):
+def main(path: str) -> NoReturn:
     db = lsmkv.open(path, "w")
     number = 0
     while True:
