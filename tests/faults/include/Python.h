@@ -51,9 +51,14 @@ void lsm_fault_meanwhile(void);
 static __typeof__(Py_BuildValue) *const lsm_build_value __attribute__((unused)) = Py_BuildValue;
 static __typeof__(PyObject_CallFunction) *const lsm_call_function __attribute__((unused)) = PyObject_CallFunction;
 static __typeof__(PyObject_CallMethod) *const lsm_call_method __attribute__((unused)) = PyObject_CallMethod;
+static __typeof__(PyArg_ParseTuple) *const lsm_parse_tuple __attribute__((unused)) = PyArg_ParseTuple;
+static __typeof__(PyArg_ParseTupleAndKeywords) *const lsm_parse_keywords __attribute__((unused)) =
+    PyArg_ParseTupleAndKeywords;
 #undef Py_BuildValue
 #undef PyObject_CallFunction
 #undef PyObject_CallMethod
+#undef PyArg_ParseTuple
+#undef PyArg_ParseTupleAndKeywords
 
 /* By what a failure looks like: NULL or -1; 0 for converters; nothing. First those that only need memory. */
 #define LSM_NULL(name, ...) LSM_FAULT(LSM_FAULT_MEMORY, NULL, name, __VA_ARGS__)
@@ -75,13 +80,26 @@ static __typeof__(PyObject_CallMethod) *const lsm_call_method __attribute__((unu
 #define PyLong_FromSsize_t(...) LSM_NULL(PyLong_FromSsize_t, __VA_ARGS__)
 #define PyLong_FromUnsignedLong(...) LSM_NULL(PyLong_FromUnsignedLong, __VA_ARGS__)
 #define PyLong_FromUnsignedLongLong(...) LSM_NULL(PyLong_FromUnsignedLongLong, __VA_ARGS__)
+#define PyLong_FromString(...) LSM_NULL(PyLong_FromString, __VA_ARGS__)
 #define PyUnicode_AsUTF8(...) LSM_NULL(PyUnicode_AsUTF8, __VA_ARGS__)
+#define PyUnicode_AsUTF8AndSize(...) LSM_NULL(PyUnicode_AsUTF8AndSize, __VA_ARGS__)
+#define PyUnicode_AsUTF8String(...) LSM_NULL(PyUnicode_AsUTF8String, __VA_ARGS__)
 #define PyUnicode_DecodeFSDefault(...) LSM_NULL(PyUnicode_DecodeFSDefault, __VA_ARGS__)
 #define PyUnicode_DecodeUTF8(...) LSM_NULL(PyUnicode_DecodeUTF8, __VA_ARGS__)
 #define PyUnicode_FromString(...) LSM_NULL(PyUnicode_FromString, __VA_ARGS__)
 #define PyLong_AsUnsignedLongLong(...) \
     LSM_FAULT(LSM_FAULT_CODE, (unsigned long long)-1, PyLong_AsUnsignedLongLong, __VA_ARGS__)
+#define PyLong_AsUnsignedLongLongMask(...) \
+    LSM_FAULT(LSM_FAULT_CODE, (unsigned long long)-1, PyLong_AsUnsignedLongLongMask, __VA_ARGS__)
+#define PyFloat_AsDouble(...) LSM_CODE_MINUS(PyFloat_AsDouble, __VA_ARGS__)
+#define PyLong_AsDouble(...) LSM_CODE_MINUS(PyLong_AsDouble, __VA_ARGS__)
+#define PyLong_AsLongLong(...) LSM_CODE_MINUS(PyLong_AsLongLong, __VA_ARGS__)
+#define PyNumber_Add(...) LSM_CODE_NULL(PyNumber_Add, __VA_ARGS__)
 #define PyNumber_AsSsize_t(...) LSM_CODE_MINUS(PyNumber_AsSsize_t, __VA_ARGS__)
+#define PyNumber_FloorDivide(...) LSM_CODE_NULL(PyNumber_FloorDivide, __VA_ARGS__)
+#define PyNumber_Index(...) LSM_CODE_NULL(PyNumber_Index, __VA_ARGS__)
+#define PyNumber_Rshift(...) LSM_CODE_NULL(PyNumber_Rshift, __VA_ARGS__)
+#define PyNumber_Subtract(...) LSM_CODE_NULL(PyNumber_Subtract, __VA_ARGS__)
 #define PyNumber_Xor(...) LSM_CODE_NULL(PyNumber_Xor, __VA_ARGS__)
 #define PyOS_FSPath(...) LSM_CODE_NULL(PyOS_FSPath, __VA_ARGS__)
 #define PyUnicode_FSConverter(...) LSM_CODE_ZERO(PyUnicode_FSConverter, __VA_ARGS__)
@@ -99,6 +117,7 @@ static __typeof__(PyObject_CallMethod) *const lsm_call_method __attribute__((unu
 #define PyTuple_Pack(...) LSM_NULL(PyTuple_Pack, __VA_ARGS__)
 #define PyDict_DelItem(...) LSM_CODE_MINUS(PyDict_DelItem, __VA_ARGS__)
 #define PyDict_GetItemWithError(...) LSM_CODE_NULL(PyDict_GetItemWithError, __VA_ARGS__)
+#define PyDict_SetItem(...) LSM_CODE_MINUS(PyDict_SetItem, __VA_ARGS__)
 #define PySequence_Contains(...) LSM_CODE_MINUS(PySequence_Contains, __VA_ARGS__)
 #define PySequence_Fast(...) LSM_CODE_NULL(PySequence_Fast, __VA_ARGS__)
 #define PySet_Add(...) LSM_CODE_MINUS(PySet_Add, __VA_ARGS__)
@@ -108,21 +127,30 @@ static __typeof__(PyObject_CallMethod) *const lsm_call_method __attribute__((unu
 
 /* ---- objects and calls ------------------------------------------------------------------- */
 
+#define PyArg_ParseTuple(...) LSM_FAULT_AS(LSM_FAULT_CODE, 0, "PyArg_ParseTuple", lsm_parse_tuple, __VA_ARGS__)
+#define PyArg_ParseTupleAndKeywords(...) \
+    LSM_FAULT_AS(LSM_FAULT_CODE, 0, "PyArg_ParseTupleAndKeywords", lsm_parse_keywords, __VA_ARGS__)
 #define PyArg_UnpackTuple(...) LSM_CODE_ZERO(PyArg_UnpackTuple, __VA_ARGS__)
 #undef PyCFunction_New
 #define PyCFunction_New(...) LSM_NULL(PyCFunction_New, __VA_ARGS__)
+#define PyBuffer_FillInfo(...) LSM_MINUS(PyBuffer_FillInfo, __VA_ARGS__)
+#define PyMemoryView_FromObject(...) LSM_NULL(PyMemoryView_FromObject, __VA_ARGS__)
 #define PyIter_Next(...) LSM_CODE_NULL(PyIter_Next, __VA_ARGS__)
+#define PyObject_CallFunctionObjArgs(...) LSM_CODE_NULL(PyObject_CallFunctionObjArgs, __VA_ARGS__)
 #define PyObject_CallOneArg(...) LSM_CODE_NULL(PyObject_CallOneArg, __VA_ARGS__)
 #define PyObject_GetAttrString(...) LSM_CODE_NULL(PyObject_GetAttrString, __VA_ARGS__)
 #define PyObject_GetBuffer(...) LSM_CODE_MINUS(PyObject_GetBuffer, __VA_ARGS__)
 #define PyObject_GetItem(...) LSM_CODE_NULL(PyObject_GetItem, __VA_ARGS__)
 #define PyObject_GetIter(...) LSM_CODE_NULL(PyObject_GetIter, __VA_ARGS__)
+#define PyObject_Hash(...) LSM_CODE_MINUS(PyObject_Hash, __VA_ARGS__)
 #define PyObject_IsInstance(...) LSM_CODE_MINUS(PyObject_IsInstance, __VA_ARGS__)
 #define PyObject_IsTrue(...) LSM_CODE_MINUS(PyObject_IsTrue, __VA_ARGS__)
 #define PyObject_Repr(...) LSM_CODE_NULL(PyObject_Repr, __VA_ARGS__)
+#define PyObject_RichCompare(...) LSM_CODE_NULL(PyObject_RichCompare, __VA_ARGS__)
 #define PyObject_RichCompareBool(...) LSM_CODE_MINUS(PyObject_RichCompareBool, __VA_ARGS__)
 #define PyObject_SetAttrString(...) LSM_CODE_MINUS(PyObject_SetAttrString, __VA_ARGS__)
 #define PyObject_Size(...) LSM_CODE_MINUS(PyObject_Size, __VA_ARGS__)
+#define PyObject_Str(...) LSM_CODE_NULL(PyObject_Str, __VA_ARGS__)
 #define PyObject_CallFunction(...) \
     LSM_FAULT_AS(LSM_FAULT_CODE, NULL, "PyObject_CallFunction", lsm_call_function, __VA_ARGS__)
 #define PyObject_CallMethod(...) LSM_FAULT_AS(LSM_FAULT_CODE, NULL, "PyObject_CallMethod", lsm_call_method, __VA_ARGS__)
@@ -146,8 +174,12 @@ extern PyTypeObject lsm_fault_vast_type;
 
 /* ---- errors, signals, memory ------------------------------------------------------------- */
 
-/* To raise is to make an exception: where that fails, another one is set. */
-#define PyErr_Format(...) ((void)LSM_NULL(PyErr_Format, __VA_ARGS__))
+/* To raise is to make an exception: where that fails, another one is set. The answer is always NULL. */
+#define PyErr_Format(...)                                         \
+    ({                                                            \
+        PyObject *nothing = LSM_NULL(PyErr_Format, __VA_ARGS__);  \
+        nothing;                                                  \
+    })
 #define PyErr_FormatV(...) ((void)LSM_NULL(PyErr_FormatV, __VA_ARGS__))
 #define PyErr_SetString(...) LSM_VOID(PyErr_SetString, __VA_ARGS__)
 #define PyErr_SetObject(...) LSM_VOID(PyErr_SetObject, __VA_ARGS__)
@@ -155,6 +187,8 @@ extern PyTypeObject lsm_fault_vast_type;
 #define PyErr_ResourceWarning(...) LSM_FAULT(LSM_FAULT_WARNING, -1, PyErr_ResourceWarning, __VA_ARGS__)
 
 #define PyMem_Calloc(...) LSM_SILENT(PyMem_Calloc, __VA_ARGS__)
+#define PyMem_Malloc(...) LSM_SILENT(PyMem_Malloc, __VA_ARGS__)
+#define PyMem_RawCalloc(...) LSM_SILENT(PyMem_RawCalloc, __VA_ARGS__)
 #define PyMem_Realloc(...) LSM_SILENT(PyMem_Realloc, __VA_ARGS__)
 #define PyMem_RawRealloc(...) LSM_SILENT(PyMem_RawRealloc, __VA_ARGS__)
 
