@@ -18,6 +18,7 @@ enum phase { NEW, COLLECTING, DONE };
 struct lsm_write_batch {
     PyObject_HEAD struct lsm_store *store; /* owned */
     struct lsm_write_batch *base; /* owned: where the writes are; NULL: here */
+    PyObject *spaces; /* owned: list of the namespaces it was seen in, which must not close before it ends; or NULL */
     lsmkv_batch *writes;     /* owned; NULL with a base */
     const lsmkv *used;       /* borrowed, to compare: the handle that `writes` goes through now */
     struct lsm_merge_steps merges; /* owned: merges, and the writes before each; `writes` come after all of them */
@@ -223,7 +224,9 @@ static PyObject *batch_namespace(PyObject *self, PyObject *of)
     struct lsm_write_batch *root = root_of(as_batch(self));
     PyTypeObject *type = Py_TYPE(self);
     struct lsm_store *wanted = lsm_same_store(root->store, of);
-    struct lsm_write_batch *seen = wanted ? (struct lsm_write_batch *)type->tp_alloc(type, 0) : NULL;
+    if (!wanted || lsm_keep_space(&root->spaces, wanted) < 0)
+        return NULL;
+    struct lsm_write_batch *seen = (struct lsm_write_batch *)type->tp_alloc(type, 0);
     if (!seen)
         return NULL;
     seen->store = (struct lsm_store *)Py_NewRef(wanted);
@@ -308,6 +311,7 @@ static int batch_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(as_batch(self)->store);
     Py_VISIT(as_batch(self)->base);
+    Py_VISIT(as_batch(self)->spaces);
     return lsm_merge_steps_traverse(&as_batch(self)->merges, visit, arg);
 }
 
@@ -320,6 +324,7 @@ static void batch_dealloc(PyObject *self)
     if (as_batch(self)->writes)
         lsmkv_batch_free(as_batch(self)->writes);
     lsm_merge_steps_clear(&as_batch(self)->merges);
+    Py_CLEAR(as_batch(self)->spaces);
     Py_CLEAR(as_batch(self)->base);
     Py_CLEAR(as_batch(self)->store);
     type->tp_free(self);

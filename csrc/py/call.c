@@ -20,6 +20,9 @@ int lsm_raise_unusable(const struct lsm_source *source)
                      "the store %R was opened in the parent of this process; it is unharmed there. "
                      "Open it again here with lsmkv.open(), once the parent has closed it",
                      store->path);
+    else if (store->head.state == LSM_CLOSED && store->parent && store->parent->head.state == LSM_OPEN)
+        PyErr_Format(closed, "the namespace %R of %R is closed; open it again with namespace()", store->name,
+                     store->path);
     else if (store->head.state == LSM_CLOSED)
         PyErr_Format(closed, "the store %R is closed; open it again with lsmkv.open()", store->path);
     else if (!Py_IS_TYPE(source, source->module->txn_type))

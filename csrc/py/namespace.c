@@ -44,6 +44,20 @@ static int wish_read(struct lsm_module *module, struct wish *wish, PyObject *con
     return 0;
 }
 
+/* A ttl that was asked for is the one that is stored. */
+static int agree(const struct lsm_store *store, const struct wish *wish, lsmkv *db, PyObject *name)
+{
+    struct lsmkv_options present;
+    lsmkv_get_options(db, &present);
+    if (wish->options.ttl_ms == 0 || wish->options.ttl_ms == present.ttl_ms)
+        return 0;
+    PyErr_Format(store->head.module->errors.options,
+                 "namespace %R of %R was made with another ttl than the %llu ms asked for (%llu, 0 being for ever): open "
+                 "it without one; nothing was changed",
+                 name, store->path, (unsigned long long)wish->options.ttl_ms, (unsigned long long)present.ttl_ms);
+    return -1;
+}
+
 PyObject *lsm_store_namespace(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     static const struct lsm_params params = {"namespace", 1, 1, 5, {"", "key", "value", "ttl", "create"}};
@@ -63,6 +77,8 @@ PyObject *lsm_store_namespace(PyObject *self, PyObject *const *args, Py_ssize_t 
         if (rc == LSMKV_NOTFOUND)
             PyErr_SetObject(PyExc_KeyError, given[0]);
     }
+    if (rc == 0)
+        rc = agree(store, &wish, db, given[0]);
     if (rc == 0)
         rc = lsm_codec_choice_find(&wish.codecs, store->head.module, db);
     if (rc == 0)
@@ -149,6 +165,18 @@ struct lsm_store *lsm_same_store(const struct lsm_store *store, PyObject *of)
         return wanted;
     PyErr_Format(PyExc_ValueError, "%R belongs to another store object than %R", of, root_of(store));
     return NULL;
+}
+
+int lsm_keep_space(PyObject **spaces, struct lsm_store *space)
+{
+    if (!*spaces)
+        *spaces = PyList_New(0);
+    if (!*spaces)
+        return -1;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(*spaces); i++)
+        if (PyList_GET_ITEM(*spaces, i) == (PyObject *)space)
+            return 0;
+    return PyList_Append(*spaces, (PyObject *)space);
 }
 
 PyObject *lsm_source_namespace(PyObject *self, PyObject *of)

@@ -15,12 +15,16 @@ PyObject *lsm_source_namespace(PyObject *self, PyObject *of);
 /* `of` as a namespace, or the default one, of the store that `store` belongs to: borrowed; NULL with an exception. */
 struct lsm_store *lsm_same_store(const struct lsm_store *store, PyObject *of);
 
+/* Add a namespace to the list at *spaces (NULL: there is none yet): a batch or a transaction that writes to it needs it
+ * open at its end, and tx.namespace(db.namespace("n"))[k] = v leaves that object to nobody else. 0, or -1. */
+int lsm_keep_space(PyObject **spaces, struct lsm_store *space);
+
 PyDoc_STRVAR(
     lsm_namespace_doc,
     "namespace($self, name, /, *, key='bytes', value='bytes', ttl=None, create=True)\n--\n\n"
     "The namespace called name: an LSM of its own, whose keys meet no others, in the same store.\n\n"
     "key and value are its codecs, ttl its default time to live in seconds; they are stored when it is made and\n"
-    "must agree later. create=False raises KeyError when it is not there. Batches, snapshots and transactions\n"
+    "must agree later (ttl=None: whatever it is). create=False raises KeyError when it is not there. Batches, snapshots and transactions\n"
     "reach across: tx.namespace(ns). flush(), stats() and the like are the whole store's. Closing the store\n"
     "closes it. Cost: one lookup; one small write when it is made.");
 PyDoc_STRVAR(lsm_namespaces_doc,
