@@ -95,7 +95,8 @@ def test_create_false(db):
 
 
 @pytest.mark.parametrize(
-    "name, error", [("", ValueError), ("a\0b", ValueError), ("x" * 256, ValueError), (b"n", TypeError), (None, TypeError)]
+    "name, error",
+    [("", ValueError), ("a\0b", ValueError), ("x" * 256, ValueError), (b"n", TypeError), (None, TypeError)],
 )
 def test_names(db, name, error):
     with pytest.raises(error, match="name of a namespace"):
@@ -188,7 +189,12 @@ def test_a_transaction_of_a_namespace(db):
 
 
 def test_what_is_no_namespace_of_this_store(db, tmp_path):
-    with lsmkv.open(tmp_path / "other") as other, db.snapshot() as snapshot, db.transaction() as tx, db.batch() as batch:
+    with (
+        lsmkv.open(tmp_path / "other") as other,
+        db.snapshot() as snapshot,
+        db.transaction() as tx,
+        db.batch() as batch,
+    ):
         for source in (snapshot, tx, batch):
             with pytest.raises(ValueError, match="belongs to another store object"):
                 source.namespace(other)

@@ -73,7 +73,12 @@ def test_of_snapshots_transactions_and_namespaces(db):
     db[b"k"] = b"then"
     with db.snapshot() as snapshot:
         db[b"k"] = b"now"
-        views = [snapshot.get_view(b"k"), db.get_view(b"k"), space.get_view(b"k"), snapshot.namespace(space).get_view(b"k")]
+        views = [
+            snapshot.get_view(b"k"),
+            db.get_view(b"k"),
+            space.get_view(b"k"),
+            snapshot.namespace(space).get_view(b"k"),
+        ]
     with db.transaction() as tx:
         tx[b"k"] = b"mine"
         views.append(tx.get_view(b"k"))

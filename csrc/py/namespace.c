@@ -51,10 +51,11 @@ static int agree(const struct lsm_store *store, const struct wish *wish, lsmkv *
     lsmkv_get_options(db, &present);
     if (wish->options.ttl_ms == 0 || wish->options.ttl_ms == present.ttl_ms)
         return 0;
-    PyErr_Format(store->head.module->errors.options,
-                 "namespace %R of %R was made with another ttl than the %llu ms asked for (%llu, 0 being for ever): open "
-                 "it without one; nothing was changed",
-                 name, store->path, (unsigned long long)wish->options.ttl_ms, (unsigned long long)present.ttl_ms);
+    PyErr_Format(
+        store->head.module->errors.options,
+        "namespace %R of %R was made with another ttl than the %llu ms asked for (%llu, 0 being for ever): open "
+        "it without one; nothing was changed",
+        name, store->path, (unsigned long long)wish->options.ttl_ms, (unsigned long long)present.ttl_ms);
     return -1;
 }
 

@@ -24,7 +24,8 @@ PyDoc_STRVAR(
     "namespace($self, name, /, *, key='bytes', value='bytes', ttl=None, create=True)\n--\n\n"
     "The namespace called name: an LSM of its own, whose keys meet no others, in the same store.\n\n"
     "key and value are its codecs, ttl its default time to live in seconds; they are stored when it is made and\n"
-    "must agree later (ttl=None: whatever it is). create=False raises KeyError when it is not there. Batches, snapshots and transactions\n"
+    "must agree later (ttl=None: whatever it is). create=False raises KeyError when it is not there. Batches, "
+    "snapshots and transactions\n"
     "reach across: tx.namespace(ns). flush(), stats() and the like are the whole store's. Closing the store\n"
     "closes it. Cost: one lookup; one small write when it is made.");
 PyDoc_STRVAR(lsm_namespaces_doc,

@@ -5,7 +5,10 @@ from bisect import bisect_right
 
 def picture(spaces):
     """What is stored now: name -> (kind, default ttl, cells); the default key space is None."""
-    return {name: (str(space.kind), space.default_ttl if name else None, dict(space.cells)) for name, space in spaces.items()}
+    return {
+        name: (str(space.kind), space.default_ttl if name else None, dict(space.cells))
+        for name, space in spaces.items()
+    }
 
 
 def shown(picture, now):

@@ -12,7 +12,7 @@ class Span:
     include_stop: bool = False
     reverse: bool = False
     begins: Callable | None = None  # which keys begin with the prefix
-    also: tuple = ()                # spans that must hold the key too
+    also: tuple = ()  # spans that must hold the key too
 
     def holds(self, kind, key):
         at = kind.rank(key)

@@ -1,9 +1,9 @@
 """Transaction: what a transaction sees, what it remembers, and whether its commit must fail.
 
-    base        every key space as it was at the beginning, at that moment's time
-    writes      its own, in order, kept for the commit
-    reads       keys it looked up, unless its own writes answered; spans as far as they were walked, and to the end
-                (an iterator fetches ahead, so what lies between the two may count as read or not)
+base        every key space as it was at the beginning, at that moment's time
+writes      its own, in order, kept for the commit
+reads       keys it looked up, unless its own writes answered; spans as far as they were walked, and to the end
+            (an iterator fetches ahead, so what lies between the two may count as read or not)
 """
 
 from .space import Space
@@ -100,7 +100,7 @@ class Transaction:
     # ---- conflicts ------------------------------------------------------------------------------
 
     def fate(self, spaces):
-        """"commits", "conflicts", or "either": a value that went and came back, a walk that may have fetched that far,
+        """ "commits", "conflicts", or "either": a value that went and came back, a walk that may have fetched that far,
         or a record that expired and was merged away."""
         if not self.writes:
             return "commits"

@@ -13,7 +13,9 @@ from .transaction import Transaction
 
 Mirror = namedtuple("Mirror", "subject model kind")
 
-Pair = namedtuple("Pair", "subject model")  # a transaction in its block, or a snapshot; the model may be a dict of spaces
+Pair = namedtuple(
+    "Pair", "subject model"
+)  # a transaction in its block, or a snapshot; the model may be a dict of spaces
 
 
 def outcome(act, on):
@@ -80,9 +82,7 @@ class World:
 
     def open_namespace(self, name):
         space = self.spaces[name]
-        return self.db.namespace(
-            name, key=space.kind.key_name, value=space.kind.value_name, ttl=space.default_ttl
-        )
+        return self.db.namespace(name, key=space.kind.key_name, value=space.kind.value_name, ttl=space.default_ttl)
 
     def forget_namespace(self, name):
         del self.spaces[name], self.stores[name]
@@ -113,9 +113,7 @@ class World:
 
     def writable(self):
         return self.live() + [
-            mirror
-            for transaction in self.transactions
-            for mirror in self.inside(transaction, transaction.model.spaces)
+            mirror for transaction in self.transactions for mirror in self.inside(transaction, transaction.model.spaces)
         ]
 
     def frozen(self):
