@@ -333,7 +333,7 @@ def test_compare_and_set_loses_no_turn(path):
 def test_merge_of_threads_loses_nothing(path):
     with lsmkv.open(path, value="json") as db:
         in_threads(THREADS, lambda number: [db.merge(b"k", [number], op="concat") for _ in range(50)])
-        assert sorted(db[b"k"]) == sorted([number for number in range(THREADS)] * 50)
+        assert sorted(db[b"k"]) == sorted(list(range(THREADS)) * 50)
 
 
 # ---- where it cannot be done ----------------------------------------------------------------
