@@ -139,11 +139,15 @@ def test_a_batch_reaches_across(db):
     assert space["k"] == [1]
 
 
-def test_a_batch_keeps_the_namespaces_it_writes_to(db):
+def test_a_batch_and_a_transaction_keep_the_namespaces_they_write_to(db):
     with db.batch() as batch:
         batch.namespace(db.namespace("n"))[b"k"] = b"v"
         gc.collect()
-    assert dict(db.namespace("n")) == {b"k": b"v"}
+    with db.transaction() as tx:
+        tx.namespace(db.namespace("n"))[b"l"] = b"w"
+        gc.collect()
+    db.transact(lambda tx: tx.namespace(db.namespace("n")).incr(b"n"))
+    assert dict(db.namespace("n")) == {b"k": b"v", b"l": b"w", b"n": b"1"}
 
 
 def test_a_snapshot_reaches_across(db):
@@ -249,6 +253,15 @@ def test_a_batch_into_what_was_dropped_is_refused_whole(db):
         batch.namespace(space)[b"k"] = b"v"
         db.drop_namespace("n")
     assert not db
+
+
+def test_a_transaction_into_what_was_dropped_is_refused_whole(db):
+    space = db.namespace("n")
+    with pytest.raises(lsmkv.ClosedError), db.transaction() as tx:
+        tx[b"k"] = b"v"
+        tx.namespace(space)[b"k"] = b"v"
+        db.drop_namespace("n")
+    assert not db and not db.namespace("n")
 
 
 def test_what_a_transaction_read_there_is_changed_by_dropping(db):

@@ -279,6 +279,7 @@ static PyObject *batch_exit(PyObject *self, PyObject *const *args, Py_ssize_t co
             return NULL;
         lsmkv_batch_reset(batch->writes);
         lsm_merge_steps_clear(&batch->merges);
+        Py_CLEAR(batch->spaces);
     }
     Py_RETURN_FALSE;
 }

@@ -24,6 +24,7 @@ struct lsm_source {
     lsmkv_txn *txn;            /* owned; NULL: writes go to the store, if anywhere */
     uint32_t pins;             /* calls without the interpreter lock and iterators that use `snapshot` */
     int state;                 /* enum lsm_state */
+    PyObject *spaces; /* owned: list of the namespaces a transaction was seen in: they must be open at its end; or NULL */
     PyObject *weakrefs;
 };
 

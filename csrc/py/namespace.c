@@ -185,7 +185,9 @@ PyObject *lsm_source_namespace(PyObject *self, PyObject *of)
     struct lsm_source *source = (struct lsm_source *)self, *base = source->base ? source->base : source;
     PyTypeObject *type = Py_TYPE(self);
     struct lsm_store *wanted = lsm_enter(source) < 0 ? NULL : lsm_same_store(source->store, of);
-    struct lsm_source *seen = wanted ? (struct lsm_source *)type->tp_alloc(type, 0) : NULL;
+    if (!wanted || (base->txn && lsm_keep_space(&base->spaces, wanted) < 0))
+        return NULL;
+    struct lsm_source *seen = (struct lsm_source *)type->tp_alloc(type, 0);
     if (!seen)
         return NULL;
     seen->module = source->module;

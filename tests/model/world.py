@@ -128,6 +128,18 @@ class World:
         model = {space.ident: FrozenSpace(space) for space in self.spaces.values()}
         self.snapshots.append(Pair(self.db.snapshot(), model))
 
+    def all_or_nothing(self, act):
+        """Whether it could be done to the models; when one of them raises, all are as before."""
+        before, written = {name: dict(space.cells) for name, space in self.spaces.items()}, len(self.journal)
+        try:
+            act()
+        except TypeError:
+            for name, cells in before.items():
+                self.spaces[name].cells = cells
+            del self.journal[written:]
+            return False
+        return True
+
     # ---- what has been --------------------------------------------------------------------------
 
     def note(self, synced=False):

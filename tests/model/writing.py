@@ -8,7 +8,8 @@ from .game import BOUND, KEY, PAIRS, SMALL_VALUE, TTL, VALUE, WHERE, Game
 BATCH = st.lists(
     st.tuples(WHERE, st.tuples(st.just("put"), KEY, SMALL_VALUE, TTL))
     | st.tuples(WHERE, st.tuples(st.just("delete"), KEY))
-    | st.tuples(WHERE, st.tuples(st.just("delete_range"), BOUND, BOUND)),
+    | st.tuples(WHERE, st.tuples(st.just("delete_range"), BOUND, BOUND))
+    | st.tuples(WHERE, st.tuples(st.just("merge"), KEY, SMALL_VALUE, st.sampled_from(["max", "concat", "or"]))),
     max_size=20,
 )
 
@@ -89,27 +90,32 @@ class Writing(Game):
     def batch(self, writes, fails, sync):
         """Across namespaces: whole, or not at all."""
         live = self.world.live()
+        writes = [(live[where % len(live)], write) for where, write in writes]
+        possible = not fails and self.world.all_or_nothing(
+            lambda: [self._into(mirror.model, mirror.kind, *write) for mirror, write in writes]
+        )
         try:
             with self.world.db.batch(sync=sync) as batch:
-                for where, write in writes:
-                    mirror = live[where % len(live)]
+                for mirror, write in writes:
                     self._into(batch.namespace(mirror.subject), mirror.kind, *write)
                 if fails:
                     raise ZeroDivisionError
-        except ZeroDivisionError:
-            return
-        for where, write in writes:
-            mirror = live[where % len(live)]
-            self._into(mirror.model, mirror.kind, *write)
-        self.world.note(synced=bool(sync) and bool(writes) and self.keeps_a_log())
+        except (ZeroDivisionError, TypeError):
+            assert not possible
+        else:
+            assert possible
+        self.world.note(synced=possible and bool(sync and writes) and self.keeps_a_log())
 
     @staticmethod
-    def _into(target, kind, what, *arguments):
+    def _into(target, kind, what, k, *more):
         if what == "put":
-            k, v, ttl = arguments
+            v, ttl = more
             target.put(kind.key(k), kind.value(v), ttl=ttl)
+        elif what == "merge":
+            v, op = more
+            target.merge(kind.key(k), kind.value(v), op=op)
         else:
-            getattr(target, what)(*map(kind.key, arguments))
+            getattr(target, what)(*map(kind.key, [k, *more]))
 
     def keeps_a_log(self):
         return self.world.options.get("durability") != "none"
