@@ -1,11 +1,14 @@
 """The C extension: what help() says, with types.
 
-Stores are generic in what keys and values are, which their codecs tell: nothing and "bytes" make bytes, "str" makes str, a
-KeyCodec[K] or ValueCodec[V] its K or V, the name of another one Any. So what takes codecs has an overload for each of three kinds
-of keys and four of values, and one for keys of any other name. A bare LSM is LSM[Any, Any], a store of whatever kind.
+Stores are generic in what keys and values are, which their codecs tell: nothing and "bytes" make bytes, "str" makes
+str, a KeyCodec[K] or ValueCodec[V] its K or V, the name of another one Any. So what takes codecs has an overload for
+each of three kinds of keys and four of values, and one for keys of any other name. A bare LSM is LSM[Any, Any], a
+store of whatever kind. Where a store takes bytes it takes any buffer; to say so here would let a store of str take
+bytes too, so it says bytes.
 """
 
 import collections.abc
+import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from collections.abc import Set as AbstractSet
 from os import PathLike
@@ -740,4 +743,5 @@ class WriteBatch(Generic[_K, _V]):
 
 @final
 class ValueView:
-    def __buffer__(self, flags: int, /) -> memoryview: ...
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...

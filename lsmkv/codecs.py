@@ -13,8 +13,8 @@ A *value codec* only has to find its way back.
     >>> codecs.json.encode({"name": "Ada", "born": 1815})
     b'{"name":"Ada","born":1815}'
 
-A store is opened with a name or an object of either kind, `LSM(path, key="(str,i64)", value="json")`, keeps the names, and refuses
-to be opened with others.
+A store is opened with a name or an object of either kind, `LSM(path, key="(str,i64)", value="json")`, keeps the names,
+and refuses to be opened with others.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ def _json() -> ValueCodec[Any]:
 
 
 def _pickle() -> ValueCodec[Any]:
-    """Any object that can be pickled. Reading runs whatever code was stored, so no file can ask for it: only a caller."""
+    """Any object that can be pickled. Reading runs whatever code was stored: no file can ask for it, only a caller."""
     from pickle import dumps, loads
 
     def encode(object: Any) -> builtins.bytes:

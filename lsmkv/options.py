@@ -138,8 +138,8 @@ def _preset(name: object) -> Overrides:
 
 def check(name: str, value: object) -> None:
     if name == "ttl":
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (is_number and 0 < value <= TTL_MOST):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= TTL_MOST
+        if value is not None and not is_number:
             wanted = f"a number of seconds above 0 and at most {TTL_MOST} (31 years), or None for ever"
             raise OptionsError(f"ttl={value!r}: it is {wanted}")
         return

@@ -565,7 +565,7 @@ async def test_a_store_that_nobody_waits_for_is_closed(path, monkeypatch):
         opened.append(lsmkv.LSM(*args, **kwargs))
         return opened[0]
 
-    monkeypatch.setattr("lsmkv.aio.store.LSM", slow)
+    monkeypatch.setattr("lsmkv.aio.opening.LSM", slow)
     task = asyncio.ensure_future(lsmkv.aio.open(path).__aenter__())
     await gate.wait_until_reached()
     task.cancel()

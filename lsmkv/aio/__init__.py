@@ -31,12 +31,10 @@ wait of some milliseconds (a sync, a full log segment) does no harm.
 
 from __future__ import annotations
 
-from os import PathLike
-
+from lsmkv.aio.opening import open as open
 from lsmkv.aio.scan import AsyncIterator
-from lsmkv.aio.store import WORKERS, AsyncBatch, AsyncLSM, AsyncSnapshot, AsyncSource, Opening, open_store
+from lsmkv.aio.store import AsyncBatch, AsyncLSM, AsyncSnapshot, AsyncSource, Opening
 from lsmkv.aio.views import AsyncItemsView, AsyncKeysView, AsyncRangeView, AsyncValuesView, AsyncView
-from lsmkv.options import Options
 
 __all__ = [  # `open` is left out: a star import should not replace the builtin
     "AsyncBatch",
@@ -51,19 +49,3 @@ __all__ = [  # `open` is left out: a star import should not replace the builtin
     "AsyncView",
     "Opening",
 ]
-
-
-def open(
-    path: str | bytes | PathLike[str] | PathLike[bytes] | None,
-    flag: str = "c",
-    *,
-    workers: int = WORKERS,
-    options: Options | str | None = None,
-    **overrides: int | str,
-) -> Opening[AsyncLSM]:
-    """Open the store in the directory `path`: `async with open(path) as db`, or `db = await open(path)` and
-    `await db.close()`.
-
-    workers: how many threads may wait at the same time. The rest is as for lsmkv.open().
-    """
-    return open_store(path, flag, options, workers, overrides)

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Callable, Coroutine, Generator, Iterable, Mapping
 from functools import partial
-from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
-from lsmkv._core import LSM, Level, RangeView, Snapshot, WriteBatch
+from lsmkv._core import LSM, RangeView, Snapshot, WriteBatch
 from lsmkv.aio.awaited import Across, awaited, dressed, refused
 from lsmkv.aio.bridge import Bridge, ignore
 from lsmkv.aio.feed import Parts, pairs_of, plain
 from lsmkv.aio.scan import AsyncIterator
 from lsmkv.aio.views import AsyncItemsView, AsyncKeysView, AsyncRangeView, AsyncValuesView
-from lsmkv.options import Options
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer, Self
+    from typing_extensions import Self
+
+    from lsmkv.report.levels import Levels
+
 
 D = TypeVar("D")
+K = TypeVar("K")
+V = TypeVar("V")
 P = ParamSpec("P")
 
 WORKERS = 4
@@ -57,12 +60,12 @@ class Opening(Generic[C]):
             await opened.close()
 
 
-class AsyncBatch(Across):
+class AsyncBatch(Across, Generic[K, V]):
     """What batch() returns: `async with db.batch() as b:` gives an lsmkv.WriteBatch, whose methods only collect in
     memory and so are called as they are. At a clean end of the block a thread applies them, all or none; on an
     exception they are dropped. A task cancelled while they are applied has them applied whole or not at all."""
 
-    def __init__(self, db: AsyncLSM, batch: WriteBatch) -> None:
+    def __init__(self, db: AsyncLSM[K, V], batch: WriteBatch[K, V]) -> None:
         self._db = db
         self._sync = batch
         self._bridge = db._bridge
@@ -70,8 +73,8 @@ class AsyncBatch(Across):
     def _is_closed(self) -> bool:
         return self._db.closed
 
-    async def __aenter__(self) -> WriteBatch:
-        return cast("WriteBatch", self._sync.__enter__())
+    async def __aenter__(self) -> WriteBatch[K, V]:
+        return cast("WriteBatch[K, V]", self._sync.__enter__())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -82,31 +85,31 @@ class AsyncBatch(Across):
             await self._call(partial(self._sync.__exit__, None, None, None))
 
 
-class _Ranged(Generic[P]):
+class _Ranged(Generic[P, K, V]):
     """The type of what ranged() makes; at run time it is a plain function."""
 
     @overload
-    def __get__(self, it: None, owner: type) -> _Ranged[P]: ...
+    def __get__(self, it: None, owner: type) -> _Ranged[P, K, V]: ...
     @overload
-    def __get__(self, it: object, owner: type) -> Callable[P, AsyncRangeView]: ...
+    def __get__(self, it: object, owner: type) -> Callable[P, AsyncRangeView[K, V]]: ...
     def __get__(self, it: object, owner: type) -> Any:
         raise NotImplementedError
 
 
-def ranged(method: Callable[Concatenate[Any, P], RangeView]) -> _Ranged[P]:
+def ranged(method: Callable[Concatenate[Any, P], RangeView[K, V]]) -> _Ranged[P, K, V]:
     """A method that only describes a range, so nothing is awaited."""
     name = method.__name__
 
-    def call(self: AsyncSource, /, *args: Any, **kwargs: Any) -> AsyncRangeView:
+    def call(self: AsyncSource[Any, Any], /, *args: Any, **kwargs: Any) -> AsyncRangeView[Any, Any]:
         return AsyncRangeView(self, getattr(self._sync, name)(*args, **kwargs))
 
-    return cast("_Ranged[P]", dressed(call, method))
+    return cast("_Ranged[P, K, V]", dressed(call, method))
 
 
-class AsyncSource(Across):
+class AsyncSource(Across, Generic[K, V]):
     """What can be read: a store or a snapshot."""
 
-    _sync: LSM | Snapshot
+    _sync: LSM[K, V] | Snapshot[K, V]
 
     def _is_closed(self) -> bool:
         return self._sync.closed
@@ -127,32 +130,30 @@ class AsyncSource(Across):
     # ---- one key, many keys ----
 
     @overload
-    def __getitem__(self, key: slice, /) -> AsyncRangeView: ...
+    def __getitem__(self, key: slice, /) -> AsyncRangeView[K, V]: ...  # type: ignore[overload-overlap]
     @overload
-    def __getitem__(self, key: Buffer, /) -> Coroutine[Any, Any, bytes]: ...
-    def __getitem__(self, key: slice | Buffer, /) -> AsyncRangeView | Coroutine[Any, Any, bytes]:
+    def __getitem__(self, key: K, /) -> Coroutine[Any, Any, V]: ...
+    def __getitem__(self, key: slice | K, /) -> AsyncRangeView[K, V] | Coroutine[Any, Any, V]:
         if isinstance(key, slice):
             return AsyncRangeView(self, self._sync[key])
         return self._call(lambda: self._sync[key])
 
     @overload
-    async def get(self, key: Buffer, default: None = None, /) -> bytes | None: ...
+    async def get(self, key: K, default: None = None, /) -> V | None: ...
     @overload
-    async def get(self, key: Buffer, default: D, /) -> bytes | D: ...
-    async def get(self, key: Buffer, default: D | None = None, /) -> bytes | D | None:
+    async def get(self, key: K, default: V | D, /) -> V | D: ...
+    async def get(self, key: K, default: Any = None, /) -> Any:
         return await self._call(partial(self._sync.get, key, default))
 
-    async def contains(self, key: Buffer, /) -> bool:
+    async def contains(self, key: K, /) -> bool:
         """Whether the key is there: one lookup, no copy of the value."""
         return await self._call(partial(self._sync.__contains__, key))
 
     @overload
-    async def get_many(
-        self, keys: Iterable[Buffer] | AsyncIterable[Buffer], default: None = None
-    ) -> list[bytes | None]: ...
+    async def get_many(self, keys: Iterable[K] | AsyncIterable[K], default: None = None) -> list[V | None]: ...
     @overload
-    async def get_many(self, keys: Iterable[Buffer] | AsyncIterable[Buffer], default: D) -> list[bytes | D]: ...
-    async def get_many(self, keys: Iterable[Buffer] | AsyncIterable[Buffer], default: Any = None) -> list[Any]:
+    async def get_many(self, keys: Iterable[K] | AsyncIterable[K], default: D) -> list[V | D]: ...
+    async def get_many(self, keys: Iterable[K] | AsyncIterable[K], default: Any = None) -> list[Any]:
         known = plain(keys)
         if known is not None:
             return await self._call(partial(self._sync.get_many, known, default))
@@ -162,29 +163,29 @@ class AsyncSource(Across):
         return values
 
     get.__doc__, get_many.__doc__ = LSM.get.__doc__, LSM.get_many.__doc__
-    first = awaited(LSM.first)
-    last = awaited(LSM.last)
+    first = awaited(LSM[K, V].first)
+    last = awaited(LSM[K, V].last)
 
     # ---- ranges ----
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[K]:
         return self.keys().__aiter__()
 
-    def __reversed__(self) -> AsyncIterator[bytes]:
+    def __reversed__(self) -> AsyncIterator[K]:
         return self.keys().__reversed__()
 
-    def keys(self) -> AsyncKeysView:
+    def keys(self) -> AsyncKeysView[K]:
         return AsyncKeysView(self, self._sync.keys())
 
-    def values(self) -> AsyncValuesView:
+    def values(self) -> AsyncValuesView[V]:
         return AsyncValuesView(self, self._sync.values())
 
-    def items(self) -> AsyncItemsView:
+    def items(self) -> AsyncItemsView[K, V]:
         return AsyncItemsView(self, self._sync.items())
 
     keys.__doc__, values.__doc__, items.__doc__ = LSM.keys.__doc__, LSM.values.__doc__, LSM.items.__doc__
-    range = ranged(LSM.range)
-    prefix = ranged(LSM.prefix)
+    range = ranged(LSM[K, V].range)
+    prefix = ranged(LSM[K, V].prefix)
 
     # ---- what Python's syntax cannot await ----
 
@@ -198,13 +199,13 @@ class AsyncSource(Across):
     __exit__ = refused("`async with`")
 
 
-class AsyncSnapshot(AsyncSource):
+class AsyncSnapshot(AsyncSource[K, V]):
     """The content of one moment, to be read at leisure: made by `async with db.snapshot() as snapshot`."""
 
-    _sync: Snapshot
+    _sync: Snapshot[K, V]
 
-    def __init__(self, snapshot: Snapshot, bridge: Bridge) -> None:
-        self._sync = snapshot
+    def __init__(self, snapshot: Snapshot[K, V], bridge: Bridge) -> None:
+        self._sync = snapshot  # pyright: ignore[reportIncompatibleVariableOverride]
         self._bridge = bridge
 
     @property
@@ -212,7 +213,10 @@ class AsyncSnapshot(AsyncSource):
         """Seconds since it was taken."""
         return self._sync.age
 
-    close = awaited(Snapshot.close)
+    async def close(self) -> None:
+        await self._call(self._sync.close)
+
+    close.__doc__ = Snapshot.close.__doc__
 
     async def __aenter__(self) -> Self:
         self._sync.__enter__()
@@ -224,7 +228,7 @@ class AsyncSnapshot(AsyncSource):
         await self.close()
 
 
-class AsyncLSM(AsyncSource):
+class AsyncLSM(AsyncSource[K, V]):
     """A store for one event loop: the names of lsmkv.LSM, awaited.
 
     lsmkv.aio.open() makes one; AsyncLSM(store) takes an open lsmkv.LSM, which it closes when it is closed. It belongs
@@ -243,13 +247,13 @@ class AsyncLSM(AsyncSource):
 
     Raises what lsmkv.LSM raises; RuntimeError when another loop, still open, uses it."""
 
-    _sync: LSM
+    _sync: LSM[K, V]
 
-    def __init__(self, store: LSM, *, workers: int = WORKERS) -> None:
+    def __init__(self, store: LSM[K, V], *, workers: int = WORKERS) -> None:
         self._attach(store, Bridge(workers))
 
-    def _attach(self, store: LSM, bridge: Bridge) -> None:
-        self._sync = store
+    def _attach(self, store: LSM[K, V], bridge: Bridge) -> None:
+        self._sync = store  # pyright: ignore[reportIncompatibleVariableOverride]
         self._bridge = bridge
         self._ending: asyncio.Future[None] | None = None
 
@@ -264,32 +268,30 @@ class AsyncLSM(AsyncSource):
         return self._sync.options
 
     @property
-    def levels(self) -> list[Level]:
+    def levels(self) -> Levels:
         """Where records live, newest first: a list of Level. No file access."""
         return self._sync.levels
 
     # ---- writing ----
 
-    put = awaited(LSM.put)
-    delete = awaited(LSM.delete)
-    delete_range = awaited(LSM.delete_range)
+    put = awaited(LSM[K, V].put)
+    delete = awaited(LSM[K, V].delete)
+    delete_range = awaited(LSM[K, V].delete_range)
     clear = awaited(LSM.clear)
 
     async def update(
         self,
-        other: Mapping[Any, Any]
-        | Iterable[tuple[Buffer, Buffer]]
-        | AsyncIterable[tuple[Buffer, Buffer]]
-        | LSM
-        | Snapshot
-        | RangeView
-        | AsyncSource
-        | AsyncRangeView = (),
+        other: Mapping[K, V]
+        | Iterable[tuple[K, V]]
+        | AsyncIterable[tuple[K, V]]
+        | RangeView[K, V]
+        | AsyncSource[K, V]
+        | AsyncRangeView[K, V] = (),
         /,
     ) -> None:
         await self._feed(self._sync.update, other if plain(other) is not None else pairs_of(other))
 
-    async def set_many(self, pairs: Iterable[tuple[Buffer, Buffer]] | AsyncIterable[tuple[Buffer, Buffer]], /) -> None:
+    async def set_many(self, pairs: Iterable[tuple[K, V]] | AsyncIterable[tuple[K, V]], /) -> None:
         await self._feed(self._sync.set_many, pairs)
 
     update.__doc__, set_many.__doc__ = LSM.update.__doc__, LSM.set_many.__doc__
@@ -301,19 +303,19 @@ class AsyncLSM(AsyncSource):
         async for part in Parts(source):
             await self._call(partial(write, part))
 
-    def batch(self, *, sync: bool | None = None) -> AsyncBatch:
+    def batch(self, *, sync: bool | None = None) -> AsyncBatch[K, V]:
         """A context manager that collects writes: `async with db.batch() as b: b[k] = v`. They are applied all
         together on a clean exit and dropped on an exception. sync as for put()."""
         return AsyncBatch(self, self._sync.batch(sync=sync))
 
     # ---- the content of one moment ----
 
-    def snapshot(self) -> Opening[AsyncSnapshot]:
+    def snapshot(self) -> Opening[AsyncSnapshot[K, V]]:
         return Opening(self._snapshot)
 
     snapshot.__doc__ = LSM.snapshot.__doc__
 
-    async def _snapshot(self) -> AsyncSnapshot:
+    async def _snapshot(self) -> AsyncSnapshot[K, V]:
         bridge = self._bridge
         taken = await self._call(self._sync.snapshot, lambda snapshot: bridge.submit(snapshot.close, ignore))
         return AsyncSnapshot(taken, bridge)
@@ -322,13 +324,13 @@ class AsyncLSM(AsyncSource):
 
     flush = awaited(LSM.flush)
     sync = awaited(LSM.sync)
-    compact = awaited(LSM.compact)
+    compact = awaited(LSM[K, V].compact)
     verify = awaited(LSM.verify)
     step = awaited(LSM.step)
     pending = awaited(LSM.pending)
     stats = awaited(LSM.stats)
     events = awaited(LSM.events)
-    explain = awaited(LSM.explain)
+    explain = awaited(LSM[K, V].explain)
 
     # ---- the end ----
 
@@ -362,28 +364,3 @@ class AsyncLSM(AsyncSource):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-def open_store(
-    path: str | bytes | PathLike[str] | PathLike[bytes] | None,
-    flag: str,
-    options: Options | str | None,
-    workers: int,
-    overrides: Mapping[str, int | str],
-) -> Opening[AsyncLSM]:
-    async def obtain() -> AsyncLSM:
-        bridge = Bridge(workers)
-
-        def close_unwanted(store: LSM) -> None:
-            bridge.submit(store.close, lambda answer, failure: bridge.shutdown())
-
-        try:
-            store = await bridge.call(partial(LSM, path, flag, options=options, **overrides), close_unwanted)
-        except Exception:
-            bridge.shutdown()
-            raise
-        opened = AsyncLSM.__new__(AsyncLSM)
-        opened._attach(store, bridge)
-        return opened
-
-    return Opening(obtain)

@@ -7,15 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, SupportsIndex, TypeVar, overload
 
 from lsmkv._core import ItemsView, KeysView, RangeView, ValuesView
-from lsmkv.aio.awaited import Across, awaited, refused
+from lsmkv.aio.awaited import Across, Awaited, awaited, refused
 from lsmkv.aio.scan import AsyncIterator, take_pairs, take_single
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer, Self
+    from typing_extensions import Self
 
     from lsmkv.aio.store import AsyncSource
 
 T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class AsyncView(Across, Generic[T]):
@@ -23,7 +25,7 @@ class AsyncView(Across, Generic[T]):
 
     _take: ClassVar[Any] = staticmethod(take_single)
 
-    def __init__(self, mapping: AsyncSource, sync: Any) -> None:
+    def __init__(self, mapping: AsyncSource[Any, Any], sync: Any) -> None:
         self._mapping = mapping
         self._sync = sync
         self._bridge = mapping._bridge
@@ -35,7 +37,7 @@ class AsyncView(Across, Generic[T]):
         return f"<lsmkv.aio.{type(self).__name__} of {self._sync!r}>"
 
     @property
-    def mapping(self) -> AsyncSource:
+    def mapping(self) -> AsyncSource[Any, Any]:
         """The store or snapshot this is a view of."""
         return self._mapping
 
@@ -61,32 +63,32 @@ class AsyncView(Across, Generic[T]):
     __contains__ = refused("`await view.contains(item)`")
 
 
-class AsyncKeysView(AsyncView[bytes]):
+class AsyncKeysView(AsyncView[K]):
     """The keys of a store, a snapshot or a range of them, in order."""
 
-    first = awaited(KeysView.first)
-    last = awaited(KeysView.last)
+    first: Awaited[[], K | None] = awaited(KeysView.first)
+    last: Awaited[[], K | None] = awaited(KeysView.last)
     isdisjoint = awaited(KeysView.isdisjoint)
 
 
-class AsyncValuesView(AsyncView[bytes]):
+class AsyncValuesView(AsyncView[V]):
     """The values of a store, a snapshot or a range of them, in the order of their keys."""
 
-    first = awaited(ValuesView.first)
-    last = awaited(ValuesView.last)
+    first: Awaited[[], V | None] = awaited(ValuesView.first)
+    last: Awaited[[], V | None] = awaited(ValuesView.last)
 
 
-class AsyncItemsView(AsyncView[tuple[bytes, bytes]]):
+class AsyncItemsView(AsyncView[tuple[K, V]]):
     """The (key, value) pairs of a store, a snapshot or a range of them, in order."""
 
     _take = staticmethod(take_pairs)
 
-    first = awaited(ItemsView.first)
-    last = awaited(ItemsView.last)
+    first: Awaited[[], tuple[K, V] | None] = awaited(ItemsView.first)
+    last: Awaited[[], tuple[K, V] | None] = awaited(ItemsView.last)
     isdisjoint = awaited(ItemsView.isdisjoint)
 
 
-class AsyncRangeView(AsyncView[bytes]):
+class AsyncRangeView(AsyncView[K], Generic[K, V]):
     """A range of keys: db[a:b], db.range(...), db.prefix(p). It is a description and holds no data: each `async for`
     over it sees the content of that moment.
 
@@ -94,25 +96,25 @@ class AsyncRangeView(AsyncView[bytes]):
     .limit(n) bounds, `await view.count()` counts."""
 
     @overload
-    def __getitem__(self, key: slice, /) -> AsyncRangeView: ...
+    def __getitem__(self, key: slice, /) -> AsyncRangeView[K, V]: ...  # type: ignore[overload-overlap]
     @overload
-    def __getitem__(self, key: Buffer, /) -> Coroutine[Any, Any, bytes]: ...
-    def __getitem__(self, key: slice | Buffer, /) -> AsyncRangeView | Coroutine[Any, Any, bytes]:
+    def __getitem__(self, key: K, /) -> Coroutine[Any, Any, V]: ...
+    def __getitem__(self, key: slice | K, /) -> AsyncRangeView[K, V] | Coroutine[Any, Any, V]:
         if isinstance(key, slice):
             return AsyncRangeView(self._mapping, self._sync[key])
         return self._call(partial(self._sync.__getitem__, key))
 
-    def keys(self) -> AsyncKeysView:
+    def keys(self) -> AsyncKeysView[K]:
         return AsyncKeysView(self._mapping, self._sync.keys())
 
-    def values(self) -> AsyncValuesView:
+    def values(self) -> AsyncValuesView[V]:
         return AsyncValuesView(self._mapping, self._sync.values())
 
-    def items(self) -> AsyncItemsView:
+    def items(self) -> AsyncItemsView[K, V]:
         return AsyncItemsView(self._mapping, self._sync.items())
 
-    first = awaited(RangeView.first)
-    last = awaited(RangeView.last)
+    first: Awaited[[], tuple[K, V] | None] = awaited(RangeView.first)
+    last: Awaited[[], tuple[K, V] | None] = awaited(RangeView.last)
     keys.__doc__, values.__doc__, items.__doc__ = (
         RangeView.keys.__doc__,
         RangeView.values.__doc__,

@@ -397,7 +397,9 @@ class Story:
             ("opening the store again took", seconds(took)),
         )
         self.measured["kill"] = {"acknowledged": acknowledged, "kept": kept, "extra": extra, "reopen_seconds": took}
-        self.verdict("kill", acknowledged > 0 and kept == acknowledged and extra <= 1, "nothing acknowledged is missing")
+        self.verdict(
+            "kill", acknowledged > 0 and kept == acknowledged and extra <= 1, "nothing acknowledged is missing"
+        )
         everything = self.ledger.pairs + kept + extra
         self.verdict(
             "rest", total == everything, f"the {count(self.ledger.pairs)} pairs from before are all still there"
