@@ -1,11 +1,12 @@
 /* model: what a store ought to hold, and how keys and values of the random tests come to be.
  *
  * A universe is a sorted array of MODEL_KEYS keys of all shapes, the empty one included. A content is one
- * salt for each of them; salt 0 is absence. The value of a salt is a piece of one long random text, so it is
- * compared without being made: model_value(salt) is borrowed and constant.
+ * salt for each of them; salt 0 is absence, and what has expired is as absent. The value of a salt is a piece of one
+ * long random text, so it is compared without being made: model_value(salt) is borrowed and constant.
  *
- *   universe   ""   00   00 00   "a"   "shared/long/prefix/00017"   ...        ascending
- *   content     0    7     0      12             7                            salts
+ *   universe   ""   00   00 00   "a"   "shared/long/prefix/00017"   FF 01 "3"   ...        ascending
+ *   content     0    7     0      12             7                      9                  salts
+ *               -    0     -      40             0                      0                  the tick it expires at; 0: never
  */
 #ifndef LK_TESTS_MODEL_H
 #define LK_TESTS_MODEL_H
@@ -30,6 +31,7 @@ struct model_universe {
 
 struct model {
     uint32_t salts[MODEL_KEYS];
+    uint32_t until[MODEL_KEYS]; /* ticks of a clock; 0: for ever */
 };
 
 static inline uint64_t model_mix(uint64_t x)
@@ -66,6 +68,10 @@ static inline void model_make_key(struct random *random, struct model_key *key)
     }
     if (shape < 5)
         memcpy(key->bytes, prefix, at = sizeof prefix - 1);
+    if (shape == 6) { /* what the default namespace stores behind a prefix; FF 01 is also how others' keys begin */
+        key->bytes[at++] = 0xff;
+        key->bytes[at++] = (uint8_t)(number >> 32 & 3);
+    }
     for (unsigned i = 0; i < 2 + shape % 4; i++, number /= 10)
         key->bytes[at++] = (uint8_t)('0' + number % 10);
     if (shape == 7)
@@ -146,10 +152,30 @@ static inline int model_value_is(const struct model_universe *universe, uint32_t
 
 /* ---- content ---------------------------------------------------------------------------------- */
 
+/* The salt of what a reader sees whose clock says `now`. */
+static inline uint32_t model_salt(const struct model *model, unsigned index, uint32_t now)
+{
+    return model->until[index] == 0 || model->until[index] > now ? model->salts[index] : 0;
+}
+
+static inline void model_put(struct model *model, unsigned index, uint32_t salt, uint32_t until)
+{
+    model->salts[index] = salt;
+    model->until[index] = until;
+}
+
+static inline uint64_t model_count(const struct model *model, uint32_t now)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < MODEL_KEYS; i++)
+        count += model_salt(model, i, now) != 0;
+    return count;
+}
+
 static inline void model_erase(struct model *model, unsigned from, unsigned to)
 {
     for (unsigned i = from; i < to; i++)
-        model->salts[i] = 0;
+        model_put(model, i, 0, 0);
 }
 
 #endif
