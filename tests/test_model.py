@@ -9,23 +9,43 @@ import pytest
 from hypothesis import HealthCheck, settings
 from model.changing import Changing
 from model.crashing import Crashing
+from model.holding import Holding
+from model.naming import Naming
 from model.reading import Reading
+from model.transacting import Transacting
+from model.upkeep import Upkeep
 from model.writing import Writing
 
 STEPS = int(os.environ.get("LSMKV_MODEL_STEPS", "1500"))
 EACH = 50
 
 
-class StoreMachine(Writing, Changing, Reading, Crashing):
-    """Everything at once: crashes of namespaces with transactions over values that expire while cursors stand."""
+class EverythingMachine(Writing, Changing, Reading, Holding, Upkeep, Naming, Transacting, Crashing):
+    """All at once: power cuts of namespaces whose values expire while cursors stand in transactions."""
 
 
-TestStore = StoreMachine.TestCase
-TestStore.settings = settings(
-    max_examples=max(1, STEPS // EACH),
-    stateful_step_count=EACH,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-)
-TestStore.pytestmark = [pytest.mark.timeout(3600 if STEPS > 10_000 else 300)]
+class TransactionMachine(Transacting, Naming, Upkeep):
+    """Transactions, and those who come between."""
+
+
+class CrashMachine(Writing, Upkeep, Naming, Crashing):
+    """Writes, and what a crash leaves of them."""
+
+
+def played(machine, share):
+    """The test case that spends `share` of all steps on a machine."""
+    case = machine.TestCase
+    case.settings = settings(
+        max_examples=max(1, int(STEPS * share) // EACH),
+        stateful_step_count=EACH,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
+    case.pytestmark = [pytest.mark.timeout(3600 if STEPS > 10_000 else 300)]
+    return case
+
+
+TestEverything = played(EverythingMachine, 1 / 2)
+TestTransactions = played(TransactionMachine, 1 / 4)
+TestCrashes = played(CrashMachine, 1 / 4)

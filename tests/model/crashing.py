@@ -10,7 +10,7 @@ from hypothesis.stateful import precondition, rule
 import lsmkv
 
 from . import crash
-from .naming import Naming
+from .game import Game
 from .space import Cell
 
 
@@ -33,10 +33,10 @@ def cells(store, clock):
     }
 
 
-nothing_goes_on = precondition(lambda self: self.world and self.world.options.get("threads", 2) == 0)
+nothing_goes_on = precondition(lambda self: self.world and self.world.db.options["threads"] == 0)
 
 
-class Crashing(Naming):
+class Crashing(Game):
     @nothing_goes_on
     @rule()
     def kill_the_process(self):
@@ -46,13 +46,13 @@ class Crashing(Naming):
             crash.killed_process(self.world.path, copy)
             history = self.world.history
             last = len(history.pictures) - 1
-            self.is_a_state_since(copy, last if self.keeps_a_log() else history.survives)
+            self.is_a_state_since(copy, last if self.world.keeps_a_log else history.survives)
 
     @nothing_goes_on
     @rule(survivors=st.integers(0, 1 << 40))
     def cut_the_power(self, survivors):
         """What was promised is there, and what came after it up to some write."""
-        if not self.keeps_a_log():
+        if not self.world.keeps_a_log:
             return
         with tempfile.TemporaryDirectory(prefix="lsmkv-power-") as home:
             copy = Path(home, "copy")

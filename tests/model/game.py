@@ -77,6 +77,7 @@ class Game(RuleBasedStateMachine):
             self.world.db.verify()
             self.world.close()
             self.open_a_last_time()
+            assert all(view == value for view, value in self.world.lent)
         finally:
             self.world.remove()
 

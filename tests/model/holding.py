@@ -20,19 +20,6 @@ MOVES = st.lists(
 
 
 class Holding(Game):
-    def __init__(self):
-        super().__init__()
-        self.scans, self.cursors, self.lent = [], [], []
-
-    def held_end(self):
-        """The store is closed: iterators and cursors have ended with it; lent values have not."""
-        for scan, _ in self.scans:
-            assert outcome(lambda scan: list(scan), scan)[0] in ("gave", "raised")
-        for cursor, _, _ in self.cursors:
-            assert outcome(lambda cursor: cursor.first(), cursor)[0] == "raised" and not cursor.valid
-        self.scans.clear()
-        self.cursors.clear()
-
     # ---- snapshots ------------------------------------------------------------------------------
 
     @rule()
@@ -57,12 +44,12 @@ class Holding(Game):
             expected = mirror.model.glance(span)
         else:
             expected = mirror.model.range(start, stop, reverse=reverse).items()
-        self.scans.append((iter(mirror.subject.range(start, stop, reverse=reverse).items()), expected))
-        del self.scans[:-MOST]
+        self.world.scans.append((iter(mirror.subject.range(start, stop, reverse=reverse).items()), expected))
+        del self.world.scans[:-MOST]
 
     @rule(steps=st.integers(1, 30))
     def go_on_scanning(self, steps):
-        for scan, expected in self.scans:
+        for scan, expected in self.world.scans:
             for _ in range(steps):
                 assert next(scan, None) == (expected.pop(0) if expected else None)
 
@@ -72,16 +59,16 @@ class Holding(Game):
     def place_a_cursor(self, where):
         mirrors = self.world.live() + self.world.frozen()
         subject, model, kind = mirrors[where % len(mirrors)]
-        self.cursors.append((subject.cursor(), Cursor(model.items(), kind.rank), kind))
-        for cursor, _, _ in self.cursors[:-MOST]:
+        self.world.cursors.append((subject.cursor(), Cursor(model.items(), kind.rank), kind))
+        for cursor, _, _ in self.world.cursors[:-MOST]:
             cursor.close()
-        del self.cursors[:-MOST]
+        del self.world.cursors[:-MOST]
 
     @rule(which=st.integers(0, MOST - 1), moves=MOVES)
     def move_a_cursor(self, which, moves):
-        if which >= len(self.cursors):
+        if which >= len(self.world.cursors):
             return
-        cursor, model, kind = self.cursors[which]
+        cursor, model, kind = self.world.cursors[which]
         for name, *keys in moves:
             keys = [kind.key(k) for k in keys]
             assert getattr(cursor, name)(*keys) == getattr(model, name)(*keys)
@@ -97,15 +84,10 @@ class Holding(Game):
         value = mirror.model.get(key)
         view = mirror.subject.get_view(key)
         if view is not None:
-            self.lent.append((view, mirror.kind.encode(value)))
-            del self.lent[: -2 * MOST]
+            self.world.lent.append((view, mirror.kind.encode(value)))
+            del self.world.lent[: -2 * MOST]
 
     @rule()
     def lent_values_stay(self):
-        for view, value in self.lent:
+        for view, value in self.world.lent:
             assert view == value
-
-    def teardown(self):
-        super().teardown()
-        if self.world:
-            self.lent_values_stay()

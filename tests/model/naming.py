@@ -6,13 +6,12 @@ from hypothesis.stateful import rule
 
 import lsmkv
 
-from .game import DEFAULT_TTL, KIND
-from .transacting import Transacting
+from .game import DEFAULT_TTL, KIND, Game
 
 NAME = st.sampled_from(["a", "b", "ü"])
 
 
-class Naming(Transacting):
+class Naming(Game):
     @rule(name=NAME, kind=KIND, ttl=DEFAULT_TTL)
     def make_a_namespace(self, name, kind, ttl):
         if name not in self.world.spaces:
@@ -41,13 +40,14 @@ class Naming(Transacting):
             with pytest.raises(KeyError):
                 self.world.db.drop_namespace(name)
             return
-        self.abandon_all()  # what becomes of them then is test_namespaces.py's
+        for transaction in list(self.world.transactions):  # what becomes of them then is test_namespaces.py's
+            self.world.abandon(transaction)
         space = self.world.stores[name]
         self.world.db.drop_namespace(name)
         assert space.closed
         with pytest.raises(lsmkv.ClosedError):
             len(space)
         self.world.forget_namespace(name)
-        self.scans.clear()
-        self.cursors.clear()
+        self.world.scans.clear()
+        self.world.cursors.clear()
         self.world.note()

@@ -3,11 +3,10 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from .game import BOUND, DEFAULT_TTL, KEY, WHERE
-from .holding import Holding
+from .game import BOUND, DEFAULT_TTL, KEY, WHERE, Game
 
 
-class Upkeep(Holding):
+class Upkeep(Game):
     @rule()
     def flush(self):
         self.world.db.flush()
@@ -27,7 +26,7 @@ class Upkeep(Holding):
     @rule()
     def sync(self):
         self.world.db.sync()
-        if self.world.options.get("durability") != "none":
+        if self.world.keeps_a_log:
             self.world.history.promise()
 
     @rule(seconds=st.sampled_from([0.5, 1, 2, 5, 20]))
@@ -50,7 +49,6 @@ class Upkeep(Holding):
     def open_again(self, threads, ttl):
         world = self.world
         world.close()
-        self.held_end()
         world.options = {**world.options, "threads": threads}
         world.spaces[None].default_ttl = ttl
         world.open(world.options)

@@ -5,6 +5,8 @@ from collections import namedtuple
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 import lsmkv
 
 from .history import History, picture
@@ -26,6 +28,11 @@ def outcome(act, on):
         return "raised", type(error)
 
 
+def leave(subject, error=None):
+    """The end of a block of a transaction, clean or by an exception, which is not swallowed."""
+    assert not subject.__exit__(type(error) if error else None, error, None)
+
+
 class World:
     def __init__(self, kind, options, ttl):
         self.kind, self.options = kind, options
@@ -35,6 +42,9 @@ class World:
         self.journal, self.history, self._ids = [], History(), count()
         self.spaces, self.stores = {}, {}  # by name; None is the default one
         self.transactions, self.snapshots = [], []
+        self.scans = []  # (iterator, what it must still yield)
+        self.cursors = []  # (cursor, its model, kind)
+        self.lent = []  # (memoryview, what it must show)
         self.spaces[None] = self._space(kind, ttl)
         self.history.add(0, picture(self.spaces))
         self.open(options)
@@ -57,13 +67,14 @@ class World:
         self.history.promise()
 
     def close(self):
+        """What was held has ended with it; lent values have not."""
         self.db.close()
-        for transaction in self.transactions:
-            assert transaction.subject.closed
-        for snapshot in self.snapshots:
-            assert snapshot.subject.closed
-        self.transactions.clear()
-        self.snapshots.clear()
+        assert all(pair.subject.closed for pair in self.transactions + self.snapshots)
+        assert all(outcome(lambda scan: list(scan), scan)[0] in ("gave", "raised") for scan, _ in self.scans)
+        for cursor, _, _ in self.cursors:
+            assert outcome(lambda cursor: cursor.first(), cursor)[0] == "raised" and not cursor.valid
+        for held in (self.transactions, self.snapshots, self.scans, self.cursors):
+            held.clear()
 
     def remove(self):
         self.db.close()
@@ -72,6 +83,10 @@ class World:
     @property
     def db(self):
         return self.stores[None]
+
+    @property
+    def keeps_a_log(self):
+        return self.options.get("durability") != "none"
 
     # ---- namespaces -----------------------------------------------------------------------------
 
@@ -123,6 +138,36 @@ class World:
         subject = self.db.transaction()
         subject.__enter__()
         self.transactions.append(Pair(subject, Transaction(list(self.spaces.values()), self.journal)))
+        return self.transactions[-1]
+
+    def commit(self, transaction):
+        """Its block ends: as the model says, or in doubt either way."""
+        subject, model = transaction
+        while model.savepoints:
+            leave(subject)
+            model.keep()
+        fate = model.fate(self.spaces.values())
+        try:
+            leave(subject)
+        except lsmkv.ConflictError:
+            assert fate != "commits", "nothing that it read was touched"
+        else:
+            assert fate != "conflicts", "what it read is no longer so"
+            model.commit(self.spaces.values())
+            self.note()
+        self._over(transaction)
+
+    def abandon(self, transaction):
+        for _ in range(len(transaction.model.savepoints) + 1):
+            leave(transaction.subject, ZeroDivisionError())
+        self._over(transaction)
+
+    def _over(self, transaction):
+        assert transaction.subject.closed
+        with pytest.raises(ValueError):
+            len(transaction.subject)
+        self.transactions.remove(transaction)
+        self.scans.clear()
 
     def freeze(self):
         model = {space.ident: FrozenSpace(space) for space in self.spaces.values()}

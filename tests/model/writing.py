@@ -30,7 +30,7 @@ class Writing(Game):
             d.put(key, value, ttl=ttl, sync=sync)
 
         in_transaction = mirror not in self.world.live()
-        self.same(mirror, act, synced=bool(sync) and not in_transaction and self.keeps_a_log())
+        self.same(mirror, act, synced=bool(sync) and not in_transaction and self.world.keeps_a_log)
 
     @rule(where=WHERE, k=KEY)
     def delete(self, where, k):
@@ -104,7 +104,7 @@ class Writing(Game):
             assert not possible
         else:
             assert possible
-        self.world.note(synced=possible and bool(sync and writes) and self.keeps_a_log())
+        self.world.note(synced=possible and bool(sync and writes) and self.world.keeps_a_log)
 
     @staticmethod
     def _into(target, kind, what, k, *more):
@@ -116,6 +116,3 @@ class Writing(Game):
             target.merge(kind.key(k), kind.value(v), op=op)
         else:
             getattr(target, what)(*map(kind.key, [k, *more]))
-
-    def keeps_a_log(self):
-        return self.world.options.get("durability") != "none"
