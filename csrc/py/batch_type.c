@@ -354,6 +354,7 @@ PyDoc_STRVAR(delete_range_doc,
 
 static PyMethodDef methods[] = {
     LSM_REFUSE_PICKLING,
+    LSM_GENERIC,
     {"put", LSM_FAST(batch_put), METH_FASTCALL | METH_KEYWORDS, put_doc},
     {"merge", LSM_FAST(batch_merge), METH_FASTCALL | METH_KEYWORDS, merge_doc},
     {"namespace", batch_namespace, METH_O, namespace_doc},

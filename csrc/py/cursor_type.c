@@ -248,6 +248,7 @@ static PyMethodDef methods[] = {
     {"prev", cursor_prev, METH_NOARGS, prev_doc},
     {"close", cursor_close, METH_NOARGS, close_doc},
     LSM_REFUSE_PICKLING,
+    LSM_GENERIC,
     {"__enter__", cursor_enter, METH_NOARGS, NULL},
     {"__exit__", LSM_FAST(cursor_exit), METH_FASTCALL, NULL},
     {0},

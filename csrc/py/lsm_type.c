@@ -392,7 +392,6 @@ PyDoc_STRVAR(batch_doc,
              "batch($self, /, *, sync=None)\n--\n\n"
              "A context manager that collects writes: `with db.batch() as b: b[k] = v`. They are applied all\n"
              "together on a clean exit and dropped on an exception. sync as for put().");
-PyDoc_STRVAR(generic_doc, "__class_getitem__($type, item, /)\n--\n\nLSM[bytes, bytes], for annotations.");
 
 static PyMethodDef methods[] = {
     LSM_READ_METHODS,
@@ -414,7 +413,7 @@ static PyMethodDef methods[] = {
     {"close", store_close, METH_NOARGS, close_doc},
     {"__enter__", store_enter, METH_NOARGS, NULL},
     {"__exit__", LSM_FAST(store_exit), METH_FASTCALL, NULL},
-    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, generic_doc},
+    LSM_GENERIC,
     {0},
 };
 

@@ -411,7 +411,7 @@ PyDoc_STRVAR(range_values_doc,
 PyDoc_STRVAR(range_items_doc, "items($self, /)\n--\n\nA set-like view of the (key, value) pairs in the range.");
 
 #define VIEW_METHODS                                                                                \
-    LSM_REFUSE_PICKLING, {"__reversed__", view_reversed, METH_NOARGS, reversed_doc},                \
+    LSM_REFUSE_PICKLING, LSM_GENERIC, {"__reversed__", view_reversed, METH_NOARGS, reversed_doc},   \
         {"limit", view_limit, METH_O, limit_doc}, {"count", view_count, METH_NOARGS, count_doc},    \
         {"first", view_first, METH_NOARGS, first_doc}, {"chunks", view_chunks, METH_O, chunks_doc}, \
     {                                                                                               \

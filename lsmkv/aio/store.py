@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from lsmkv._core import LSM, RangeView, Snapshot, WriteBatch
-from lsmkv.aio.awaited import Across, awaited, dressed, refused
+from lsmkv.aio.awaited import Across, Awaited, awaited, dressed, refused
 from lsmkv.aio.bridge import Bridge, ignore
 from lsmkv.aio.feed import Parts, pairs_of, plain
 from lsmkv.aio.scan import AsyncIterator
@@ -163,8 +163,8 @@ class AsyncSource(Across, Generic[K, V]):
         return values
 
     get.__doc__, get_many.__doc__ = LSM.get.__doc__, LSM.get_many.__doc__
-    first = awaited(LSM[K, V].first)
-    last = awaited(LSM[K, V].last)
+    first: Awaited[[], tuple[K, V] | None] = awaited(LSM.first)
+    last: Awaited[[], tuple[K, V] | None] = awaited(LSM.last)
 
     # ---- ranges ----
 
