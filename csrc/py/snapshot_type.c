@@ -120,7 +120,7 @@ PyDoc_STRVAR(doc,
              "The content of a store at one moment, made by LSM.snapshot(): every read method of LSM.\n\n"
              "It pins what it sees, on disk too, until close() or the end of its `with` block. Iterators made from\n"
              "it end with it.");
-PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nUnpin what the snapshot sees. Again is fine.");
+PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nUnpin what the snapshot sees. Again is fine. Cost: none.");
 
 static PyMethodDef methods[] = {
     LSM_READ_METHODS,
