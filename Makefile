@@ -28,7 +28,8 @@ check: build $(VENV)/.test ## while developing: quick C tests and quick Python t
 	$(C) check
 	@$(PYTEST) -m 'not slow'
 
-change: build $(VENV)/.test ## what every change must pass: sanitizers, and the families at their change floors
+change: build $(VENV)/.test ## what every change must pass: types, sanitizers, and the families at their change floors
+	@+$(MAKE) --no-print-directory types
 	$(C) check SAN=address,undefined SECONDS_EACH=300
 	$(C) check SAN=thread SECONDS_EACH=300 TEST='$(THREADED)'
 	@+$(MAKE) --no-print-directory sanitized
@@ -58,9 +59,10 @@ lint: $(VENV)/.dev ## fail when `make fmt` would change something or ruff finds 
 	@$(VENV)/bin/clang-format --dry-run --Werror $(C_TEXT)
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 
-types: build $(VENV)/.dev ## mypy over the package, stubtest over the stub
+types: build $(VENV)/.dev ## mypy and pyright over the package and tests/typing; stubtest
 	@$(VENV)/bin/mypy
-	@$(VENV)/bin/stubtest lsmkv._core
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(VENV)/bin/pyright --pythonpath $(PY)
+	@$(VENV)/bin/stubtest lsmkv._core lsmkv.codecs lsmkv.dbm lsmkv.aio --allowlist tests/typing/stubtest.txt
 
 build: $(VENV)/.built ## the extension, in place, for .venv
 

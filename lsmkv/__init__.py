@@ -1,13 +1,15 @@
 """lsmkv: the persistent sorted dict.
 
-    import lsmkv
+    >>> import lsmkv
 
-    with lsmkv.open("fruit.db") as db:
-        db[b"apple"] = b"red"
-        for key, value in db[b"a":b"b"].items():
-            print(key, value)
+    >>> with lsmkv.open(None, key="str", value="str") as db:  # "fruit.db": a directory; None: a temporary store
+    ...     db.update(pear="green", apple="red", fig="purple")
+    ...     for key, value in db["a":"g"].items():
+    ...         print(key, value)
+    apple red
+    fig purple
 
-`help(lsmkv.LSM)` says the rest.
+`help(lsmkv.LSM)` says the rest. In the examples of its methods db is a store as above.
 """
 
 from __future__ import annotations

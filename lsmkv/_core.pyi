@@ -15,7 +15,7 @@ from os import PathLike
 from types import GenericAlias, TracebackType
 from typing import Any, Final, Generic, Literal, NoReturn, SupportsIndex, TypeAlias, TypedDict, final, overload
 
-from _typeshed import structseq
+from _typeshed import SupportsKeysAndGetItem, structseq
 from typing_extensions import Buffer, Self, TypeVar, Unpack, disjoint_base
 
 from lsmkv.options import Options, Overrides, Preset
@@ -170,11 +170,15 @@ class Probe(structseq[Any], tuple[str, int, int, str, int, int]):
 
 @final
 class Iterator(collections.abc.Iterator[_T_co]):
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> _T_co: ...
     def __reduce__(self) -> NoReturn: ...
 
 class _View(Generic[_T_co]):
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     @property
     def mapping(self) -> LSM[Any, Any] | Snapshot[Any, Any] | Transaction[Any, Any]: ...
     def __iter__(self) -> Iterator[_T_co]: ...
@@ -188,7 +192,7 @@ class _View(Generic[_T_co]):
     def __reduce__(self) -> NoReturn: ...
 
 class _SetView(_View[_T_co]):
-    __hash__: None  # type: ignore[assignment]
+    __hash__: None  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleMethodOverride]
     def first(self) -> _T_co | None: ...
     def last(self) -> _T_co | None: ...
     def isdisjoint(self, other: Iterable[object], /) -> bool: ...
@@ -233,6 +237,8 @@ class RangeView(_View[_K], Generic[_K, _V]):
 
 @final
 class Cursor(Generic[_K_co, _V_co]):
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     @property
     def valid(self) -> bool: ...
     @property
@@ -333,8 +339,11 @@ class _Target(_Source[_K, _V], MutableMapping[_K, _V]):
     def delete(self, key: _K, /, *, sync: bool | None = None) -> int: ...
     def delete_range(self, start: _K | None, stop: _K | None, /, *, sync: bool | None = None) -> int: ...
     def clear(self) -> None: ...
-    def update(  # type: ignore[override]
-        self, other: Mapping[_K, _V] | RangeView[_K, _V] | Iterable[tuple[_K, _V]] = (), /, **names: _V
+    def update(
+        self,
+        other: SupportsKeysAndGetItem[_K, _V] | RangeView[_K, _V] | Iterable[tuple[_K, _V]] = (),
+        /,
+        **names: _V,
     ) -> None: ...
     def set_many(self, pairs: Iterable[tuple[_K, _V]], /) -> None: ...
     def delete_many(self, keys: Iterable[_K], /) -> None: ...
@@ -548,7 +557,7 @@ class LSM(_Target[_K, _V]):
         path: _Path | None,
         flag: _Flag = "c",
         *,
-        key: KeyCodec[Any] | str,
+        key: str,
         value: ValueCodec[Any] | str = "bytes",
         options: Options | Preset | None = None,
         clock: ManualClock | None = None,
@@ -702,7 +711,7 @@ class LSM(_Target[_K, _V]):
         name: str,
         /,
         *,
-        key: KeyCodec[Any] | str,
+        key: str,
         value: ValueCodec[Any] | str = "bytes",
         ttl: _Seconds | None = None,
         create: bool = True,
@@ -725,6 +734,8 @@ class LSM(_Target[_K, _V]):
 
 @final
 class WriteBatch(Generic[_K, _V]):
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     @property
     def nbytes(self) -> int: ...
     def __len__(self) -> int: ...

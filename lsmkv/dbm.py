@@ -114,7 +114,7 @@ class Database(MutableMapping["str | Buffer", "str | Buffer"]):
         return _bytes(cast("str | Buffer", key)) in self._store
 
     @_raises_error
-    def get(self, key: str | Buffer, default: _T | None = None) -> bytes | _T | None:  # type: ignore[override]
+    def get(self, key: str | Buffer, default: _T | None = None) -> bytes | _T | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         """The value of key, or default."""
         return self._store.get(_bytes(key), default)
 
@@ -138,7 +138,7 @@ class Database(MutableMapping["str | Buffer", "str | Buffer"]):
         return bool(self._store)
 
     @_raises_error
-    def keys(self) -> list[bytes]:  # type: ignore[override]
+    def keys(self) -> list[bytes]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         """A list of all keys, in order. Iterating over the database itself makes no list."""
         return [*self._store]
 

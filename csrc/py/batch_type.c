@@ -344,22 +344,27 @@ PyDoc_STRVAR(doc,
              "Writes to a store that are applied all together or not at all: `with db.batch() as b: b[k] = v`.\n\n"
              "They are applied, in their order, at a clean end of the block and dropped on an exception. Deleting\n"
              "does not ask whether the key is there. It serves one thread at a time.");
-PyDoc_STRVAR(put_doc, "put($self, key, value, /, *, ttl=None)\n--\n\n"
-                      "Add a write of value under key, as b[key] = value does. ttl counts from now, in seconds.");
+PyDoc_STRVAR(
+    put_doc,
+    "put($self, key, value, /, *, ttl=None)\n--\n\n"
+    "Add a write of value under key, as b[key] = value does. ttl counts from now, in seconds.\nCost: one copy.");
 PyDoc_STRVAR(merge_doc,
              "merge($self, key, operand, /, *, op)\n--\n\n"
              "Add a merge, as merge() of the store: the value is read, and op called, when the batch is applied, in\n"
-             "the place where this stands. The whole batch is then one transaction.");
+             "the place where this stands. The whole batch is then one transaction. Cost: one lookup more a merge.");
 PyDoc_STRVAR(namespace_doc, "namespace($self, ns, /)\n--\n\n"
-                            "The same batch, writing into the namespace ns: what db.namespace() gave, or db itself.");
-PyDoc_STRVAR(delete_doc, "delete($self, key, /)\n--\n\nAdd a deletion of key, as del b[key] does.");
+                            "The same batch, writing into the namespace ns: what db.namespace() gave, or db "
+                            "itself.\nCost: none. Raises ValueError for a namespace of another store.");
+PyDoc_STRVAR(delete_doc,
+             "delete($self, key, /)\n--\n\nAdd a deletion of key, as del b[key] does. Cost: one copy of the key.");
 PyDoc_STRVAR(delete_range_doc,
              "delete_range($self, start, stop, /)\n--\n\n"
              "Add a deletion of every key with start <= key < stop, as del b[start:stop] does. It covers\n"
-             "writes of this batch that come before it.");
+             "writes of this batch that come before it. Cost: one record.");
 
 static PyMethodDef methods[] = {
     LSM_REFUSE_PICKLING,
+    LSM_GENERIC,
     {"put", LSM_FAST(batch_put), METH_FASTCALL | METH_KEYWORDS, put_doc},
     {"merge", LSM_FAST(batch_merge), METH_FASTCALL | METH_KEYWORDS, merge_doc},
     {"namespace", batch_namespace, METH_O, namespace_doc},

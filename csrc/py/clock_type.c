@@ -117,9 +117,12 @@ PyDoc_STRVAR(doc,
              "ManualClock(start=1e9)\n--\n\n"
              "A wall clock that moves only when it is told to: lsmkv.open(path, clock=clock). Expiry goes by it.\n\n"
              "start is in seconds since 1970. Every thread may move it.");
-PyDoc_STRVAR(time_doc, "time($self, /)\n--\n\nThe time it shows, in seconds since 1970.");
-PyDoc_STRVAR(set_doc, "set($self, seconds, /)\n--\n\nShow this time, in seconds since 1970.");
-PyDoc_STRVAR(advance_doc, "advance($self, seconds, /)\n--\n\nMove on by so many seconds, or back.");
+PyDoc_STRVAR(time_doc, "time($self, /)\n--\n\nThe time it shows, in seconds since 1970. Cost: none.");
+PyDoc_STRVAR(set_doc, "set($self, seconds, /)\n--\n\nShow this time, in seconds since 1970. ValueError unless it is "
+                      "above 0 and at most 9e9.");
+PyDoc_STRVAR(
+    advance_doc,
+    "advance($self, seconds, /)\n--\n\nMove on by so many seconds, or back. ValueError when that is before 1970.");
 
 static PyMethodDef methods[] = {
     {"time", clock_time, METH_NOARGS, time_doc},

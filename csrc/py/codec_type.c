@@ -341,17 +341,15 @@ PyDoc_STRVAR(encode_doc, "encode($self, object, /)\n--\n\n"
                          "The bytes that stand for the object. TypeError or ValueError when none do.");
 PyDoc_STRVAR(decode_doc, "decode($self, data, /)\n--\n\n"
                          "The object that the bytes stand for. DecodeError, a ValueError, when they stand for none.");
-PyDoc_STRVAR(generic_doc, "__class_getitem__($type, item, /)\n--\n\nKeyCodec[int], for annotations.");
 
 PyDoc_STRVAR(prefix_doc, "prefix($self, object, /)\n--\n\n"
                          "The bytes that all keys with this prefix begin with: of bytes or str themselves, of tuples\n"
                          "the first elements, as a shorter tuple. TypeError for keys that have none.");
 
-#define CODEC_METHODS                                                                           \
-    {"encode", codec_encode, METH_O, encode_doc}, {"decode", codec_decode, METH_O, decode_doc}, \
-        {"__reduce__", codec_reduce, METH_NOARGS, NULL},                                        \
-    {                                                                                           \
-        "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, generic_doc                  \
+#define CODEC_METHODS                                                                                        \
+    {"encode", codec_encode, METH_O, encode_doc}, {"decode", codec_decode, METH_O, decode_doc}, LSM_GENERIC, \
+    {                                                                                                        \
+        "__reduce__", codec_reduce, METH_NOARGS, NULL                                                        \
     }
 
 static PyMethodDef key_methods[] = {CODEC_METHODS, {"prefix", key_codec_prefix, METH_O, prefix_doc}, {0}};

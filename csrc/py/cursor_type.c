@@ -237,7 +237,7 @@ PyDoc_STRVAR(seek_doc, "seek($self, key, /)\n--\n\nMove to the smallest key >= k
 PyDoc_STRVAR(seek_for_prev_doc, "seek_for_prev($self, key, /)\n--\n\nMove to the largest key <= key. Cost: one seek.");
 PyDoc_STRVAR(next_doc, "next($self, /)\n--\n\nMove to the next larger key. Cost: one step; a seek after prev().");
 PyDoc_STRVAR(prev_doc, "prev($self, /)\n--\n\nMove to the next smaller key. Cost: one step; a seek after next().");
-PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nUnpin what it stands on. Again is fine.");
+PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nUnpin what it stands on. Again is fine. Cost: none.");
 
 static PyMethodDef methods[] = {
     {"first", cursor_first, METH_NOARGS, first_doc},
@@ -248,6 +248,7 @@ static PyMethodDef methods[] = {
     {"prev", cursor_prev, METH_NOARGS, prev_doc},
     {"close", cursor_close, METH_NOARGS, close_doc},
     LSM_REFUSE_PICKLING,
+    LSM_GENERIC,
     {"__enter__", cursor_enter, METH_NOARGS, NULL},
     {"__exit__", LSM_FAST(cursor_exit), METH_FASTCALL, NULL},
     {0},

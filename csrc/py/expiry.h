@@ -16,7 +16,9 @@ PyObject *lsm_source_ttl(PyObject *self, PyObject *key);
 PyDoc_STRVAR(lsm_source_ttl_doc,
              "ttl($self, key, /)\n--\n\n"
              "Seconds until key expires, a float; None when it never does. Raises KeyError when it is absent.\n\n"
-             "Cost: one lookup.");
+             "Cost: one lookup.\n\n"
+             ">>> db.put(\"session\", \"token\", ttl=3600) and round(db.ttl(\"session\"))\n"
+             "3600");
 
 #define LSM_EXPIRY_METHODS {"ttl", lsm_source_ttl, METH_O, lsm_source_ttl_doc}
 

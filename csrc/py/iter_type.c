@@ -405,7 +405,7 @@ static PyObject *iter_repr(PyObject *self)
     return PyUnicode_FromFormat("<lsmkv.Iterator over %s of %R>", of[(int)it->kind], it->source->store->path);
 }
 
-static PyMethodDef methods[] = {LSM_REFUSE_PICKLING, {0}};
+static PyMethodDef methods[] = {LSM_REFUSE_PICKLING, LSM_GENERIC, {0}};
 
 static PyMemberDef members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(struct lsm_iter, weakrefs), READONLY, NULL},

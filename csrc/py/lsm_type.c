@@ -376,23 +376,39 @@ PyDoc_STRVAR(close_doc,
              "Raises StorageError when the last sync fails. Every other method then raises ClosedError.");
 PyDoc_STRVAR(snapshot_doc,
              "snapshot($self, /)\n--\n\nThe content of this moment, to be read at leisure; use it in a `with`. "
-             "Cost: none until\nthings are merged, which it then keeps on the disk.");
+             "Cost: none until\nthings are merged, which it then keeps on the disk.\n\n"
+             ">>> with db.snapshot() as then:\n"
+             "...     db[\"apple\"] = \"red\"\n"
+             "...     len(db), len(then)\n"
+             "(1, 0)");
 PyDoc_STRVAR(
     transaction_doc,
     "transaction($self, /, *, sync=None)\n--\n\n"
     "A context manager: `with db.transaction() as tx` reads and writes through tx, all or nothing, as if alone.\n"
-    "ConflictError at its end when another writer has changed what it read. sync as for put().");
+    "ConflictError at its end when another writer has changed what it read. sync as for put().\n\n"
+    ">>> db.update(a=\"1\", b=\"2\")\n"
+    ">>> with db.transaction() as tx:\n"
+    "...     tx[\"a\"], tx[\"b\"] = tx[\"b\"], tx[\"a\"]\n"
+    ">>> dict(db)\n"
+    "{'a': '2', 'b': '1'}");
 PyDoc_STRVAR(
     transact_doc,
     "transact($self, fn, /, retries=8, *, sync=None)\n--\n\n"
     "Run fn(tx) in a transaction and return what it returns; run it again, up to retries times, when another\n"
     "writer came between. Raises ConflictError when that was not enough, and what fn raises: nothing is written\n"
-    "then. fn may run several times, so it must have no other effect.");
-PyDoc_STRVAR(batch_doc,
-             "batch($self, /, *, sync=None)\n--\n\n"
-             "A context manager that collects writes: `with db.batch() as b: b[k] = v`. They are applied all\n"
-             "together on a clean exit and dropped on an exception. sync as for put().");
-PyDoc_STRVAR(generic_doc, "__class_getitem__($type, item, /)\n--\n\nLSM[bytes, bytes], for annotations.");
+    "then. fn may run several times, so it must have no other effect.\n\n"
+    ">>> db[\"from\"] = \"7\"\n"
+    ">>> db.transact(lambda tx: tx.setdefault(\"to\", tx.pop(\"from\")))\n"
+    "'7'");
+PyDoc_STRVAR(
+    batch_doc,
+    "batch($self, /, *, sync=None)\n--\n\n"
+    "A context manager that collects writes: `with db.batch() as b: b[k] = v`. They are applied all\n"
+    "together on a clean exit and dropped on an exception. sync as for put().\nCost: one write, whatever it holds.\n\n"
+    ">>> with db.batch() as b:\n"
+    "...     b[\"apple\"], b[\"pear\"] = \"red\", \"green\"\n"
+    ">>> len(db)\n"
+    "2");
 
 static PyMethodDef methods[] = {
     LSM_READ_METHODS,
@@ -414,7 +430,7 @@ static PyMethodDef methods[] = {
     {"close", store_close, METH_NOARGS, close_doc},
     {"__enter__", store_enter, METH_NOARGS, NULL},
     {"__exit__", LSM_FAST(store_exit), METH_FASTCALL, NULL},
-    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, generic_doc},
+    LSM_GENERIC,
     {0},
 };
 

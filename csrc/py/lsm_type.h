@@ -61,8 +61,9 @@ PyDoc_STRVAR(lsm_verify_doc,
 PyDoc_STRVAR(lsm_step_doc,
              "step($self, /)\n--\n\n"
              "Run one ready job of the background work now, in this thread, and return a dict that says what it did,\n"
-             "why, and what it read and wrote; None when there is none.");
-PyDoc_STRVAR(lsm_pending_doc, "pending($self, /)\n--\n\nThe number of jobs that are ready for step().");
+             "why, and what it read and wrote; None when there is none.\nCost: that of the job.");
+PyDoc_STRVAR(lsm_pending_doc,
+             "pending($self, /)\n--\n\nThe number of jobs that are ready for step(). Cost: a look at the levels.");
 
 #define LSM_UPKEEP_METHODS                                                                                       \
     {"flush", lsm_store_flush, METH_NOARGS, lsm_flush_doc}, {"sync", lsm_store_sync, METH_NOARGS, lsm_sync_doc}, \
@@ -85,19 +86,26 @@ PyObject *lsm_store_explain(PyObject *self, PyObject *key);
 PyObject *lsm_store_repr_html(PyObject *self, PyObject *unused);
 PyObject *lsm_store_completions(PyObject *self, PyObject *unused);
 
-PyDoc_STRVAR(
-    lsm_stats_doc,
-    "stats($self, /)\n--\n\nA dict of counters and gauges: bytes, nanoseconds, calls since the store was opened.");
+PyDoc_STRVAR(lsm_stats_doc, "stats($self, /)\n--\n\nA dict of counters and gauges: bytes, nanoseconds, calls since the "
+                            "store was opened.\nCost: memory only.\n\n"
+                            ">>> db[\"apple\"] = \"red\"\n"
+                            ">>> db.stats()[\"puts\"]\n"
+                            "1");
 PyDoc_STRVAR(lsm_events_doc,
              "events($self, from_=0)\n--\n\n"
              "What the engine did lately, oldest first, as a list of dicts: number, at_ns (wall clock), what, detail.\n"
-             "Events before number from_ are left out; old ones are forgotten.");
+             "Events before number from_ are left out; old ones are forgotten. Cost: memory only.\n\n"
+             ">>> db.events()[0][\"what\"]\n"
+             "'open'");
 PyDoc_STRVAR(
     lsm_explain_doc,
     "explain($self, key, /)\n--\n\n"
     "How a get of key goes: a list of Probe, one for each place that is asked, newest first, each with its\n"
     "verdict and what it cost. The last one says \"value\" when the key is there. No file is read: where a get\n"
-    "would have to, the verdict is \"not verified yet\". Print it, or show it in a notebook.");
+    "would have to, the verdict is \"not verified yet\". Print it, or show it in a notebook.\n\n"
+    ">>> db[\"apple\"] = \"red\"\n"
+    ">>> [probe.verdict for probe in db.explain(\"apple\")]\n"
+    "['value']");
 PyDoc_STRVAR(
     lsm_repr_html_doc,
     "_repr_html_($self, /)\n--\n\n"

@@ -76,6 +76,9 @@ int lsm_module_expect_exit(struct lsm_module *module)
     return module->has_exit_hook ? 0 : -1;
 }
 
+const char lsm_generic_doc[] =
+    "__class_getitem__($type, item, /)\n--\n\nFor annotations: LSM[str, int], KeysView[str].";
+
 PyObject *lsm_refuse_pickling(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     PyErr_Format(PyExc_TypeError,

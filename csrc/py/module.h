@@ -92,6 +92,10 @@ extern unsigned lsm_fork_generation;
 PyObject *lsm_refuse_pickling(PyObject *self, PyObject *unused);
 #define LSM_REFUSE_PICKLING {"__reduce__", lsm_refuse_pickling, METH_NOARGS, NULL}
 
+/* What makes LSM[str, int] an annotation, and the like of every type that is generic in the stub. */
+extern const char lsm_generic_doc[];
+#define LSM_GENERIC {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, lsm_generic_doc}
+
 #define LSM_FAST(function) ((PyCFunction)(void (*)(void))(function))
 
 #endif

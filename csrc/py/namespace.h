@@ -27,19 +27,27 @@ PyDoc_STRVAR(
     "must agree later (ttl=None: whatever it is). create=False raises KeyError when it is not there. Batches, "
     "snapshots and transactions\n"
     "reach across: tx.namespace(ns). flush(), stats() and the like are the whole store's. Closing the store\n"
-    "closes it. Cost: one lookup; one small write when it is made.");
+    "closes it. Cost: one lookup; one small write when it is made.\n\n"
+    ">>> users = db.namespace(\"users\", key=\"i64\", value=\"json\")\n"
+    ">>> users[7] = {\"name\": \"Ada\"}\n"
+    ">>> len(db), dict(users)\n"
+    "(0, {7: {'name': 'Ada'}})");
 PyDoc_STRVAR(lsm_namespaces_doc,
              "namespaces($self, /)\n--\n\n"
-             "A dict of the namespaces there are: name -> {'key', 'value', 'ttl'}. Cost: a scan over the names.");
+             "A dict of the namespaces there are: name -> {'key', 'value', 'ttl'}. Cost: a scan over the names.\n\n"
+             ">>> ns = db.namespace(\"cache\", value=\"str\", ttl=60)\n"
+             ">>> db.namespaces()\n"
+             "{'cache': {'key': 'bytes', 'value': 'str', 'ttl': 60.0}}");
 PyDoc_STRVAR(
     lsm_drop_namespace_doc,
     "drop_namespace($self, name, /, *, sync=None)\n--\n\n"
     "Remove a namespace and all that is in it; KeyError when there is none of that name.\n\n"
     "Objects that stand for it are closed. Cost: two records, whatever it holds; the space comes back when runs\n"
     "are merged.");
-PyDoc_STRVAR(lsm_derived_namespace_doc,
-             "namespace($self, ns, /)\n--\n\n"
-             "The same moment, or transaction, seen in the namespace ns: what db.namespace() gave, or db itself.");
+PyDoc_STRVAR(
+    lsm_derived_namespace_doc,
+    "namespace($self, ns, /)\n--\n\n"
+    "The same moment, or transaction, seen in the namespace ns: what db.namespace() gave, or db itself.\nCost: none.");
 
 #define LSM_NAMESPACE_METHODS                                                                                       \
     {"namespace", LSM_FAST(lsm_store_namespace), METH_FASTCALL | METH_KEYWORDS, lsm_namespace_doc},                 \

@@ -59,31 +59,53 @@ PyDoc_STRVAR(
     "step a key.");
 PyDoc_STRVAR(lsm_source_keys_doc,
              "keys($self, /)\n--\n\nA view of the keys in order, as a dict has: re-iterable, reversible, set-like.\n\n"
-             "Each iter() of it sees the content of that moment. Cost: none until it is used.");
-PyDoc_STRVAR(lsm_source_values_doc,
-             "values($self, /)\n--\n\nA view of the values in the order of their keys. `in` reads them all.");
+             "Each iter() of it sees the content of that moment. Cost: none until it is used.\n\n"
+             ">>> db.update(pear=\"green\", apple=\"red\")\n"
+             ">>> list(db.keys()), db.keys() & {\"apple\", \"fig\"}\n"
+             "(['apple', 'pear'], {'apple'})");
+PyDoc_STRVAR(lsm_source_values_doc, "values($self, /)\n--\n\nA view of the values in the order of their keys. Cost: "
+                                    "one seek, then one\nstep a value; `in` reads them all.");
 PyDoc_STRVAR(lsm_source_items_doc,
              "items($self, /)\n--\n\nA view of (key, value) pairs in the order of their keys; set-like.\n\n"
-             "Each iter() of it sees the content of that moment. Cost: one seek, then one step a pair.");
+             "Each iter() of it sees the content of that moment. Cost: one seek, then one step a pair.\n\n"
+             ">>> db.update(pear=\"green\", apple=\"red\")\n"
+             ">>> list(db.items())\n"
+             "[('apple', 'red'), ('pear', 'green')]");
 PyDoc_STRVAR(lsm_source_range_doc,
              "range($self, start=None, stop=None, *, include_start=True, include_stop=False,\n"
              "      reverse=False)\n--\n\n"
              "A RangeView of the keys from start to stop; None is no bound. reverse turns the order of iteration\n"
              "and nothing else. Iterating the view yields keys; .items() and .values() follow.\n\n"
-             "Cost: none until it is used; then one seek, and one step a key.");
-PyDoc_STRVAR(lsm_source_prefix_doc, "prefix($self, prefix, /)\n--\n\nA RangeView of the keys that begin with prefix.");
+             "Cost: none until it is used; then one seek, and one step a key.\n\n"
+             ">>> db.update(a=\"1\", b=\"2\", c=\"3\")\n"
+             ">>> list(db.range(\"a\", \"c\", reverse=True)), list(db[\"b\":].values())\n"
+             "(['b', 'a'], ['2', '3'])");
+PyDoc_STRVAR(lsm_source_prefix_doc,
+             "prefix($self, prefix, /)\n--\n\nA RangeView of the keys that begin with prefix. Cost: as for range().\n\n"
+             ">>> db.update({\"word/a\": \"1\", \"word/b\": \"2\", \"z\": \"3\"})\n"
+             ">>> list(db.prefix(\"word/\"))\n"
+             "['word/a', 'word/b']");
 PyDoc_STRVAR(lsm_source_first_doc,
-             "first($self, /)\n--\n\nThe (key, value) with the smallest key, or None. Cost: one seek.");
+             "first($self, /)\n--\n\nThe (key, value) with the smallest key, or None. Cost: one seek.\n\n"
+             ">>> db.update(pear=\"green\", apple=\"red\")\n"
+             ">>> db.first()\n"
+             "('apple', 'red')");
 PyDoc_STRVAR(lsm_source_last_doc,
              "last($self, /)\n--\n\nThe (key, value) with the largest key, or None. Cost: one seek.");
 PyDoc_STRVAR(lsm_source_floor_doc,
-             "floor($self, key, /)\n--\n\nThe (key, value) with the largest key <= key, or None. Cost: one seek.");
+             "floor($self, key, /)\n--\n\nThe (key, value) with the largest key <= key, or None. Cost: one seek.\n\n"
+             ">>> db.update(apple=\"red\", pear=\"green\")\n"
+             ">>> db.floor(\"fig\"), db.floor(\"a\")\n"
+             "(('apple', 'red'), None)");
 PyDoc_STRVAR(lsm_source_lower_doc,
              "lower($self, key, /)\n--\n\nThe (key, value) with the largest key < key, or None. Cost: one seek.");
 PyDoc_STRVAR(lsm_source_ceiling_doc,
              "ceiling($self, key, /)\n--\n\nThe (key, value) with the smallest key >= key, or None. Cost: one seek.");
 PyDoc_STRVAR(lsm_source_higher_doc,
-             "higher($self, key, /)\n--\n\nThe (key, value) with the smallest key > key, or None. Cost: one seek.");
+             "higher($self, key, /)\n--\n\nThe (key, value) with the smallest key > key, or None. Cost: one seek.\n\n"
+             ">>> db.update(apple=\"red\", pear=\"green\")\n"
+             ">>> db.higher(\"apple\")\n"
+             "('pear', 'green')");
 
 #define LSM_RANGE_METHODS                                                                           \
     {"__reversed__", lsm_source_reversed, METH_NOARGS, lsm_source_reversed_doc},                    \

@@ -30,12 +30,18 @@ PyDoc_STRVAR(lsm_source_get_doc,
              "get($self, key, default=None, /)\n--\n\n"
              "The value of key, or default when it is absent.\n\n"
              "Cost: two cache misses in memory, however many tables there are; one page read when it is not\n"
-             "resident. Raises TypeError for a key the codec does not take, CorruptionError, ClosedError.");
+             "resident. Raises TypeError for a key the codec does not take, CorruptionError, ClosedError.\n\n"
+             ">>> db[\"apple\"] = \"red\"\n"
+             ">>> db.get(\"apple\"), db.get(\"kiwi\", \"?\")\n"
+             "('red', '?')");
 PyDoc_STRVAR(lsm_source_get_many_doc,
              "get_many($self, keys, default=None)\n--\n\n"
              "The values of an iterable of keys, as a list in their order; default stands for an absent one.\n\n"
              "Cost: sixteen lookups are in flight together, so about a third of as many get() calls. Writes by\n"
-             "others between two groups of sixteen are seen; call it on a snapshot() where that matters.");
+             "others between two groups of sixteen are seen; call it on a snapshot() where that matters.\n\n"
+             ">>> db[\"apple\"] = \"red\"\n"
+             ">>> db.get_many([\"apple\", \"kiwi\"])\n"
+             "['red', None]");
 
 #define LSM_READ_METHODS                                                                                  \
     {"get", LSM_FAST(lsm_source_get), METH_FASTCALL, lsm_source_get_doc},                                 \

@@ -120,8 +120,7 @@ PyDoc_STRVAR(doc,
              "The content of a store at one moment, made by LSM.snapshot(): every read method of LSM.\n\n"
              "It pins what it sees, on disk too, until close() or the end of its `with` block. Iterators made from\n"
              "it end with it.");
-PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nUnpin what the snapshot sees. Again is fine.");
-PyDoc_STRVAR(generic_doc, "__class_getitem__($type, item, /)\n--\n\nSnapshot[bytes, bytes], for annotations.");
+PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nUnpin what the snapshot sees. Again is fine. Cost: none.");
 
 static PyMethodDef methods[] = {
     LSM_READ_METHODS,
@@ -134,7 +133,7 @@ static PyMethodDef methods[] = {
     {"close", snapshot_close, METH_NOARGS, close_doc},
     {"__enter__", snapshot_enter, METH_NOARGS, NULL},
     {"__exit__", LSM_FAST(snapshot_exit), METH_FASTCALL, NULL},
-    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, generic_doc},
+    LSM_GENERIC,
     {0},
 };
 

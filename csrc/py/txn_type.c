@@ -250,7 +250,6 @@ PyDoc_STRVAR(
          "block undoes what was written there, and only that. Writes alone never conflict.\n\n"
          "It serves one thread at a time. Cost: a look at each key it read, and at each range as far as it was\n"
          "walked, when it commits; nothing is locked meanwhile.");
-PyDoc_STRVAR(generic_doc, "__class_getitem__($type, item, /)\n--\n\nTransaction[bytes, bytes], for annotations.");
 
 static PyMethodDef methods[] = {
     LSM_READ_METHODS,
@@ -265,7 +264,7 @@ static PyMethodDef methods[] = {
     LSM_REFUSE_PICKLING,
     {"__enter__", txn_enter, METH_NOARGS, NULL},
     {"__exit__", LSM_FAST(txn_exit), METH_FASTCALL, NULL},
-    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, generic_doc},
+    LSM_GENERIC,
     {0},
 };
 

@@ -16,11 +16,17 @@ PyDoc_STRVAR(
     "The source is read first and written in chunks of at most 1 MiB, each of them whole or not at all. If\n"
     "the source raises, earlier chunks stay and the pairs of the present one are not written. All or\n"
     "nothing is batch(). Keyword arguments are pairs too where keys are str. Cost: one copy, and one lock taken\n"
-    "a chunk.");
-PyDoc_STRVAR(lsm_set_many_doc,
-             "set_many($self, pairs, /)\n--\n\nStore every (key, value) of an iterable, in chunks as update() does.");
-PyDoc_STRVAR(lsm_delete_many_doc, "delete_many($self, keys, /)\n--\n\n"
-                                  "Delete every key of an iterable, there or not, in chunks as update() writes them.");
+    "a chunk.\n\n"
+    ">>> db.update({\"a\": \"1\"}, b=\"2\")\n"
+    ">>> db.update([(\"c\", \"3\")])\n"
+    ">>> list(db)\n"
+    "['a', 'b', 'c']");
+PyDoc_STRVAR(lsm_set_many_doc, "set_many($self, pairs, /)\n--\n\nStore every (key, value) of an iterable, in chunks as "
+                               "update() does. Cost: as for it.");
+PyDoc_STRVAR(
+    lsm_delete_many_doc,
+    "delete_many($self, keys, /)\n--\n\n"
+    "Delete every key of an iterable, there or not, in chunks as update() writes them.\nCost: one record a key.");
 
 #define LSM_UPDATE_METHODS                                                                 \
     {"update", LSM_FAST(lsm_target_update), METH_VARARGS | METH_KEYWORDS, lsm_update_doc}, \

@@ -13,7 +13,10 @@ PyDoc_STRVAR(
     "get_view($self, key, /)\n--\n\n"
     "The stored bytes of key as a read-only memoryview, or None when it is absent; no copy is made.\n\n"
     "It stays what it is as long as it is held, whatever is written, merged or closed meanwhile, and keeps the\n"
-    "files that hold it. It shows bytes, whatever the value codec. Cost: one lookup.");
+    "files that hold it. It shows bytes, whatever the value codec. Cost: one lookup.\n\n"
+    ">>> db[\"apple\"] = \"red\"\n"
+    ">>> bytes(db.get_view(\"apple\"))\n"
+    "b'red'");
 
 #define LSM_VIEW_METHOD {"get_view", lsm_source_get_view, METH_O, lsm_get_view_doc}
 

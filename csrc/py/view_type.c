@@ -389,29 +389,40 @@ static PyObject *view_mapping(PyObject *self, void *Py_UNUSED(unused))
     return Py_NewRef(as_view(self)->source);
 }
 
-PyDoc_STRVAR(limit_doc, "limit($self, n, /)\n--\n\nA view of the first n entries, in this view's order.");
+PyDoc_STRVAR(
+    limit_doc,
+    "limit($self, n, /)\n--\n\nA view of the first n entries, in this view's order. Cost: none until it is used.");
 PyDoc_STRVAR(count_doc, "count($self, /)\n--\n\nThe number of entries. Cost: a walk over all of them, some 20 ns each; "
                         "Ctrl-C ends it.");
 PyDoc_STRVAR(first_doc, "first($self, /)\n--\n\nThe first entry in this view's order, or None. Cost: one seek.");
 PyDoc_STRVAR(last_doc,
              "last($self, /)\n--\n\nThe last entry in this view's order, or None. Cost: one seek; with a limit, a "
              "walk to it.");
-PyDoc_STRVAR(chunks_doc,
-             "chunks($self, n, /)\n--\n\nAn iterator over lists of n entries each, the last one perhaps shorter.");
+PyDoc_STRVAR(chunks_doc, "chunks($self, n, /)\n--\n\nAn iterator over lists of n entries each, the last one perhaps "
+                         "shorter. Cost: one scan.\n\n"
+                         ">>> db.update(a=\"1\", b=\"2\", c=\"3\")\n"
+                         ">>> list(db.range().chunks(2))\n"
+                         "[['a', 'b'], ['c']]");
 PyDoc_STRVAR(split_doc,
              "split($self, n, /)\n--\n\n"
              "At most n RangeViews one after another, of about as many keys each, which together are this one:\n"
-             "for threads and processes. Cost: a walk over the keys, twice.");
+             "for threads and processes. Cost: a walk over the keys, twice.\n\n"
+             ">>> db.update(a=\"1\", b=\"2\", c=\"3\", d=\"4\")\n"
+             ">>> [list(part) for part in db.range().split(2)]\n"
+             "[['a', 'b'], ['c', 'd']]");
 PyDoc_STRVAR(reversed_doc, "__reversed__($self, /)\n--\n\nAn iterator over the same entries in the other order.");
 PyDoc_STRVAR(isdisjoint_doc, "isdisjoint($self, other, /)\n--\n\nTrue when no element of the iterable other is in this "
                              "view. Cost: one lookup each.");
-PyDoc_STRVAR(range_keys_doc, "keys($self, /)\n--\n\nA set-like view of the keys in the range.");
-PyDoc_STRVAR(range_values_doc,
-             "values($self, /)\n--\n\nA view of the values in the range, in the order of their keys.");
-PyDoc_STRVAR(range_items_doc, "items($self, /)\n--\n\nA set-like view of the (key, value) pairs in the range.");
+PyDoc_STRVAR(range_keys_doc,
+             "keys($self, /)\n--\n\nA set-like view of the keys in the range. Cost: none until it is used.");
+PyDoc_STRVAR(range_values_doc, "values($self, /)\n--\n\nA view of the values in the range, in the order of their keys. "
+                               "Cost: none until it is used.");
+PyDoc_STRVAR(
+    range_items_doc,
+    "items($self, /)\n--\n\nA set-like view of the (key, value) pairs in the range. Cost: none until it is used.");
 
 #define VIEW_METHODS                                                                                \
-    LSM_REFUSE_PICKLING, {"__reversed__", view_reversed, METH_NOARGS, reversed_doc},                \
+    LSM_REFUSE_PICKLING, LSM_GENERIC, {"__reversed__", view_reversed, METH_NOARGS, reversed_doc},   \
         {"limit", view_limit, METH_O, limit_doc}, {"count", view_count, METH_NOARGS, count_doc},    \
         {"first", view_first, METH_NOARGS, first_doc}, {"chunks", view_chunks, METH_O, chunks_doc}, \
     {                                                                                               \

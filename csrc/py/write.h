@@ -36,7 +36,8 @@ PyDoc_STRVAR(lsm_put_doc,
              "sync=True returns once it is on the disk, sync=False leaves that to the store's durability whatever\n"
              "that is, None follows it. Cost: one copy of the value into the log in memory; no system call.\n"
              "Raises TypeError, ValueError (a key above 65535 bytes, a value above 1 GiB), ReadOnlyError,\n"
-             "DiskFullError, StorageError, ClosedError.");
+             "DiskFullError, StorageError, ClosedError.\n\n"
+             ">>> lsn = db.put(\"session\", \"token\", ttl=3600, sync=True)");
 PyDoc_STRVAR(lsm_delete_doc,
              "delete($self, key, /, *, sync=None)\n--\n\n"
              "Delete key without asking whether it is there, and return the write's LSN. del self[key] asks, and\n"
@@ -44,7 +45,11 @@ PyDoc_STRVAR(lsm_delete_doc,
 PyDoc_STRVAR(lsm_delete_range_doc,
              "delete_range($self, start, stop, /, *, sync=None)\n--\n\n"
              "Delete every key with start <= key < stop, as del self[start:stop] does, and return the LSN. None is no\n"
-             "bound. Cost: one record, however many keys it covers; their space comes back when runs are merged.");
+             "bound. Cost: one record, however many keys it covers; their space comes back when runs are merged.\n\n"
+             ">>> db.update(a=\"1\", b=\"2\", c=\"3\")\n"
+             ">>> lsn = db.delete_range(\"a\", \"c\")\n"
+             ">>> list(db)\n"
+             "['c']");
 PyDoc_STRVAR(lsm_clear_doc, "clear($self, /)\n--\n\nDelete everything. Cost: one record, as for delete_range().");
 
 #define LSM_WRITE_METHODS                                                                                         \

@@ -44,11 +44,16 @@ class Awaited(Generic[P, T]):
         raise NotImplementedError
 
 
+def told_of(method: Callable[..., Any]) -> str | None:
+    """What `method` of the twin says of itself, without the examples, which await nothing."""
+    return method.__doc__ and method.__doc__.partition("\n\n>>> ")[0]
+
+
 def dressed(function: Callable[..., Any], method: Callable[..., Any]) -> Callable[..., Any]:
     """function, looking like `method` of the twin."""
     function.__name__ = method.__name__
     function.__qualname__ = f"Async{method.__qualname__}"
-    function.__doc__ = method.__doc__
+    function.__doc__ = told_of(method)
     function.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
     return function
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from lsmkv._core import LSM, RangeView, Snapshot, WriteBatch
-from lsmkv.aio.awaited import Across, awaited, dressed, refused
+from lsmkv.aio.awaited import Across, Awaited, awaited, dressed, refused, told_of
 from lsmkv.aio.bridge import Bridge, ignore
 from lsmkv.aio.feed import Parts, pairs_of, plain
 from lsmkv.aio.scan import AsyncIterator
@@ -162,9 +162,9 @@ class AsyncSource(Across, Generic[K, V]):
             values += await self._call(partial(self._sync.get_many, part, default))
         return values
 
-    get.__doc__, get_many.__doc__ = LSM.get.__doc__, LSM.get_many.__doc__
-    first = awaited(LSM[K, V].first)
-    last = awaited(LSM[K, V].last)
+    get.__doc__, get_many.__doc__ = told_of(LSM.get), told_of(LSM.get_many)
+    first: Awaited[[], tuple[K, V] | None] = awaited(LSM.first)
+    last: Awaited[[], tuple[K, V] | None] = awaited(LSM.last)
 
     # ---- ranges ----
 
@@ -183,7 +183,7 @@ class AsyncSource(Across, Generic[K, V]):
     def items(self) -> AsyncItemsView[K, V]:
         return AsyncItemsView(self, self._sync.items())
 
-    keys.__doc__, values.__doc__, items.__doc__ = LSM.keys.__doc__, LSM.values.__doc__, LSM.items.__doc__
+    keys.__doc__, values.__doc__, items.__doc__ = told_of(LSM.keys), told_of(LSM.values), told_of(LSM.items)
     range = ranged(LSM[K, V].range)
     prefix = ranged(LSM[K, V].prefix)
 
@@ -216,7 +216,7 @@ class AsyncSnapshot(AsyncSource[K, V]):
     async def close(self) -> None:
         await self._call(self._sync.close)
 
-    close.__doc__ = Snapshot.close.__doc__
+    close.__doc__ = told_of(Snapshot.close)
 
     async def __aenter__(self) -> Self:
         self._sync.__enter__()
@@ -294,7 +294,7 @@ class AsyncLSM(AsyncSource[K, V]):
     async def set_many(self, pairs: Iterable[tuple[K, V]] | AsyncIterable[tuple[K, V]], /) -> None:
         await self._feed(self._sync.set_many, pairs)
 
-    update.__doc__, set_many.__doc__ = LSM.update.__doc__, LSM.set_many.__doc__
+    update.__doc__, set_many.__doc__ = told_of(LSM.update), told_of(LSM.set_many)
 
     async def _feed(self, write: Callable[[Any], None], source: Any) -> None:
         known = plain(source)
@@ -313,7 +313,7 @@ class AsyncLSM(AsyncSource[K, V]):
     def snapshot(self) -> Opening[AsyncSnapshot[K, V]]:
         return Opening(self._snapshot)
 
-    snapshot.__doc__ = LSM.snapshot.__doc__
+    snapshot.__doc__ = told_of(LSM.snapshot)
 
     async def _snapshot(self) -> AsyncSnapshot[K, V]:
         bridge = self._bridge

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, SupportsIndex, TypeVar, overload
 
 from lsmkv._core import ItemsView, KeysView, RangeView, ValuesView
-from lsmkv.aio.awaited import Across, Awaited, awaited, refused
+from lsmkv.aio.awaited import Across, Awaited, awaited, refused, told_of
 from lsmkv.aio.scan import AsyncIterator, take_pairs, take_single
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class AsyncView(Across, Generic[T]):
         return await self._call(partial(self._sync.__contains__, item))
 
     count = awaited(RangeView.count)
-    limit.__doc__ = RangeView.limit.__doc__
+    limit.__doc__ = told_of(RangeView.limit)
 
     __iter__ = refused("`async for ... in view`")
     __len__ = refused("`await view.count()`")
@@ -116,7 +116,7 @@ class AsyncRangeView(AsyncView[K], Generic[K, V]):
     first: Awaited[[], tuple[K, V] | None] = awaited(RangeView.first)
     last: Awaited[[], tuple[K, V] | None] = awaited(RangeView.last)
     keys.__doc__, values.__doc__, items.__doc__ = (
-        RangeView.keys.__doc__,
-        RangeView.values.__doc__,
-        RangeView.items.__doc__,
+        told_of(RangeView.keys),
+        told_of(RangeView.values),
+        told_of(RangeView.items),
     )
