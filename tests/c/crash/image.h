@@ -18,7 +18,7 @@ static inline int session_put(const struct story *story, lsmkv *db, unsigned num
     unsigned index = used_key(number);
     struct lsmkv_slice key = story_key(story, index);
     uint64_t value = model_mix(number + 0xabc);
-    content->values[index] = value_hash(&value, sizeof value);
+    content_set(content, 0, index, value_hash(&value, sizeof value), LSMKV_EXPIRY_NEVER);
     return lsmkv_put(db, key.data, key.size, &value, sizeof value, sync, NULL);
 }
 

@@ -2,7 +2,10 @@
  *
  *   p put   h put a hot key   s put, synced   v V large value, V synced   d delete   m remove   r delete a range
  *   b batch   B large batch   a batch, synced   f flush   c compact   t step   y sync   o close and open
- *   n snapshot   N free it   i scan   w wait for more than the interval
+ *   n snapshot   N free it   i scan   w wait for more than the interval   l count, and keep the count
+ *   e put that soon expires   E put that expires late   k the wall clock goes on   q put that rests on a read
+ *   M make the other namespace   D drop it   u put there   U put there, synced   R delete a range there   j batch in both
+ *   T transaction   S transaction, synced   C transaction that somebody else spoils
  *   x no space from here on   X space again   z the next write of the log finds half the space it needs
  *
  * A number repeats the letter behind it: "12p f 3h". A story is played from its beginning up to a boundary of
@@ -67,8 +70,20 @@ static const char *const story_scripts[] = {
     "30p f 30h f 30p f t t t t c",
     "5p s 5p s f 5p s c 5p s o 5p s",
     "6b f 6b c r 6b o 2a",
+    "4p M 6u 2U 4p D 2p M 3u",
+    "M 8u f 6u f D f 3p c",
+    "M U D M U D s M 3u o u",
+    "4p M l 4j f l 6j f l c 2d l 3j o l 2u",
+    "8p l 6p f l 8h f d l r l o 4p l o p",
+    "6s l f 4s f c l 6d f l 3s o l",
+    "3e 4p 3E f 4e k k k 3p f c i 3E",
+    "4E 3e o k k k i 4p f 2e c o p",
+    "M 2e 4u 4T S 2T f 3T c S",
+    "4p 2T C 3p f C T M C 2T o T",
+    "5q f 5q r 3q k q o 3q",
+    "M 4u l R f l 4u D l M 2u l o l 2T l",
 };
-enum { STORY_SCRIPTS = sizeof story_scripts / sizeof story_scripts[0], STORY_RANDOM = 14 };
+enum { STORY_SCRIPTS = sizeof story_scripts / sizeof story_scripts[0], STORY_RANDOM = 16 };
 enum { STORIES = STORY_SETS * (STORY_SCRIPTS + STORY_RANDOM) };
 enum { STORY_BOUNDARIES = 400 }; /* a longer one ends here, or it would count for too much of the whole */
 
@@ -83,6 +98,8 @@ struct story {
     /* While it is played. */
     struct sim *sim; /* owned */
     lsmkv *db;       /* owned */
+    lsmkv *side;     /* owned; the other namespace, NULL: it is not there */
+    uint32_t side_next; /* the number it gets next */
     lsmkv_snapshot *snapshot; /* owned */
     lsmkv_batch *batch; /* owned */
     struct random random;
@@ -99,13 +116,15 @@ struct story {
 
 static inline void story_random_script(struct story *story, uint64_t seed)
 {
-    static const char letters[] = "pppphhsvdmrbBaffctyyonNiwzp";
+    /* Where records expire no count is kept: half of the stories have none of them. */
+    static const char plain[] = "pppphhsvdmrbBaffctyyonNiwzplllMMDuuUuRjjjTTSCqq",
+                      expiring[] = "ppphhsvdmrbBaffctyyonNiwzeeeEEEkkklMMDuuUjjTTSCq";
+    const char *letters = seed % 2 ? plain : expiring;
     struct random random = {seed};
     size_t at = 0;
     for (unsigned words = 6 + (unsigned)random_below(&random, 14); words > 0; words--)
-        at +=
-            (size_t)snprintf(story->made + at, sizeof story->made - at, "%u%c ", 1 + (unsigned)random_below(&random, 8),
-                             letters[random_below(&random, sizeof letters - 1)]);
+        at += (size_t)snprintf(story->made + at, sizeof story->made - at, "%u%c ",
+                               1 + (unsigned)random_below(&random, 8), letters[random_below(&random, strlen(letters))]);
     story->script = story->made;
 }
 
@@ -133,6 +152,9 @@ static inline void story_init(struct story *story, unsigned number)
     story->options.threads = 0;
     story->options.cache_bytes = 64 << 10;
     story->options.sync_interval_ms = 5;
+    story->options.key_codec = KEY_CODEC;
+    story->options.value_codec = VALUE_CODEC;
+    story->options.wall_ns = story_clock;
 }
 
 /* ---- playing ------------------------------------------------------------------------------------- */
@@ -217,15 +239,57 @@ static inline struct lsmkv_slice story_value(struct story *story, int large)
     return (struct lsmkv_slice){model_text() + (dice >> 32) % (MODEL_TEXT - MODEL_VALUE_MOST), size};
 }
 
-static inline void story_put(struct story *story, unsigned index, int large, int sync)
+static inline struct lsmkv_slice story_key(const struct story *story, unsigned index)
+{
+    return (struct lsmkv_slice){story->universe.keys[index].bytes, story->universe.keys[index].size};
+}
+
+/* space 1: the other namespace, which is there. */
+static inline lsmkv *story_handle(const struct story *story, unsigned space)
+{
+    return space ? story->side : story->db;
+}
+
+static inline void story_put_until(struct story *story, unsigned space, unsigned index, int large, uint64_t expiry_ns,
+                                   int sync)
 {
     struct content after = story->now;
-    struct lsmkv_slice value = story_value(story, large);
-    const struct model_key *key = &story->universe.keys[index];
+    struct lsmkv_slice value = story_value(story, large), key = story_key(story, index);
     uint64_t lsn = 0;
-    after.values[index] = value_hash(value.data, value.size);
-    int rc = lsmkv_put(story->db, key->bytes, key->size, value.data, value.size, sync, &lsn);
+    content_set(&after, space, index, value_hash(value.data, value.size), expiry_ns);
+    int rc =
+        lsmkv_put_until(story_handle(story, space), key.data, key.size, value.data, value.size, expiry_ns, sync, &lsn);
     story_committed(story, &after, sync, "put", rc, lsn);
+}
+
+static inline void story_put(struct story *story, unsigned index, int large, int sync)
+{
+    story_put_until(story, 0, index, large, LSMKV_EXPIRY_NEVER, sync);
+}
+
+/* If nobody has written the key since it was looked at, and nobody has; a full segment makes it unknown once. */
+static inline void story_put_if(struct story *story, unsigned index)
+{
+    struct content after = story->now;
+    struct lsmkv_slice value = story_value(story, 0), key = story_key(story, index);
+    uint64_t lsn = 0;
+    int rc = LSMKV_CONFLICT;
+    content_set(&after, 0, index, value_hash(value.data, value.size), LSMKV_EXPIRY_NEVER);
+    for (int tries = 0; tries < 2 && rc == LSMKV_CONFLICT; tries++) {
+        struct lsmkv_answer answer;
+        rc = lsmkv_get_answer(story->db, NULL, key.data, key.size, &answer);
+        lsmkv_free(answer.value);
+        if (rc >= 0)
+            rc = lsmkv_put_if(story->db, answer.seen, key.data, key.size, value.data, value.size, LSMKV_EXPIRY_NEVER,
+                              -1, &lsn);
+    }
+    story_committed(story, &after, -1, "put_if", rc, lsn);
+}
+
+static inline int story_sees(const struct story *story, unsigned space, unsigned index)
+{
+    const struct content *now = &story->now;
+    return now->values[space][index] || (story_clock_ns < BRIEF && now->brief[space][index]);
 }
 
 static inline void story_delete(struct story *story, unsigned index, int only_there)
@@ -233,10 +297,10 @@ static inline void story_delete(struct story *story, unsigned index, int only_th
     struct content after = story->now;
     const struct model_key *key = &story->universe.keys[index];
     uint64_t lsn = 0;
-    after.values[index] = 0;
+    content_set(&after, 0, index, 0, LSMKV_EXPIRY_NEVER);
     int rc = only_there ? lsmkv_remove(story->db, key->bytes, key->size, -1, &lsn)
                         : lsmkv_delete(story->db, key->bytes, key->size, -1, &lsn);
-    if (only_there && !sim_stopped(story->sim) && (rc == LSMKV_NOTFOUND) != (story->now.values[index] == 0))
+    if (only_there && !sim_stopped(story->sim) && (rc == LSMKV_NOTFOUND) != !story_sees(story, 0, index))
         story_wrong(story, "remove", rc);
     if (only_there && rc == LSMKV_NOTFOUND)
         return;
@@ -249,12 +313,7 @@ static inline void story_span(struct story *story, unsigned *from, unsigned *to)
     *to = *from + 1 + (unsigned)random_below(&story->random, 24);
 }
 
-static inline struct lsmkv_slice story_key(const struct story *story, unsigned index)
-{
-    return (struct lsmkv_slice){story->universe.keys[index].bytes, story->universe.keys[index].size};
-}
-
-static inline void story_delete_range(struct story *story)
+static inline void story_delete_range(struct story *story, unsigned space)
 {
     struct content after = story->now;
     unsigned from, to;
@@ -263,35 +322,160 @@ static inline void story_delete_range(struct story *story)
     int open = to >= MODEL_KEYS;
     struct lsmkv_slice start = story_key(story, from), stop = story_key(story, open ? 0 : to);
     for (unsigned i = from; i < MODEL_KEYS && i < to; i++)
-        after.values[i] = 0;
-    int rc = lsmkv_delete_range(story->db, &start, open ? NULL : &stop, -1, &lsn);
+        content_set(&after, space, i, 0, LSMKV_EXPIRY_NEVER);
+    int rc = lsmkv_delete_range(story_handle(story, space), &start, open ? NULL : &stop, -1, &lsn);
     story_committed(story, &after, -1, "delete_range", rc, lsn);
 }
 
-static inline void story_batch(struct story *story, unsigned count, int sync)
+/* Into the batch and into `after`. */
+static inline int story_batch_one(struct story *story, unsigned space, struct content *after)
+{
+    unsigned index = used_key(random_next(&story->random));
+    struct lsmkv_slice key = story_key(story, index), value = story_value(story, 0);
+    int gone = random_below(&story->random, 5) == 0;
+    content_set(after, space, index, gone ? 0 : value_hash(value.data, value.size), LSMKV_EXPIRY_NEVER);
+    return gone ? lsmkv_batch_delete(story->batch, key.data, key.size)
+                : lsmkv_batch_put(story->batch, key.data, key.size, value.data, value.size);
+}
+
+/* both: every second one goes into the other namespace. */
+static inline void story_batch(struct story *story, unsigned count, int both, int sync)
 {
     struct content after = story->now;
     uint64_t lsn = 0;
     int rc = 0;
     lsmkv_batch_reset(story->batch);
     for (unsigned i = 0; i < count && rc == 0; i++) {
-        unsigned index = used_key(random_next(&story->random));
-        struct lsmkv_slice key = story_key(story, index), value = story_value(story, 0);
-        int gone = random_below(&story->random, 5) == 0;
-        rc = gone ? lsmkv_batch_delete(story->batch, key.data, key.size)
-                  : lsmkv_batch_put(story->batch, key.data, key.size, value.data, value.size);
-        after.values[index] = gone ? 0 : value_hash(value.data, value.size);
+        unsigned space = both && story->side ? i % 2 : 0;
+        if (both)
+            rc = lsmkv_batch_use(story->batch, story_handle(story, space));
+        if (rc == 0)
+            rc = story_batch_one(story, space, &after);
     }
     if (rc == 0)
         rc = lsmkv_write(story->db, story->batch, sync, &lsn);
+    lsmkv_batch_reset(story->batch);
     story_committed(story, &after, sync, "write", rc, lsn);
 }
+
+/* ---- the other namespace ------------------------------------------------------------------------- */
+
+static inline void story_make_side(struct story *story)
+{
+    struct content after = story->now;
+    struct lsmkv_namespace_options options = {
+        .struct_bytes = sizeof options, .key_codec = SIDE_KEY_CODEC, .value_codec = SIDE_VALUE_CODEC, .create = 1};
+    if (story->side)
+        return;
+    after.side = story->side_next;
+    int rc = lsmkv_namespace_open(story->db, SIDE, strlen(SIDE), &options, &story->side);
+    if (rc == 0)
+        story->side_next++;
+    story_committed(story, &after, -1, "namespace_open", rc, 0);
+}
+
+static inline void story_drop_side(struct story *story)
+{
+    struct content after = story->now;
+    if (!story->side)
+        return;
+    after.side = 0;
+    for (unsigned i = 0; i < MODEL_KEYS; i++)
+        content_set(&after, 1, i, 0, LSMKV_EXPIRY_NEVER);
+    int rc = lsmkv_namespace_drop(story->db, SIDE, strlen(SIDE), -1);
+    lsmkv_release(story->side); /* it is closed, whatever came of it */
+    story->side = NULL;
+    story_committed(story, &after, -1, "namespace_drop", rc, 0);
+    if (rc == LSMKV_FULL && lsmkv_namespace_open(story->db, SIDE, strlen(SIDE), NULL, &story->side) != 0)
+        story->side = NULL;
+}
+
+/* ---- transactions -------------------------------------------------------------------------------- */
+
+/* A few puts and deletes into both namespaces. */
+static inline int story_txn_writes(struct story *story, lsmkv_txn *txn, struct content *after)
+{
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < 3; i++) {
+        unsigned space = story->side ? (unsigned)random_below(&story->random, 2) : 0;
+        unsigned index = used_key(random_next(&story->random));
+        struct lsmkv_slice key = story_key(story, index), value = story_value(story, 0);
+        int gone = random_below(&story->random, 4) == 0;
+        rc = gone ? lsmkv_txn_delete(txn, story_handle(story, space), key.data, key.size)
+                  : lsmkv_txn_put(txn, story_handle(story, space), key.data, key.size, value.data, value.size,
+                                  LSMKV_EXPIRY_NEVER);
+        content_set(after, space, index, gone ? 0 : value_hash(value.data, value.size), LSMKV_EXPIRY_NEVER);
+    }
+    return rc;
+}
+
+static inline int story_txn_look(struct story *story, lsmkv_txn *txn, unsigned index)
+{
+    struct lsmkv_slice key = story_key(story, index);
+    int rc = lsmkv_exists(story->db, lsmkv_txn_snapshot(txn), key.data, key.size);
+    return rc < 0 ? rc : 0;
+}
+
+/* Reads, writes, and more writes that are taken back. */
+static inline void story_transaction(struct story *story, int sync)
+{
+    struct content after = story->now, undone;
+    lsmkv_txn *txn = NULL;
+    uint64_t lsn = 0;
+    int rc = lsmkv_txn_new(story->db, &txn);
+    if (rc == 0)
+        rc = story_txn_look(story, txn, used_key(random_next(&story->random)));
+    if (rc == 0)
+        rc = story_txn_writes(story, txn, &after);
+    undone = after;
+    if (rc == 0)
+        rc = lsmkv_txn_save(txn);
+    if (rc == 0)
+        rc = story_txn_writes(story, txn, &undone);
+    if (rc == 0)
+        rc = lsmkv_txn_undo(txn);
+    if (rc == 0)
+        rc = lsmkv_txn_commit(txn, sync, &lsn);
+    lsmkv_txn_free(txn);
+    story_committed(story, &after, sync, "commit", rc, lsn);
+}
+
+/* What it looked at is written to before the commit: nothing of it may take effect. */
+static inline void story_conflict(struct story *story)
+{
+    struct content after = story->now;
+    unsigned index = used_key(random_next(&story->random));
+    uint64_t before = story->now.values[0][index];
+    lsmkv_txn *txn = NULL;
+    int rc = lsmkv_txn_new(story->db, &txn);
+    if (rc == 0)
+        rc = story_txn_look(story, txn, index);
+    if (rc == 0)
+        rc = story_txn_writes(story, txn, &after);
+    if (rc != 0)
+        story_wrong(story, "transaction", rc);
+    if (txn)
+        story_put(story, index, 0, -1);
+    if (txn && !sim_stopped(story->sim) && !story->now.brief[0][index] && story->now.values[0][index] != before) {
+        rc = lsmkv_txn_commit(txn, -1, NULL);
+        if (rc != LSMKV_CONFLICT)
+            story_wrong(story, "commit of what is no longer so", rc);
+    }
+    lsmkv_txn_free(txn);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------- */
 
 static inline void story_open(struct story *story)
 {
     int rc = lk_open_in(sim_env(story->sim), STORE, &story->options, &story->db);
     if (rc != 0 && rc != LSMKV_FULL) /* without space a store can be opened for reading only; the story ends */
         story_wrong(story, "open", rc);
+    if (rc == 0 && story->now.side) {
+        rc = lsmkv_namespace_open(story->db, SIDE, strlen(SIDE), NULL, &story->side);
+        if (rc != 0)
+            story_wrong(story, "namespace_open", rc);
+    }
     memset(story->lsns, 0, sizeof story->lsns); /* they are not asked about again */
 }
 
@@ -301,6 +485,8 @@ static inline void story_close(struct story *story)
     story->snapshot = NULL;
     if (!story->db)
         return;
+    lsmkv_release(story->side);
+    story->side = NULL;
     int rc = lsmkv_close(story->db);
     story_settled(story, "close", rc);
     lsmkv_release(story->db);
@@ -309,15 +495,31 @@ static inline void story_close(struct story *story)
 
 static inline void story_scan(struct story *story)
 {
-    struct content content;
+    struct content content, wanted = story->now;
     int rc = 0;
+    if (story_clock_ns < BRIEF)
+        content_early(&wanted);
     const char *wrong = store_content(story->db, &story->universe, &content, &rc);
     if (sim_stopped(story->sim))
         return;
-    if (!wrong && content_hash(&content) != content_hash(&story->now))
+    if (!wrong && content_hash(&content) != content_hash(&wanted))
         wrong = "the content is not what was written";
     if (wrong)
         snprintf(story->wrong, sizeof story->wrong, "%.390s", wrong);
+}
+
+static inline void story_count(struct story *story)
+{
+    uint64_t count = 0, wanted = 0;
+    unsigned space = story->side ? (unsigned)random_below(&story->random, 2) : 0;
+    for (unsigned i = 0; i < MODEL_KEYS; i++)
+        wanted += (uint64_t)story_sees(story, space, i);
+    int rc = lsmkv_count(story_handle(story, space), NULL, NULL, NULL, &count);
+    if (rc != 0)
+        story_wrong(story, "count", rc);
+    else if (count != wanted && !sim_stopped(story->sim))
+        snprintf(story->wrong, sizeof story->wrong, "the store counts %" PRIu64 " keys, %" PRIu64 " were written",
+                 count, wanted);
 }
 
 static inline void story_snapshot(struct story *story, int take)
@@ -351,6 +553,55 @@ static inline void story_fault(struct story *story, char letter)
     }
 }
 
+/* What this letter does, if it is one of those about namespaces, expiry, counts and transactions. */
+static inline int story_new_letter(struct story *story, char letter, unsigned any, unsigned hot)
+{
+    switch (letter) {
+    case 'e':
+        story_put_until(story, story->side && any % 2, any, 0, BRIEF, -1);
+        return 1;
+    case 'E':
+        story_put_until(story, story->side && any % 2, any, 0, FAR, -1);
+        return 1;
+    case 'k':
+        story_clock_ns = story_clock_ns + 200 < LOOK ? story_clock_ns + 200 : story_clock_ns;
+        return 1;
+    case 'l':
+        story_count(story);
+        return 1;
+    case 'q':
+        story_put_if(story, hot);
+        return 1;
+    case 'M':
+        story_make_side(story);
+        return 1;
+    case 'D':
+        story_drop_side(story);
+        return 1;
+    case 'u':
+    case 'U':
+        if (story->side)
+            story_put_until(story, 1, any, 0, LSMKV_EXPIRY_NEVER, letter == 'U' ? 1 : -1);
+        return 1;
+    case 'R':
+        if (story->side)
+            story_delete_range(story, 1);
+        return 1;
+    case 'j':
+        story_batch(story, 2 + (unsigned)random_below(&story->random, 5), 1, -1);
+        return 1;
+    case 'T':
+    case 'S':
+        story_transaction(story, letter == 'S' ? 1 : -1);
+        return 1;
+    case 'C':
+        story_conflict(story);
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 static inline void story_letter(struct story *story, char letter)
 {
     unsigned any = used_key(random_next(&story->random)), hot = used_key(random_below(&story->random, 4));
@@ -377,16 +628,16 @@ static inline void story_letter(struct story *story, char letter)
         story_delete(story, any, 1);
         break;
     case 'r':
-        story_delete_range(story);
+        story_delete_range(story, 0);
         break;
     case 'b':
-        story_batch(story, 1 + (unsigned)random_below(&story->random, 5), -1);
+        story_batch(story, 1 + (unsigned)random_below(&story->random, 5), 0, -1);
         break;
     case 'a':
-        story_batch(story, 1 + (unsigned)random_below(&story->random, 5), 1);
+        story_batch(story, 1 + (unsigned)random_below(&story->random, 5), 0, 1);
         break;
     case 'B':
-        story_batch(story, 150, -1);
+        story_batch(story, 150, 0, -1);
         break;
     case 'f':
         story_settled(story, "flush", lsmkv_flush(story->db));
@@ -420,7 +671,8 @@ static inline void story_letter(struct story *story, char letter)
         story_fault(story, letter);
         break;
     default:
-        snprintf(story->wrong, sizeof story->wrong, "the script has a letter '%c'", letter);
+        if (!story_new_letter(story, letter, any, hot))
+            snprintf(story->wrong, sizeof story->wrong, "the script has a letter '%c'", letter);
     }
 }
 
@@ -439,6 +691,9 @@ static inline void story_play(struct story *story, uint64_t boundary)
                                 .trace = getenv("TRACE") != NULL};
     story->sim = sim_new(&config);
     story->random.state = model_mix(story->seed);
+    story_clock_ns = 0;
+    story->side = NULL;
+    story->side_next = 1;
     memset(&story->now, 0, sizeof story->now);
     timeline_init(&story->timeline, 0);
     story->proven = 0;
@@ -460,6 +715,7 @@ static inline void story_play(struct story *story, uint64_t boundary)
     if (story->db && !story->wrong[0] && !story->stays_open)
         story_close(story);
     sim_stop_now(story->sim, SIM_POWER);
+    story_clock_ns = LOOK;
 }
 
 /* What order checker and leak checker say at the end goes into story->wrong too. */
