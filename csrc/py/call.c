@@ -79,6 +79,32 @@ void lsm_source_end(struct lsm_source *source)
     release(source);
 }
 
+int lsm_source_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    struct lsm_source *source = (struct lsm_source *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(source->store);
+    Py_VISIT(source->base);
+    Py_VISIT(source->spaces);
+    return 0;
+}
+
+void lsm_source_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    struct lsm_source *source = (struct lsm_source *)self;
+    PyObject_GC_UnTrack(self);
+    if (source->weakrefs)
+        PyObject_ClearWeakRefs(self);
+    if (source->store) /* else it was never finished */
+        lsm_source_end(source);
+    Py_CLEAR(source->spaces);
+    Py_CLEAR(source->base);
+    Py_CLEAR(source->store);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
 int64_t lsm_now_ns(void)
 {
     struct timespec now;

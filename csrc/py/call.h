@@ -24,7 +24,8 @@ struct lsm_source {
     lsmkv_txn *txn;            /* owned; NULL: writes go to the store, if anywhere */
     uint32_t pins;             /* calls without the interpreter lock and iterators that use `snapshot` */
     int state;                 /* enum lsm_state */
-    PyObject *spaces; /* owned: list of the namespaces a transaction was seen in: they must be open at its end; or NULL */
+    PyObject
+        *spaces; /* owned: list of the namespaces a transaction was seen in: they must be open at its end; or NULL */
     PyObject *weakrefs;
 };
 
@@ -83,6 +84,8 @@ void lsm_unpin(struct lsm_source *source);
 
 /* Closes a Snapshot or a Transaction: what it holds goes now, or with the last pin. Idempotent. */
 void lsm_source_end(struct lsm_source *source);
+int lsm_source_traverse(PyObject *self, visitproc visit, void *arg); /* slots of both types */
+void lsm_source_dealloc(PyObject *self);
 
 /* One pacer per loop, zero-filled. At least every 5 ms of work: let other threads run. Always: let
  * signal handlers run; they may close the store. 0, or -1 with their exception. */

@@ -1,58 +1,11 @@
-/* codec_key: keys field by field, in the order of the codec's name.
+/* codec_key: keys field by field, in the order of the codec's name. This file writes, codec_key_read.c reads.
  *
  *   ("cat", 7)  -- pen -->  63 61 74 00  80 00 00 00 00 00 00 07  -- reader -->  ("cat", 7)
  *
- * Fields of Python's own modules (uuid, datetime) go through these modules' public operations, so that any implementation
- * of them will do; they are imported when the first such key comes by. */
+ * Fields of Python's own modules (uuid, datetime) go through these modules' public operations (codec_foreign.h). */
 #include "py/codec.h"
-
+#include "py/codec_foreign.h"
 #include "py/errors.h"
-
-/* ---- uuid and datetime -------------------------------------------------------------------- */
-
-static PyObject *imported(const char *module_name, const char *name)
-{
-    PyObject *module = PyImport_ImportModule(module_name);
-    PyObject *found = module ? PyObject_GetAttrString(module, name) : NULL;
-    Py_XDECREF(module);
-    return found;
-}
-
-/* Importing runs Python code, which may have come here meanwhile: the first to arrive stays. */
-static int keep(PyObject **place, PyObject *made)
-{
-    if (!*place)
-        *place = made;
-    else
-        Py_XDECREF(made);
-    return *place ? 0 : -1;
-}
-
-static int need_uuid(struct lsm_foreign *foreign)
-{
-    return foreign->uuid ? 0 : keep(&foreign->uuid, imported("uuid", "UUID"));
-}
-
-static PyObject *new_epoch(const struct lsm_foreign *foreign)
-{
-    PyObject *timezone = imported("datetime", "timezone");
-    PyObject *utc = timezone ? PyObject_GetAttrString(timezone, "utc") : NULL;
-    PyObject *epoch = utc ? PyObject_CallFunction(foreign->datetime, "iiiiiiiO", 1970, 1, 1, 0, 0, 0, 0, utc) : NULL;
-    Py_XDECREF(timezone);
-    Py_XDECREF(utc);
-    return epoch;
-}
-
-static int need_datetime(struct lsm_foreign *foreign)
-{
-    if (foreign->epoch) /* the last to be made */
-        return 0;
-    if (keep(&foreign->datetime, imported("datetime", "datetime")) < 0 ||
-        keep(&foreign->timedelta, imported("datetime", "timedelta")) < 0 ||
-        keep(&foreign->microsecond, PyObject_CallFunction(foreign->timedelta, "iii", 0, 0, 1)) < 0)
-        return -1;
-    return keep(&foreign->epoch, new_epoch(foreign));
-}
 
 /* ---- refusing a key ----------------------------------------------------------------------- */
 
@@ -300,7 +253,7 @@ static int put_uuid(struct pen *pen, PyObject *object)
 {
     struct lsm_foreign *foreign = &pen->codec->module->foreign;
     uint8_t bytes[16];
-    int is = need_uuid(foreign) < 0 ? -1 : PyObject_IsInstance(object, foreign->uuid);
+    int is = lsm_need_uuid(foreign) < 0 ? -1 : PyObject_IsInstance(object, foreign->uuid);
     if (is <= 0)
         return is < 0 ? -1 : refuse_type(pen, LSMKV_FIELD_UUID, object);
     return uuid_bytes(object, bytes) < 0 ? -1 : put_slice(pen, (const char *)bytes, 16);
@@ -330,7 +283,7 @@ static int put_datetime(struct pen *pen, PyObject *object)
 {
     struct lsm_foreign *foreign = &pen->codec->module->foreign;
     union lsmkv_element element;
-    int is = need_datetime(foreign) < 0 ? -1 : PyObject_IsInstance(object, foreign->datetime);
+    int is = lsm_need_datetime(foreign) < 0 ? -1 : PyObject_IsInstance(object, foreign->datetime);
     if (is <= 0)
         return is < 0 ? -1 : refuse_type(pen, LSMKV_FIELD_DATETIME, object);
     PyObject *micros = microseconds_of(pen, object);
@@ -477,123 +430,4 @@ int lsm_key_bound(struct lsm_codec *codec, PyObject *object, PyObject **bound)
         return 0;
     *bound = lsm_key_bytes(codec, object);
     return *bound ? 0 : -1;
-}
-
-/* ---- reading ------------------------------------------------------------------------------ */
-
-struct reader {
-    struct lsm_codec *codec; /* borrowed, like data */
-    const void *data;
-    size_t size, at, field;
-    void *scratch;
-};
-
-enum { SHOWN_MAX = 64 };
-
-/* The key escaped, and cut. */
-static PyObject *decode_failed(const struct lsm_codec *codec, const void *data, size_t size, const char *why)
-{
-    const int cut = size > SHOWN_MAX;
-    PyObject *shown = PyBytes_FromStringAndSize(data, cut ? SHOWN_MAX : (Py_ssize_t)size);
-    if (shown)
-        PyErr_Format(codec->module->errors.decode, "key codec '%U' cannot decode the key %R%s of %zu bytes: %s",
-                     codec->name, shown, cut ? "..." : "", size, why);
-    Py_XDECREF(shown);
-    return NULL;
-}
-
-static PyObject *new_uuid(struct lsm_codec *codec, struct lsmkv_slice bytes)
-{
-    struct lsm_foreign *foreign = &codec->module->foreign;
-    PyObject *content = need_uuid(foreign) < 0 ? NULL : PyBytes_FromStringAndSize(bytes.data, (Py_ssize_t)bytes.size);
-    PyObject *made = content ? PyObject_CallFunctionObjArgs(foreign->uuid, Py_None, content, NULL) : NULL;
-    Py_XDECREF(content);
-    return made;
-}
-
-static PyObject *new_datetime(struct lsm_codec *codec, int64_t microseconds)
-{
-    struct lsm_foreign *foreign = &codec->module->foreign;
-    if (need_datetime(foreign) < 0)
-        return NULL;
-    PyObject *delta = PyObject_CallFunction(foreign->timedelta, "iiL", 0, 0, (long long)microseconds);
-    PyObject *made = delta ? PyNumber_Add(foreign->epoch, delta) : NULL;
-    Py_XDECREF(delta);
-    return made;
-}
-
-static PyObject *new_element(struct lsm_codec *codec, int type, const union lsmkv_element *element)
-{
-    switch (type) {
-    case LSMKV_FIELD_BYTES:
-        return PyBytes_FromStringAndSize(element->bytes.data, (Py_ssize_t)element->bytes.size);
-    case LSMKV_FIELD_STR:
-        return PyUnicode_DecodeUTF8(element->bytes.data, (Py_ssize_t)element->bytes.size, NULL);
-    case LSMKV_FIELD_I64:
-        return PyLong_FromLongLong(element->i64);
-    case LSMKV_FIELD_U64:
-        return PyLong_FromUnsignedLongLong(element->u64);
-    case LSMKV_FIELD_F64:
-        return PyFloat_FromDouble(element->f64);
-    case LSMKV_FIELD_BOOL:
-        return PyBool_FromLong((long)element->u64);
-    case LSMKV_FIELD_UUID:
-        return new_uuid(codec, element->bytes);
-    default:
-        return new_datetime(codec, element->i64);
-    }
-}
-
-static PyObject *read_field(struct reader *reader);
-
-static PyObject *read_tuple(struct reader *reader, size_t of)
-{
-    PyObject *tuple = PyTuple_New((Py_ssize_t)of);
-    for (size_t i = 0; tuple && i < of; i++) {
-        PyObject *element = read_field(reader);
-        if (element)
-            PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, element);
-        else
-            Py_CLEAR(tuple);
-    }
-    return tuple;
-}
-
-static PyObject *read_field(struct reader *reader)
-{
-    struct lsm_codec *codec = reader->codec;
-    union lsmkv_element element;
-    size_t of, field = reader->field++;
-    int type = lsmkv_codec_field(codec->fields, field, &of);
-    if (type == LSMKV_FIELD_TUPLE)
-        return read_tuple(reader, of);
-    if (lsmkv_codec_get(codec->fields, field, reader->data, reader->size, &reader->at, reader->scratch, &element) < 0)
-        return decode_failed(codec, reader->data, reader->size, lsmkv_last_error()->text);
-    return new_element(codec, type, &element);
-}
-
-static PyObject *read_key(struct lsm_codec *codec, const void *data, size_t size)
-{
-    uint8_t small[256];
-    struct reader reader = {.codec = codec, .data = data, .size = size, .scratch = small};
-    if (size > sizeof small && !(reader.scratch = PyMem_Malloc(size)))
-        return PyErr_NoMemory();
-    PyObject *made = read_field(&reader);
-    if (reader.scratch != small)
-        PyMem_Free(reader.scratch);
-    return made;
-}
-
-PyObject *lsm_key_object(struct lsm_codec *codec, const void *data, size_t size)
-{
-    if (!codec || codec->kind == LSM_CODEC_BYTES)
-        return PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
-    if (codec->makes_tracked)
-        return read_key(codec, data, size);
-    /* The bytes may be lent, and an exception is a tracked object. */
-    int collects = PyGC_Disable();
-    PyObject *made = read_key(codec, data, size);
-    if (collects)
-        PyGC_Enable();
-    return made;
 }

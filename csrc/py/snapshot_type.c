@@ -95,27 +95,6 @@ static PyObject *snapshot_repr(PyObject *self)
 
 /* ---- the type ---------------------------------------------------------------------------- */
 
-static int snapshot_traverse(PyObject *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(as_source(self)->store);
-    Py_VISIT(as_source(self)->base);
-    return 0;
-}
-
-static void snapshot_dealloc(PyObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    if (as_source(self)->weakrefs)
-        PyObject_ClearWeakRefs(self);
-    lsm_source_end(as_source(self));
-    Py_CLEAR(as_source(self)->base);
-    Py_CLEAR(as_source(self)->store);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
 PyDoc_STRVAR(doc,
              "The content of a store at one moment, made by LSM.snapshot(): every read method of LSM.\n\n"
              "It pins what it sees, on disk too, until close() or the end of its `with` block. Iterators made from\n"
@@ -151,8 +130,8 @@ static PyGetSetDef properties[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)doc},
-    {Py_tp_dealloc, snapshot_dealloc},
-    {Py_tp_traverse, snapshot_traverse},
+    {Py_tp_dealloc, lsm_source_dealloc},
+    {Py_tp_traverse, lsm_source_traverse},
     {Py_tp_repr, snapshot_repr},
     {Py_tp_iter, lsm_source_iter},
     {Py_nb_bool, lsm_source_bool},

@@ -217,30 +217,6 @@ static PyObject *txn_repr(PyObject *self)
                                 writes_of(source));
 }
 
-static int txn_traverse(PyObject *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(as_source(self)->store);
-    Py_VISIT(as_source(self)->base);
-    Py_VISIT(as_source(self)->spaces);
-    return 0;
-}
-
-static void txn_dealloc(PyObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    if (as_source(self)->weakrefs)
-        PyObject_ClearWeakRefs(self);
-    if (as_source(self)->store)
-        lsm_source_end(as_source(self));
-    Py_CLEAR(as_source(self)->spaces);
-    Py_CLEAR(as_source(self)->base);
-    Py_CLEAR(as_source(self)->store);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
 PyDoc_STRVAR(
     doc, "Reads and writes that take effect together or not at all: with db.transaction() as tx: ...\n\n"
          "It behaves as the store does: every read sees the state of its beginning and its own writes over it. At\n"
@@ -281,8 +257,8 @@ static PyGetSetDef properties[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)doc},
-    {Py_tp_dealloc, txn_dealloc},
-    {Py_tp_traverse, txn_traverse},
+    {Py_tp_dealloc, lsm_source_dealloc},
+    {Py_tp_traverse, lsm_source_traverse},
     {Py_tp_repr, txn_repr},
     {Py_tp_iter, lsm_source_iter},
     {Py_nb_bool, lsm_source_bool},
