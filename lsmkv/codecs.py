@@ -87,17 +87,17 @@ def key(name: builtins.str, /) -> KeyCodec[Any]: ...
 def key(name: builtins.str, /) -> KeyCodec[Any]:
     """The key codec of a name. ValueError says what is wrong with one that is none.
 
-    name    takes and gives                          sorted
-    bytes   bytes; takes any buffer object           bytewise, stored as it is
-    str     str without lone surrogates              by code point, stored as UTF-8
-    i64     int from -2**63 to 2**63 - 1             by number, 8 bytes
-    u64     int from 0 to 2**64 - 1                  by number, 8 bytes
-    f64     float but NaN, int that is one exactly   by number, -0.0 is 0.0, 8 bytes
-    bool    bool                                     False first, 1 byte
-    uuid    uuid.UUID                                by its int, 16 bytes
-    datetime  datetime with a time zone              by moment, comes back in UTC, 8 bytes
-    (a,b)   tuple                                    from the left
-    desc(a) as a                                     the other way around
+        name    takes and gives                          sorted
+        bytes   bytes; takes any buffer object           bytewise, stored as it is
+        str     str without lone surrogates              by code point, stored as UTF-8
+        i64     int from -2**63 to 2**63 - 1             by number, 8 bytes
+        u64     int from 0 to 2**64 - 1                  by number, 8 bytes
+        f64     float but NaN, int that is one exactly   by number, -0.0 is 0.0, 8 bytes
+        bool    bool                                     False first, 1 byte
+        uuid    uuid.UUID                                by its int, 16 bytes
+        datetime  datetime with a time zone              by moment, comes back in UTC, 8 bytes
+        (a,b)   tuple                                    from the left
+        desc(a) as a                                     the other way around
 
     >>> key("(str,desc(i64))")
     lsmkv.codecs.key('(str,desc(i64))')

@@ -21,7 +21,7 @@ Pairs: TypeAlias = "Iterator[tuple[bytes, bytes]]"
 
 
 class Difference(NamedTuple):
-    """One key that is not the same on both sides."""
+    """One key that is not the same on both sides. kind: "added", "removed" or "changed"; old, new: the values."""
 
     kind: Literal["added", "removed", "changed"]
     key: bytes

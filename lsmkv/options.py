@@ -46,7 +46,7 @@ class Options:
     most sync_interval_ms plus one sync. "os": a killed process. "none": nothing until flush()."""
 
     sync_interval_ms: int = 1000
-    """Milliseconds from the first unsynced write to the sync that covers it, for "interval"."""
+    """Milliseconds from the first unsynced write to the sync that covers it, for "interval"; at most a day."""
 
     threads: int = 2
     """Background threads: 2, or 0, which runs all work inline in the calls that make it due."""
@@ -61,13 +61,13 @@ class Options:
     """Target size of a page in bytes, 64 to 64 KiB: what a scan reads at least."""
 
     l0_segments: int = 3
-    """Number of sealed segments that start a flush."""
+    """Number of sealed segments that start a flush, 1 to 8."""
 
     run_count: int = 4
-    """Number of sorted runs that start a merge."""
+    """Number of sorted runs that start a merge, 1 to 32."""
 
     cache_bytes: int = 32 * MIB
-    """Bytes of memory for table contents when tables are read and not mapped."""
+    """Bytes of memory for table contents when tables are read and not mapped, at least 64 KiB."""
 
     log_source: LogSource = "auto"
     """How the log is written: "mapped" memory, "written" by system calls, or "auto", as the file system allows."""
@@ -76,10 +76,11 @@ class Options:
     """How tables are read: "mapped", "read" into cache_bytes of memory (for disks that may be pulled), or "auto"."""
 
     ttl: float | None = None
-    """Seconds that a key lives when the write names no ttl of its own; None: for ever. Of this handle, not stored."""
+    """Seconds that a key lives when the write names no ttl of its own, rounded up to milliseconds, at most 31 years;
+    None: for ever. Of this handle, and not stored: a namespace stores its own."""
 
     mode: int = 0o700
-    """Permissions of the directory when it is created; the files in it follow."""
+    """Permission bits of the directory when it is created, 0 to 0o777; the files in it follow."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -87,7 +88,7 @@ class Options:
 
     @classmethod
     def preset(cls, name: Preset) -> Options:
-        """The options called "default", "low_memory", "bulk", "durable" or "teach"."""
+        """The options called "default", "low_memory", "bulk", "durable" or "teach"; OptionsError for another name."""
         return cls(**_preset(name))
 
 

@@ -5,6 +5,7 @@ import importlib
 import os
 import pkgutil
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 OPTIONS = doctest.IGNORE_EXCEPTION_DETAIL
 
 
-def run(text, name, names):
+def played(text, name, names):
     """How many examples of the text ran; the ones that are skipped say so themselves."""
     test = doctest.DocTestParser().get_doctest(text, names, name, name, 0)
     told = []
@@ -45,7 +46,7 @@ EXTENSION = list(docstrings_of_extension())
 @pytest.mark.parametrize("text", EXTENSION)
 def test_docstrings_of_the_extension(text):
     with lsmkv.open(None, key="str", value="str") as db:
-        assert run(text, "docstring", {"lsmkv": lsmkv, "db": db}) > 0
+        assert played(text, "docstring", {"lsmkv": lsmkv, "db": db}) > 0
 
 
 def test_the_main_methods_have_examples():
@@ -81,11 +82,15 @@ def test_docstrings_of_the_package(name):
     assert attempted >= FEWEST.get(name, 0)
 
 
+def test_the_api_document_is_current(source_tree, run):
+    run(sys.executable, source_tree / "tools" / "api_docs.py", "--check")
+
+
 def test_readme(tmp_path, monkeypatch):
     if not (ROOT / "README.md").exists():
         pytest.skip("the README is not part of the installed tests")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```pycon\n(.*?)^```$", (ROOT / "README.md").read_text(), re.S | re.M)
     assert len(blocks) >= 2
-    assert run("\n".join(blocks), "README.md", {}) >= 23
+    assert played("\n".join(blocks), "README.md", {}) >= 23
     assert os.listdir(tmp_path) == ["fruit.db"]

@@ -366,8 +366,7 @@ PyDoc_STRVAR(
     "It behaves as a dict whose keys are sorted: d[k], d[k] = v, del d[k], k in d, len(d), for k in d,\n"
     "d[a:b] for a range. With bytes any buffer is taken, and bytes comes back. == is identity. len(d) is exact\n"
     "and looks only at what was written since it was asked last; bool(d) is one seek. Iteration sees the\n"
-    "content of the moment it\n"
-    "began. Every method may be called from any thread.\n\n"
+    "content of the moment it began. Every method may be called from any thread.\n\n"
     "Raises FileNotFoundError, PermissionError and NotADirectoryError, each also a StorageError; LockedError\n"
     "when another process writes to it; CodecMismatchError, CorruptionError, FormatError, OptionsError.");
 PyDoc_STRVAR(close_doc,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any  # noqa: F401  # in what assert_type says
 
 import lsmkv
 import lsmkv.aio
@@ -13,6 +13,7 @@ import lsmkv.dbm
 from lsmkv import (
     ABSENT,
     LSM,
+    Absent,
     Cursor,
     Difference,
     ItemsView,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack, assert_type
 
     from lsmkv.options import Overrides
+    from lsmkv.report.levels import Picture  # noqa: F401
 
 else:
 
@@ -134,6 +136,8 @@ def mapping() -> None:
         assert_type(db.delete_range("p", None), int)
         assert_type(db.add("p", "v"), bool)
         assert_type(db.compare_and_set("p", "v", ABSENT), bool)
+        nothing: Absent = ABSENT
+        assert_type(db.compare_and_set("p", nothing, nothing), bool)
         assert_type(db.merge("p", "v", op="concat"), str)
         assert_type(db.merge("p", "w", op=lambda old, new: old + new), str)
         db.incr("visits", 2)
@@ -262,7 +266,13 @@ async def awaited() -> None:
         async with db.snapshot() as then:
             assert_type(await then["l"], str)
             assert_type(await then.keys().count(), int)
-    numbers = await lsmkv.aio.open(None, key=codecs.i64)
+        reading: lsmkv.aio.AsyncSource[str, str] = db
+        view: lsmkv.aio.AsyncView[str] = reading.keys()
+        assert await view.count() == 2
+        unborn: lsmkv.aio.AsyncBatch[str, str] = db.batch()
+        assert "AsyncBatch" in type(unborn).__name__
+    opening: lsmkv.aio.Opening[lsmkv.aio.AsyncLSM[int, bytes]] = lsmkv.aio.open(None, key=codecs.i64)
+    numbers = await opening
     assert_type(numbers, "lsmkv.aio.AsyncLSM[int, bytes]")
     await numbers.close()
 
