@@ -63,7 +63,7 @@ static PyObject *store_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObje
     return (PyObject *)store;
 }
 
-/* The engine is open, but memory ran out before the object was: the exception that says so stays. */
+/* The engine is open, but the object will never be: the exception that says why stays. */
 static void close_half_open(struct lsm_store *store)
 {
     PyObject *type, *value, *traceback;
