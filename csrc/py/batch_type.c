@@ -21,6 +21,7 @@ struct lsm_write_batch {
     lsmkv_batch *writes;     /* owned; NULL with a base */
     const lsmkv *used;       /* borrowed, to compare: the handle that `writes` goes through now */
     struct lsm_merge_steps merges; /* owned: merges, and the writes before each; `writes` come after all of them */
+    PyObject *reached; /* owned: set of the namespaces that are written to, or NULL */
     int sync;
     char phase; /* enum phase */
     char busy;
@@ -223,6 +224,8 @@ static PyObject *batch_namespace(PyObject *self, PyObject *of)
     struct lsm_write_batch *root = root_of(as_batch(self));
     PyTypeObject *type = Py_TYPE(self);
     struct lsm_store *wanted = lsm_same_store(root->store, of);
+    if (wanted && lsm_namespace_hold(&root->reached, wanted) < 0)
+        return NULL;
     struct lsm_write_batch *seen = wanted ? (struct lsm_write_batch *)type->tp_alloc(type, 0) : NULL;
     if (!seen)
         return NULL;
@@ -313,6 +316,7 @@ static int batch_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(as_batch(self)->store);
     Py_VISIT(as_batch(self)->base);
+    Py_VISIT(as_batch(self)->reached);
     return lsm_merge_steps_traverse(&as_batch(self)->merges, visit, arg);
 }
 
@@ -326,6 +330,7 @@ static void batch_dealloc(PyObject *self)
         lsmkv_batch_free(as_batch(self)->writes);
     lsm_merge_steps_clear(&as_batch(self)->merges);
     Py_CLEAR(as_batch(self)->base);
+    Py_CLEAR(as_batch(self)->reached);
     Py_CLEAR(as_batch(self)->store);
     type->tp_free(self);
     Py_DECREF(type);

@@ -22,6 +22,7 @@ struct lsm_source {
     struct lsm_source *base;   /* owned: whose snapshot and txn these are; NULL: its own */
     lsmkv_snapshot *snapshot;  /* owned, or txn's; NULL: the present */
     lsmkv_txn *txn;            /* owned; NULL: writes go to the store, if anywhere */
+    PyObject *reached;         /* owned: set of the namespaces that txn may write to, or NULL */
     uint32_t pins;             /* calls without the interpreter lock and iterators that use `snapshot` */
     int state;                 /* enum lsm_state */
     PyObject *weakrefs;

@@ -166,6 +166,15 @@ struct lsm_store *lsm_same_store(const struct lsm_store *store, PyObject *of)
     return NULL;
 }
 
+int lsm_namespace_hold(PyObject **set, struct lsm_store *store)
+{
+    if (!store->parent) /* everything that comes from a store holds it anyway */
+        return 0;
+    if (!*set)
+        *set = PySet_New(NULL);
+    return *set ? PySet_Add(*set, (PyObject *)store) : -1;
+}
+
 PyObject *lsm_source_namespace(PyObject *self, PyObject *of)
 {
     struct lsm_source *source = (struct lsm_source *)self, *base = source->base ? source->base : source;
@@ -180,7 +189,8 @@ PyObject *lsm_source_namespace(PyObject *self, PyObject *of)
     seen->snapshot = base->snapshot;
     seen->txn = base->txn;
     seen->state = LSM_OPEN;
-    if (lsm_enter(seen) < 0) /* making it may have run Python code */
+    if (lsm_enter(seen) < 0 /* making it may have run Python code */ ||
+        (base->txn && lsm_namespace_hold(&base->reached, wanted) < 0))
         Py_CLEAR(seen);
     return (PyObject *)seen;
 }

@@ -15,6 +15,10 @@ PyObject *lsm_source_namespace(PyObject *self, PyObject *of);
 /* `of` as a namespace, or the default one, of the store that `store` belongs to: borrowed; NULL with an exception. */
 struct lsm_store *lsm_same_store(const struct lsm_store *store, PyObject *of);
 
+/* What was written through a namespace can only be applied while that is open: `set` (owned, or NULL before the first)
+ * holds `store` from now on, so that it does not end with the last name of it. 0 or -1. */
+int lsm_namespace_hold(PyObject **set, struct lsm_store *store);
+
 PyDoc_STRVAR(
     lsm_namespace_doc,
     "namespace($self, name, /, *, key='bytes', value='bytes', ttl=None, create=True)\n--\n\n"

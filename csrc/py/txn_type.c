@@ -222,6 +222,7 @@ static int txn_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(as_source(self)->store);
     Py_VISIT(as_source(self)->base);
+    Py_VISIT(as_source(self)->reached);
     return 0;
 }
 
@@ -234,6 +235,7 @@ static void txn_dealloc(PyObject *self)
     if (as_source(self)->store)
         lsm_source_end(as_source(self));
     Py_CLEAR(as_source(self)->base);
+    Py_CLEAR(as_source(self)->reached);
     Py_CLEAR(as_source(self)->store);
     type->tp_free(self);
     Py_DECREF(type);
