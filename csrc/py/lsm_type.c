@@ -261,7 +261,8 @@ static PyObject *codecs_text(const struct lsm_store *store)
 {
     if (!store->key_codec && !store->value_codec)
         return PyUnicode_FromString("");
-    return PyUnicode_FromFormat(", %s to %s", lsm_codec_name(store->key_codec), lsm_codec_name(store->value_codec));
+    const char *key = lsm_codec_name(store->key_codec), *value = key ? lsm_codec_name(store->value_codec) : NULL;
+    return value ? PyUnicode_FromFormat(", %s to %s", key, value) : NULL;
 }
 
 static PyObject *store_repr(PyObject *self)
