@@ -1,4 +1,7 @@
-/* absent: one object of a type of its own, so that it can be named in annotations, shown and pickled. */
+/* absent: one object of a type of its own, so that it can be named in annotations, shown and pickled.
+ *
+ * The module holds the object, the object its type, the type the module: the collector has to see all three, or none
+ * of them ever goes. */
 #include "py/absent.h"
 
 static PyObject *absent_repr(PyObject *Py_UNUSED(self))
@@ -12,9 +15,16 @@ static PyObject *absent_reduce(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(un
     return PyUnicode_FromString("ABSENT");
 }
 
+static int absent_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    return 0;
+}
+
 static void absent_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -24,6 +34,7 @@ static PyMethodDef methods[] = {{"__reduce__", absent_reduce, METH_NOARGS, NULL}
 static PyType_Slot slots[] = {
     {Py_tp_doc, "The type of ABSENT, which stands for no value: see compare_and_set()."},
     {Py_tp_dealloc, absent_dealloc},
+    {Py_tp_traverse, absent_traverse},
     {Py_tp_repr, absent_repr},
     {Py_tp_methods, methods},
     {0, NULL},
@@ -32,7 +43,7 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {
     .name = "lsmkv.Absent",
     .basicsize = sizeof(PyObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,
 };
 

@@ -68,7 +68,7 @@ static lsmkv_batch *collecting(struct lsm_write_batch *batch)
     if (lsm_enter(&batch->store->head) < 0 || lsm_enter(&root->store->head) < 0)
         return NULL;
     if (root->busy)
-        PyErr_SetString(PyExc_RuntimeError, "this batch is in use by another thread: make one per thread");
+        PyErr_SetString(PyExc_RuntimeError, "this batch is in use: by another thread, or by the merge that is calling");
     else if (root->phase == NEW)
         PyErr_SetString(PyExc_ValueError, "a batch collects writes inside its block: with db.batch() as b: ...");
     else if (root->phase == DONE)
@@ -256,9 +256,14 @@ static PyObject *batch_enter(PyObject *self, PyObject *Py_UNUSED(unused))
 static int apply(struct lsm_write_batch *batch)
 {
     struct lsm_store *store = batch->store;
-    if (batch->merges.count)
-        return lsm_merge_steps_apply(&batch->merges, batch->writes, store, batch->sync);
-    int rc = lsmkv_try_write(store->db, batch->writes, batch->sync, NULL);
+    int rc;
+    if (batch->merges.count) {
+        batch->busy = 1; /* merging runs Python code, which may come back here */
+        rc = lsm_merge_steps_apply(&batch->merges, batch->writes, store, batch->sync);
+        batch->busy = 0;
+        return rc;
+    }
+    rc = lsmkv_try_write(store->db, batch->writes, batch->sync, NULL);
     if (rc == LSMKV_WOULDBLOCK) {
         batch->busy = 1;
         Py_BEGIN_ALLOW_THREADS rc = lsmkv_write(store->db, batch->writes, batch->sync, NULL);

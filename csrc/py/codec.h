@@ -77,6 +77,8 @@ static inline int lsm_key_take(struct lsm_bytes *out, struct lsm_codec *codec, P
             *out = (struct lsm_bytes){data, (size_t)size, NULL};
             return 0;
         }
+        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+            return -1;
         PyErr_Clear(); /* lsm_key_encode says it in words */
     }
     return lsm_key_encode(out, codec, key);

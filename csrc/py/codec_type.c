@@ -90,17 +90,17 @@ static int is_reserved(const char *name)
     return found;
 }
 
-/* A name fit to be stored and shown: UTF-8, 1 to 1024 bytes, no control characters. NULL with ValueError. */
+/* A name that a store takes: 1 to 1024 characters of printable ASCII. NULL with ValueError. */
 static const char *value_name(PyObject *name)
 {
     Py_ssize_t size;
     const char *text = PyUnicode_AsUTF8AndSize(name, &size);
     int fit = text && size > 0 && size <= (Py_ssize_t)LSMKV_CODEC_NAME_MAX;
     for (Py_ssize_t i = 0; fit && i < size; i++)
-        fit = (unsigned char)text[i] >= ' ' && text[i] != 0x7f;
+        fit = text[i] >= ' ' && text[i] < 0x7f;
     if (text && !fit)
-        PyErr_Format(PyExc_ValueError, "%R is no name for a codec: 1 to %u bytes of UTF-8 without control characters",
-                     name, LSMKV_CODEC_NAME_MAX);
+        PyErr_Format(PyExc_ValueError, "%R is no name for a codec: it is 1 to %u characters of printable ASCII", name,
+                     LSMKV_CODEC_NAME_MAX);
     return fit ? text : NULL;
 }
 

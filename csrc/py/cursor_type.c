@@ -52,20 +52,44 @@ static PyObject *step(struct lsm_cursor *cursor)
     Py_XDECREF(steps);
     if (!pair && PyErr_Occurred())
         return NULL;
+    if (refuse_closed(cursor) < 0) { /* meanwhile, by a codec's Python code or another thread */
+        Py_XDECREF(pair);
+        return NULL;
+    }
     Py_XSETREF(cursor->pair, pair);
     return PyBool_FromLong(cursor->pair != NULL);
+}
+
+/* Making an iterator may run Python code, which may close the cursor: the source is held meanwhile. */
+static PyObject *steps_over(struct lsm_cursor *cursor, const struct lsm_range *range)
+{
+    struct lsm_source *source = refuse_closed(cursor) < 0 ? NULL : (struct lsm_source *)Py_NewRef(cursor->source);
+    PyObject *steps = source ? lsm_iter_new(source, LSM_ITEMS, range, -1) : NULL;
+    Py_XDECREF(source);
+    if (steps && refuse_closed(cursor) < 0)
+        Py_CLEAR(steps);
+    return steps;
 }
 
 /* To the first pair of `range` in its direction. Takes the bounds over. */
 static PyObject *place(struct lsm_cursor *cursor, struct lsm_range *range)
 {
-    PyObject *steps = refuse_closed(cursor) < 0 ? NULL : lsm_iter_new(cursor->source, LSM_ITEMS, range, -1);
+    PyObject *steps = steps_over(cursor, range);
     lsm_range_clear(range);
     if (!steps)
         return NULL;
     cursor->reverse = range->reverse;
     Py_XSETREF(cursor->steps, steps);
     return step(cursor);
+}
+
+/* As lsm_key_bound. Encoding may run Python code, which may close the cursor: the codec's store is held meanwhile. */
+static int bound(const struct lsm_cursor *cursor, PyObject *key, PyObject **out)
+{
+    struct lsm_store *store = (struct lsm_store *)Py_NewRef(cursor->source->store);
+    int rc = lsm_key_bound(store->key_codec, key, out);
+    Py_DECREF(store);
+    return rc;
 }
 
 static PyObject *cursor_first(PyObject *self, PyObject *Py_UNUSED(unused))
@@ -90,7 +114,7 @@ static PyObject *seek(PyObject *self, PyObject *object, int reverse)
         PyErr_SetString(PyExc_TypeError, "None is not a key: first() and last() need none");
         return NULL;
     }
-    if (lsm_key_bound(cursor->source->store->key_codec, object, reverse ? &range.stop : &range.start) < 0)
+    if (bound(cursor, object, reverse ? &range.stop : &range.start) < 0)
         return NULL;
     return place(cursor, &range);
 }
@@ -115,7 +139,7 @@ static PyObject *move(struct lsm_cursor *cursor, int reverse)
     if (cursor->reverse == reverse)
         return step(cursor);
     PyObject *key = Py_NewRef(PyTuple_GET_ITEM(cursor->pair, 0));
-    int rc = lsm_key_bound(cursor->source->store->key_codec, key, reverse ? &range.stop : &range.start);
+    int rc = bound(cursor, key, reverse ? &range.stop : &range.start);
     Py_DECREF(key);
     return rc < 0 ? NULL : place(cursor, &range);
 }
@@ -221,10 +245,13 @@ static PyObject *cursor_repr(PyObject *self)
     const struct lsm_cursor *cursor = as_cursor(self);
     if (!cursor->source)
         return PyUnicode_FromString("<lsmkv.Cursor, closed>");
-    if (!cursor->pair)
-        return PyUnicode_FromFormat("<lsmkv.Cursor of %R, at no key>", cursor->source->store->path);
-    return PyUnicode_FromFormat("<lsmkv.Cursor of %R at %R>", cursor->source->store->path,
-                                PyTuple_GET_ITEM(cursor->pair, 0));
+    PyObject *path = Py_NewRef(cursor->source->store->path); /* held: a key's repr may run Python code */
+    PyObject *pair = Py_XNewRef(cursor->pair);
+    PyObject *text = pair ? PyUnicode_FromFormat("<lsmkv.Cursor of %R at %R>", path, PyTuple_GET_ITEM(pair, 0))
+                          : PyUnicode_FromFormat("<lsmkv.Cursor of %R, at no key>", path);
+    Py_XDECREF(pair);
+    Py_DECREF(path);
+    return text;
 }
 
 PyDoc_STRVAR(

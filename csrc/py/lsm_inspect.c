@@ -26,15 +26,13 @@ static PyObject *report(const char *module, const char *name, PyObject *given, P
     return answer;
 }
 
-/* What a notebook asks for by itself raises nothing but Ctrl-C and the like: `instead` (stolen) is answered then. */
-static PyObject *or_instead(PyObject *answer, PyObject *instead)
+/* What a notebook asks for by itself raises nothing but Ctrl-C and the like: true when another answer is needed. */
+static int must_answer(PyObject *answer)
 {
-    if (answer || !PyErr_ExceptionMatches(PyExc_Exception)) {
-        Py_XDECREF(instead);
-        return answer;
-    }
+    if (answer || !PyErr_ExceptionMatches(PyExc_Exception))
+        return 0;
     PyErr_Clear();
-    return instead;
+    return 1;
 }
 
 /* ---- stats ------------------------------------------------------------------------------- */
@@ -354,11 +352,12 @@ PyObject *lsm_store_explain(PyObject *self, PyObject *object)
 PyObject *lsm_store_repr_html(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     PyObject *readonly = PyBool_FromLong(as_store(self)->readonly);
-    return or_instead(report("lsmkv.report.card", "of_store", Py_NewRef(self), readonly), Py_NewRef(Py_None));
+    PyObject *card = report("lsmkv.report.card", "of_store", Py_NewRef(self), readonly);
+    return must_answer(card) ? Py_NewRef(Py_None) : card;
 }
 
 PyObject *lsm_store_completions(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     PyObject *found = report("lsmkv.report.completion", "keys", Py_NewRef(self), NULL);
-    return found ? found : or_instead(NULL, PyList_New(0));
+    return must_answer(found) ? PyList_New(0) : found;
 }

@@ -297,7 +297,7 @@ static int request_read(struct lsm_module *module, struct request *request, PyOb
 
 /* ---- opening ----------------------------------------------------------------------------- */
 
-/* The engine's answer, with the store filled in when it is 0. */
+/* 0, or -1 with an exception: store->db is set when the engine is open nevertheless. */
 static int open_engine(struct lsm_store *store, struct request *request)
 {
     store->readonly = (request->options.flags & LSMKV_OPEN_READONLY) != 0;
@@ -307,28 +307,16 @@ static int open_engine(struct lsm_store *store, struct request *request)
     Py_END_ALLOW_THREADS if (rc != 0) return lsm_raise(store->head.module, rc, request->path), -1;
     store->db = db; /* from now on closed with the object, whatever fails */
     store->generation = lsm_fork_generation;
+    store->path = Py_NewRef(request->path);
+    store->temporary = request->temporary ? Py_NewRef(request->encoded) : NULL;
     if (lsm_codec_choice_find(&request->codecs, store->head.module, db) < 0)
         return -1;
     lsmkv_get_options(db, &request->options);
     store->key_codec = (struct lsm_codec *)Py_XNewRef(request->codecs.key);
     store->value_codec = (struct lsm_codec *)Py_XNewRef(request->codecs.value);
-    store->path = Py_NewRef(request->path);
-    store->temporary = request->temporary ? Py_NewRef(request->encoded) : NULL;
     store->durability = durabilities[request->options.durability & 3];
     store->options = options_dict(&request->options);
     return store->options ? 0 : -1;
-}
-
-/* The engine is open, but the object will never be. The exception on its way stays. */
-static void close_again(struct lsm_store *store, const struct request *request)
-{
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    Py_BEGIN_ALLOW_THREADS int rc = lsmkv_close(store->db);
-    if (rc == 0 && request->temporary)
-        rc = lsmkv_destroy(PyBytes_AS_STRING(request->encoded));
-    (void)rc; /* what went wrong first is on its way */
-    Py_END_ALLOW_THREADS PyErr_Restore(type, value, traceback);
 }
 
 int lsm_store_open(struct lsm_store *store, PyObject *args, PyObject *keywords)
@@ -340,9 +328,7 @@ int lsm_store_open(struct lsm_store *store, PyObject *args, PyObject *keywords)
         rc = lsm_module_expect_exit(module);
     if (rc == 0)
         rc = open_engine(store, &request);
-    if (rc < 0 && store->db)
-        close_again(store, &request);
-    else if (rc < 0 && request.temporary)
+    if (rc < 0 && request.temporary && !store->db)
         rmdir(PyBytes_AS_STRING(request.encoded));
     request_clear(&request);
     return rc;

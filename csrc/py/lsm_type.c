@@ -63,7 +63,7 @@ static PyObject *store_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObje
     return (PyObject *)store;
 }
 
-/* The engine is open, but memory ran out before the object was: the exception that says so stays. */
+/* The engine is open, but the object will never be: the exception that says why stays. */
 static void close_half_open(struct lsm_store *store)
 {
     PyObject *type, *value, *traceback;
@@ -261,7 +261,8 @@ static PyObject *codecs_text(const struct lsm_store *store)
 {
     if (!store->key_codec && !store->value_codec)
         return PyUnicode_FromString("");
-    return PyUnicode_FromFormat(", %s to %s", lsm_codec_name(store->key_codec), lsm_codec_name(store->value_codec));
+    const char *key = lsm_codec_name(store->key_codec), *value = key ? lsm_codec_name(store->value_codec) : NULL;
+    return value ? PyUnicode_FromFormat(", %s to %s", key, value) : NULL;
 }
 
 static PyObject *store_repr(PyObject *self)

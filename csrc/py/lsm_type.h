@@ -14,7 +14,7 @@ extern PyType_Spec lsm_store_spec;
 
 /* ---- lsm_open.c -------------------------------------------------------------------------- */
 
-/* LSM.__init__: opens and fills in `store`, which was never opened. 0 or -1. */
+/* LSM.__init__: opens and fills in `store`, which was never opened. 0 or -1; the caller then closes what is open. */
 int lsm_store_open(struct lsm_store *store, PyObject *args, PyObject *keywords);
 
 /* destroy(path): a module function. */

@@ -141,8 +141,8 @@ PyObject *lsm_target_popitem(PyObject *self, PyObject *const *args, Py_ssize_t c
     if (lsm_params_read(&params, args, count, keywords, given) < 0 || lsm_to_flag(given[0], 1, &range.reverse) < 0 ||
         lsm_enter(source) < 0) /* a transaction outside its block has no snapshot and is no store either */
         return NULL;
-    int found =
-        source->snapshot ? take_first(source, &range, &pair) : take_first_of_store(source->store, &range, &pair);
+    int found = source == &source->store->head ? take_first_of_store(source->store, &range, &pair)
+                                               : take_first(source, &range, &pair);
     if (found == 0)
         PyErr_SetString(PyExc_KeyError, "popitem(): nothing is stored");
     return found > 0 ? pair : NULL;

@@ -358,8 +358,11 @@ static PyObject *bound_text(struct lsm_codec *codec, PyObject *bound, const char
     if (!bound)
         return PyUnicode_FromString(absent);
     PyObject *key = codec ? lsm_key_object(codec, PyBytes_AS_STRING(bound), (size_t)PyBytes_GET_SIZE(bound)) : NULL;
-    if (codec && !key)
+    if (codec && !key) {
+        if (!PyErr_ExceptionMatches(codec->module->errors.decode))
+            return NULL;
         PyErr_Clear();
+    }
     PyObject *text = PyObject_Repr(key ? key : bound);
     Py_XDECREF(key);
     return text;
@@ -369,11 +372,12 @@ static PyObject *view_repr(PyObject *self)
 {
     const struct lsm_view *view = as_view(self);
     struct lsm_codec *codec = view->source->store->key_codec;
-    PyObject *start = bound_text(codec, view->range.start, "the first");
-    PyObject *stop = bound_text(codec, view->range.stop, "the last");
-    PyObject *limit = view->limit < 0 ? PyUnicode_FromString("") : PyUnicode_FromFormat(", limit %zd", view->limit);
-    PyObject *text = NULL;
-    if (start && stop && limit)
+    PyObject *start = bound_text(codec, view->range.start, "the first"), *stop = NULL, *limit = NULL, *text = NULL;
+    if (start)
+        stop = bound_text(codec, view->range.stop, "the last");
+    if (stop)
+        limit = view->limit < 0 ? PyUnicode_FromString("") : PyUnicode_FromFormat(", limit %zd", view->limit);
+    if (limit)
         text = PyUnicode_FromFormat("<%s of %R: %s%U to %U%s%s%U>", Py_TYPE(self)->tp_name, view->source->store->path,
                                     view->range.exclude_start ? "after " : "", start, stop,
                                     !view->range.stop || view->range.include_stop ? "" : " (not included)",

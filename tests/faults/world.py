@@ -111,9 +111,9 @@ class World:
         """What the scenario must not leave behind, in words."""
         atexit._clear()
         gc.collect()
-        alive = [
-            type(one).__name__ for one in gc.get_objects() if type(one).__module__ == "lsmkv" and one is not self.db
-        ]
+        ours = [one for one in gc.get_objects() if type(one).__module__ == "lsmkv"]
+        alive = [type(one).__name__ for one in ours if one is not self.db and one is not lsmkv.ABSENT]
+        del ours
         said = [f"still alive: {', '.join(sorted(alive))}"] if alive else []
         said += [f"a file stays: {path.name}" for path in self.temporary.iterdir()]
         if self.db is not None and not self.db.closed:

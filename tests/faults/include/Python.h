@@ -175,10 +175,10 @@ extern PyTypeObject lsm_fault_vast_type;
 /* ---- errors, signals, memory ------------------------------------------------------------- */
 
 /* To raise is to make an exception: where that fails, another one is set. The answer is always NULL. */
-#define PyErr_Format(...)                                         \
-    ({                                                            \
-        PyObject *nothing = LSM_NULL(PyErr_Format, __VA_ARGS__);  \
-        nothing;                                                  \
+#define PyErr_Format(...)                                        \
+    ({                                                           \
+        PyObject *nothing = LSM_NULL(PyErr_Format, __VA_ARGS__); \
+        nothing;                                                 \
     })
 #define PyErr_FormatV(...) ((void)LSM_NULL(PyErr_FormatV, __VA_ARGS__))
 #define PyErr_SetString(...) LSM_VOID(PyErr_SetString, __VA_ARGS__)
