@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lsmkv.cli.arguments.shared import FORMATS, formats, key_format, limit, span, target, value_format
+from lsmkv.cli.arguments.shared import FORMATS, formats, key_format, limit, namespace, span, target, value_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def import_(declare: Declare) -> None:
         "--encoding", metavar="NAME", default="utf-8", help="of jsonl, csv and tsv files (default: utf-8)"
     )
     parser.add_argument("--skip-bad", action="store_true", help="go on after a malformed line, and count it")
+    namespace(parser)
     formats(parser)
 
 
@@ -65,6 +66,7 @@ def export(declare: Declare) -> None:
     target(parser, ["jsonl", "csv", "tsv"], "by the file's name, else jsonl")
     span(parser, "export")
     limit(parser)
+    namespace(parser)
     formats(parser)
 
 
