@@ -28,10 +28,11 @@ PyDoc_STRVAR(lsm_expires_at_doc,
              "expires_at(source, key, /)\n--\n\n"
              "When key of a store, snapshot or transaction expires, in nanoseconds since 1970; None: never. KeyError\n"
              "when it is absent.");
-PyDoc_STRVAR(lsm_put_until_doc,
-             "put_until(target, key, value, expires_at, /)\n--\n\n"
-             "Store value under key in a store or transaction, until a moment as expires_at() gives it. One that is past\n"
-             "leaves the key absent.");
+PyDoc_STRVAR(
+    lsm_put_until_doc,
+    "put_until(target, key, value, expires_at, /)\n--\n\n"
+    "Store value under key in a store or transaction, until a moment as expires_at() gives it. One that is past\n"
+    "leaves the key absent.");
 
 #define LSM_EXPIRY_METHODS {"ttl", lsm_source_ttl, METH_O, lsm_source_ttl_doc}
 

@@ -64,15 +64,16 @@ def incr(args: Namespace, out: Output) -> int:
     def amount() -> tuple[bytes, int | float]:
         return formats.argument(args.key_format, args.key), number(args.delta)
 
-    store, (key, delta) = opened_to_put(args, amount, value="stored")
+    store, (key, delta) = opened_to_put(args, amount, typed=True)
     with store as db:
         try:
             total = db.incr(key, delta)
         except (TypeError, ValueError) as error:
             if isinstance(error, lsmkv.LsmkvError):
                 raise
-            hint = f"lsmkv get {args.db} shows what is there"
-            raise DataError(f"{escape(key, 60)} was not changed: {error}", hint) from None
+            shown = formats.shorten(args.key)
+            refuse = UsageError if isinstance(delta, float) else DataError
+            raise refuse(f"{shown} was not changed: {error}", f"lsmkv get {args.db} {shown}") from None
     if args.json:
         out.object({**formats.field("key", args.key_format, key), "value": total})
     else:

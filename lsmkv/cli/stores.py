@@ -52,7 +52,7 @@ def opened(args: Namespace, flag: Flag = "r") -> Store:
     """The store of a command line, for a `with`; its formats are settled when this returns."""
     root = raw(args.db, flag)
     try:
-        found = chosen(root, args, "raw")
+        found = chosen(root, args)
         if found is None:
             raise NoNamespaceError(f"there is no namespace {args.namespace!r} in {args.db}", f"lsmkv info {args.db}")
         return found
@@ -61,39 +61,44 @@ def opened(args: Namespace, flag: Flag = "r") -> Store:
         raise
 
 
-def chosen(root: LSM[bytes, Any], args: Namespace, value: str) -> Store | None:
+def chosen(root: LSM[bytes, Any], args: Namespace, typed: bool = False) -> Store | None:
     """The store or the namespace in it that args name, formats settled; None when there is no such namespace."""
     name = getattr(args, "namespace", None)
     if name is None:
         settle(args, **codecs(root))
         return root
     try:
-        db = root.namespace(name, key="raw", value=value, create=False)
+        db = root.namespace(name, key="raw", value="raw", create=False)
     except KeyError:
         return None
+    if typed and is_coded(db):
+        db = root.namespace(name, key="raw", value="stored", create=False)
     settle(args, **codecs(db))
     return Within(root, db)
 
 
-def opened_to_put(args: Namespace, prepare: Callable[[], Any], value: str = "raw") -> tuple[Store, Any]:
+def opened_to_put(args: Namespace, prepare: Callable[[], Any], typed: bool = False) -> tuple[Store, Any]:
     """(the store, what prepare() has made of the command line in its formats); what is not there is made.
 
-    It is made only after prepare() has returned: what was typed wrongly leaves nothing behind. value="stored" has
-    values as the store's codec gives them.
+    It is made only after prepare() has returned: what was typed wrongly leaves nothing behind. typed: values as
+    the store's codec gives them.
     """
     try:
-        root = raw(args.db, "w", value)
+        root = raw(args.db, "w")
     except lsmkv.StoreNotFoundError:
         settle(args, "bytes", "bytes")
         prepared = prepare()
-        root = raw(args.db, "c", value)
+        root = raw(args.db, "c")
         try:
             return made(root, args), prepared
         except BaseException:
             root.close()
             raise
     try:
-        found = chosen(root, args, value)
+        if typed and getattr(args, "namespace", None) is None and is_coded(root):
+            root.close()
+            root = raw(args.db, "w", "stored")
+        found = chosen(root, args, typed)
         if found is None:
             settle(args, "bytes", "bytes")
         prepared = prepare()
@@ -101,6 +106,11 @@ def opened_to_put(args: Namespace, prepare: Callable[[], Any], value: str = "raw
     except BaseException:
         root.close()
         raise
+
+
+def is_coded(db: LSM[bytes, Any]) -> bool:
+    """Is a value something else than the bytes that are stored? If so its codec is worth loading."""
+    return db.value_codec not in ("bytes", "str")
 
 
 def made(root: LSM[bytes, Any], args: Namespace) -> Store:
