@@ -120,12 +120,9 @@ class Database(MutableMapping["str | Buffer", "str | Buffer"]):
 
     @_raises_error
     def setdefault(self, key: str | Buffer, default: str | Buffer | None = b"") -> bytes:
-        """The value of key, which becomes default when the key is missing."""
-        value = self._store.get(_bytes(key))
-        if value is None:
-            self[key] = b"" if default is None else default
-            value = self[key]
-        return value
+        """The value of key, which becomes default when the key is missing. Of several threads that find it missing
+        one stores its default, and all get that."""
+        return self._store.setdefault(_bytes(key), b"" if default is None else _bytes(default))
 
     # ---- all of them ----
 

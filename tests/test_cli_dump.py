@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from lsmkv.cli import dumpfile, mdbfile
+from lsmkv.cli.dumpfile import Space
 
 PAIRS = {
     b"": b"",
@@ -159,11 +160,12 @@ def test_the_holder_of_a_store_is_named(path):
 # ---- our own text -------------------------------------------------------------------------------
 
 
-BYTES = {"key": "bytes", "value": "bytes"}
+BYTES = Space(None, "bytes", "bytes", None)
 
 
 def dumped(pairs):
-    return b"".join(dumpfile.write(pairs, BYTES)).splitlines(keepends=True)
+    """The lines of a dump of pairs that never expire."""
+    return [*dumpfile.write([BYTES, *((*pair, None) for pair in pairs)])]
 
 
 def why(read, lines):
@@ -175,8 +177,13 @@ def why(read, lines):
 def test_own_text_round_trip():
     chance = random.Random(5)
     pairs = {chance.randbytes(chance.randrange(9)): chance.randbytes(chance.randrange(40)) for _ in range(500)}
-    pairs = sorted(pairs.items())
-    assert list(dumpfile.read(iter(dumped(pairs)))) == pairs
+    content = [BYTES, *((key, pairs[key], chance.choice([None, 1, 2**63 - 1])) for key in sorted(pairs))]
+    content += [Space("a\n\u2028", "(str,i64)", "mine", 0.5), (b"k", b"", None), Space("b", "bytes", "json", None)]
+    assert list(dumpfile.read(dumpfile.write(content))) == content
+
+
+def space_line(**facts):
+    return json.dumps({"namespace": "a", "key_codec": "str", "value_codec": "str", **facts}).encode() + b"\n"
 
 
 @pytest.mark.parametrize(
@@ -194,6 +201,12 @@ def test_own_text_round_trip():
         (lambda lines: [lines[0], b'{"key": "a"}\n'], 2, "no field 'value'"),
         (lambda lines: [lines[0], b'{"key": "%b", "value": ""}\n' % (b"k" * 65536)], 2, "65,535"),
         (lambda lines: [lines[0], b"\xff\n"], 2, "not JSON"),
+        (lambda lines: [lines[0], lines[1][:-2] + b', "expires_ns": 0}\n'], 2, "nanoseconds"),
+        (lambda lines: [lines[0], lines[1][:-2] + b', "expires_ns": 1.5}\n'], 2, "nanoseconds"),
+        (lambda lines: [lines[0], b'{"namespace": "a", "key_codec": "str"}\n'], 2, "two codecs"),
+        (lambda lines: [lines[0], space_line(ttl=-1)], 2, "seconds above 0"),
+        (lambda lines: [lines[0], space_line(ttl=True)], 2, "seconds above 0"),
+        (lambda lines: [lines[0], space_line(ttl=2), *lines[1:]], 5, "CRC-32"),
     ],
 )
 def test_own_text_that_was_changed(change, line, reason):

@@ -37,11 +37,21 @@ os.write(answers, " ".join([str(code), *sorted(set(sys.modules) - theirs)]).enco
 
 
 @pytest.mark.parametrize(
-    "command", [["get", "k"], ["put", "k", "v"], ["exists", "k"], ["scan"], ["delete", "k"]], ids=" ".join
+    "command",
+    [
+        ["get", "k"],
+        ["get", "k", "--namespace", "n"],
+        ["put", "k", "v", "--ttl", "9"],
+        ["exists", "k"],
+        ["scan"],
+        ["delete", "k"],
+        ["incr", "n"],
+    ],
+    ids=" ".join,
 )
 def test_a_command_on_data_imports_nothing_heavy(path, run, command):
     with lsmkv.open(path) as db:
-        db[b"k"] = b"v"
+        db[b"k"] = db.namespace("n")[b"k"] = b"v"
     where = os.path.dirname(os.path.dirname(lsmkv.__file__))
     status, *modules = run(sys.executable, "-S", "-E", "-c", CODE, where, command[0], path, *command[1:]).stdout.split()
     assert status == "0" and "lsmkv.cli.data" in modules

@@ -170,6 +170,17 @@ def test_setdefault(db):
     assert db.setdefault("c", "y") == b"x"
 
 
+def test_setdefault_never_replaces(db):
+    """Somebody writes the key after it was found missing."""
+
+    class Late(str):
+        def encode(self, *unused):
+            db["k"] = "theirs"
+            return b"ours"
+
+    assert db.setdefault("k", Late()) == db["k"] == b"theirs"
+
+
 def test_keys_are_a_list_and_everything_else_is_in_their_order(db):
     db.update({b"b": b"2", b"a": b"1"}, c=b"3")
     assert db.keys() == list(db) == [b"a", b"b", b"c"]

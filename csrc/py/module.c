@@ -10,6 +10,7 @@
 #include "py/codec.h"
 #include "py/cursor_type.h"
 #include "py/errors.h"
+#include "py/expiry.h"
 #include "py/lsm_type.h"
 #include "py/snapshot_type.h"
 #include "py/txn_type.h"
@@ -109,7 +110,9 @@ PyDoc_STRVAR(feature_doc, "feature(name, /)\n--\n\nWhat this build says about a 
 
 static PyMethodDef functions[] = {
     {"destroy", lsm_destroy, METH_O, destroy_doc},
+    {"expires_at", LSM_FAST(lsm_expires_at), METH_FASTCALL, lsm_expires_at_doc},
     {"feature", feature, METH_O, feature_doc},
+    {"put_until", LSM_FAST(lsm_put_until), METH_FASTCALL, lsm_put_until_doc},
     {"value_codec", lsm_make_value_codec, METH_VARARGS, lsm_make_value_codec_doc},
     {0},
 };

@@ -138,8 +138,8 @@ int lsm_delete_if(struct lsm_source *source, uint64_t seen, const struct lsm_byt
 
 /* ---- d[...] ------------------------------------------------------------------------------ */
 
-static int set_item(struct lsm_source *source, PyObject *key_object, PyObject *value_object, uint64_t expiry_ns,
-                    int sync, uint64_t *lsn)
+int lsm_set_item(struct lsm_source *source, PyObject *key_object, PyObject *value_object, uint64_t expiry_ns, int sync,
+                 uint64_t *lsn)
 {
     struct lsm_bytes key, value;
     if (lsm_key_take(&key, source->store->key_codec, key_object) < 0)
@@ -180,7 +180,7 @@ int lsm_target_assign(PyObject *self, PyObject *key, PyObject *value)
 {
     struct lsm_source *source = (struct lsm_source *)self;
     if (!PySlice_Check(key))
-        return value ? set_item(source, key, value, LSMKV_EXPIRY_DEFAULT, -1, NULL) : delete_item(source, key);
+        return value ? lsm_set_item(source, key, value, LSMKV_EXPIRY_DEFAULT, -1, NULL) : delete_item(source, key);
     if (!value)
         return delete_slice(source, key);
     PyErr_SetString(PyExc_TypeError, "a range of keys cannot be assigned to: use update(), and del d[a:b] to clear it");
@@ -198,7 +198,7 @@ PyObject *lsm_target_put(PyObject *self, PyObject *const *args, Py_ssize_t count
     int sync;
     if (lsm_params_read(&params, args, count, keywords, given) < 0 || lsm_to_sync(given[3], &sync) < 0 ||
         lsm_to_expiry(source, given[2], &expiry_ns) < 0 ||
-        set_item(source, given[0], given[1], expiry_ns, sync, &lsn) < 0)
+        lsm_set_item(source, given[0], given[1], expiry_ns, sync, &lsn) < 0)
         return NULL;
     return PyLong_FromUnsignedLongLong(lsn);
 }

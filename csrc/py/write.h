@@ -11,6 +11,9 @@
  * no LSN before it commits: 0). lsn may be NULL. */
 int lsm_put(struct lsm_source *source, const struct lsm_bytes *key, const struct lsm_bytes *value, uint64_t expiry_ns,
             int sync, uint64_t *lsn);
+/* The same with objects. */
+int lsm_set_item(struct lsm_source *source, PyObject *key, PyObject *value, uint64_t expiry_ns, int sync,
+                 uint64_t *lsn);
 /* Blind. */
 int lsm_delete(struct lsm_source *source, const struct lsm_bytes *key, int sync, uint64_t *lsn);
 /* start and stop: exact bytes or NULL. */

@@ -28,8 +28,8 @@ def batch(args: Namespace, out: Output) -> int:
         settle(args, "bytes", "bytes")
         found, lsn = read_all(args), None
     else:
-        db, found = opened_to_put(args, lambda: read_all(args))
-        with db:
+        store, found = opened_to_put(args, lambda: read_all(args))
+        with store as db:
             apply(db, found, args.sync)
             lsn = db.lsn
     counts = {kind: sum(one[0] == kind for one in found) for kind in ("put", "delete", "delete-range")}

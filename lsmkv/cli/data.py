@@ -1,11 +1,12 @@
-"""put, get, delete, exists, scan."""
+"""put, get, delete, exists, scan, incr."""
 
 from __future__ import annotations
 
 import sys
 
+import lsmkv
 from lsmkv.cli import formats
-from lsmkv.cli.exits import DONE, NEGATIVE, USAGE, CommandError, UsageError
+from lsmkv.cli.exits import DONE, NEGATIVE, USAGE, CommandError, DataError, UsageError
 from lsmkv.cli.stores import opened, opened_to_put
 from lsmkv.report.numbers import plural
 from lsmkv.report.text import escape
@@ -25,9 +26,9 @@ def put(args: Namespace, out: Output) -> int:
     def pair() -> tuple[bytes, bytes]:
         return formats.argument(args.key_format, args.key), formats.argument(args.value_format, given, "value")
 
-    db, (key, value) = opened_to_put(args, pair)
-    with db:
-        lsn = db.put(key, value, sync=True if args.sync else None)
+    store, (key, value) = opened_to_put(args, pair)
+    with store as db:
+        lsn = db.put(key, value, ttl=args.ttl, sync=True if args.sync else None)
     if args.json:
         out.object({"stored": True, **formats.field("key", args.key_format, key), "bytes": len(value), "lsn": lsn})
     return DONE
@@ -57,6 +58,42 @@ def one_value(args: Namespace, out: Output, key: bytes, value: bytes) -> None:
 def one_line(args: Namespace, out: Output, key: bytes, value: bytes) -> None:
     shown = formats.show(args.value_format, value, out.terminal, "value")
     out.raw(formats.show(args.key_format, key, out.terminal) + b"\t" + shown + b"\n")
+
+
+def incr(args: Namespace, out: Output) -> int:
+    def amount() -> tuple[bytes, int | float]:
+        return formats.argument(args.key_format, args.key), number(args.delta)
+
+    store, (key, delta) = opened_to_put(args, amount, typed=True)
+    with store as db:
+        try:
+            total = db.incr(key, delta)
+        except (TypeError, ValueError) as error:
+            if isinstance(error, lsmkv.LsmkvError):
+                raise
+            shown = formats.shorten(args.key)
+            refuse = UsageError if isinstance(delta, float) else DataError
+            raise refuse(f"{shown} was not changed: {error}", f"lsmkv get {args.db} {shown}") from None
+    if args.json:
+        out.object({**formats.field("key", args.key_format, key), "value": total})
+    else:
+        out.text(str(total))
+    return DONE
+
+
+def number(text: str) -> int | float:
+    """A whole number, or another one. nan and inf would spoil what they are added to."""
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        given = float(text)
+    except ValueError:
+        given = float("nan")
+    if given - given != 0:
+        raise UsageError(f"'{formats.shorten(text)}' is not a number")
+    return given
 
 
 def exists(args: Namespace, out: Output) -> int:

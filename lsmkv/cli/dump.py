@@ -1,29 +1,28 @@
-"""dump and load: a whole store as text and back, without any loss."""
+"""dump: a whole store as text, without any loss."""
 
 from __future__ import annotations
 
-import itertools
 import os
-import time
 
-import lsmkv
+from lsmkv._core import expires_at
 from lsmkv.cli import dumpfile, mdbfile
-from lsmkv.cli.exits import DONE, DataError, Interrupted, UsageError
-from lsmkv.cli.interchange import CHUNK, CHUNK_BYTES, open_source, replacing
+from lsmkv.cli.dumpfile import Space
+from lsmkv.cli.exits import DONE, UsageError
+from lsmkv.cli.interchange import CHUNK, replacing
 from lsmkv.cli.progress import Progress
 from lsmkv.cli.stores import codecs, raw
-from lsmkv.report.numbers import count, plural, rate, seconds, size
+from lsmkv.report.numbers import plural, size
+from lsmkv.report.text import escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any, TypeAlias
+    from collections.abc import Iterable, Iterator
+    from typing import Any
 
     from lsmkv import LSM, Snapshot
+    from lsmkv.cli.dumpfile import Entry
     from lsmkv.cli.output import Output
-
-    Pairs: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 
 def dump(args: Namespace, out: Output) -> int:
@@ -34,9 +33,12 @@ def dump(args: Namespace, out: Output) -> int:
     if to_file and os.path.exists(args.file) and not args.yes:
         raise UsageError(f"{args.file} exists; nothing was written", "--yes replaces it")
     with raw(args.db) as db, db.snapshot() as frozen:
-        pairs = Counted(frozen.items(), Progress("dump", None, "keys", quiet=not to_file and out.terminal))
-        lines = mdb_lines(frozen, pairs, out) if form == "mdb" else dumpfile.write(pairs, codecs(db))
-        with pairs.progress:
+        counted = Counted(Progress("dump", None, "keys", quiet=not to_file and out.terminal))
+        if form == "mdb":
+            lines = mdbfile.write(counted.through(frozen.items()), measured(db, frozen, out))
+        else:
+            lines = dumpfile.write(counted.through(content(db, frozen)))
+        with counted.progress:
             if not to_file:
                 out.stream.writelines(lines)
                 return DONE
@@ -44,125 +46,71 @@ def dump(args: Namespace, out: Output) -> int:
                 target.writelines(lines)
     written = os.path.getsize(args.file)
     if args.json:
-        out.object({"file": args.file, "format": form, "pairs": pairs.number, "bytes": written})
+        out.object({"file": args.file, "format": form, "pairs": counted.number, "bytes": written})
     else:
-        out.text(f"wrote {plural(pairs.number, 'pair')} ({size(written)}) to {args.file}")
+        out.text(f"wrote {plural(counted.number, 'pair')} ({size(written)}) to {args.file}")
     return DONE
 
 
-def mdb_lines(frozen: Snapshot, pairs: Iterable[tuple[bytes, bytes]], out: Output) -> Iterator[bytes]:
-    """Reads the store twice: LMDB wants to know the size of its map before the first pair."""
-    measure = mdbfile.Measure(frozen.items())
-    warning = measure.warning()
-    if warning:
-        out.note(f"lsmkv dump: {warning}.")
-    return mdbfile.write(pairs, measure.map_bytes)
+def content(db: LSM[bytes, bytes], frozen: Snapshot[bytes, bytes]) -> Iterator[Any]:
+    """The lines of a dump: the default key space, then the namespaces by name."""
+    names = codecs(db)
+    yield Space(None, names["key"], names["value"], None)
+    yield from entries(frozen)
+    for name, facts in db.namespaces().items():
+        with db.namespace(name, key="raw", value="raw", create=False) as space:
+            yield Space(name, facts["key"], facts["value"], facts["ttl"])
+            yield from entries(frozen.namespace(space))
+
+
+def entries(source: Snapshot[bytes, bytes]) -> Iterator[Entry]:
+    for key, value in source.items():
+        try:
+            expires_ns = expires_at(source, key)
+        except KeyError:  # its time has come meanwhile
+            continue
+        yield key, value, expires_ns
+
+
+def measured(db: LSM[bytes, bytes], frozen: Snapshot[bytes, bytes], out: Output) -> int:
+    """The size of LMDB's map, which its dump begins with; and a word on what that format loses, or LMDB refuses."""
+    expiring = 0
+
+    def pairs() -> Iterator[tuple[bytes, bytes]]:
+        nonlocal expiring
+        for key, value, expires_ns in entries(frozen):
+            expiring += expires_ns is not None
+            yield key, value
+
+    measure = mdbfile.Measure(pairs())
+    for warning in (lost(list(db.namespaces()), expiring), measure.warning()):
+        if warning:
+            out.note(f"lsmkv dump: {warning}.")
+    return measure.map_bytes
+
+
+def lost(namespaces: list[str], expiring: int) -> str | None:
+    """What to say about a store that the format mdb cannot hold, or None."""
+    parts = []
+    if namespaces:
+        shown = ", ".join(escape(name.encode(), 40) for name in namespaces[:5]) + (
+            ", ..." if len(namespaces) > 5 else ""
+        )
+        parts.append(f"leaves out {plural(len(namespaces), 'namespace')} ({shown})")
+    if expiring:
+        parts.append(f"writes {plural(expiring, 'key')} without the time at which they expire")
+    return f"the format mdb {' and '.join(parts)}. --format lsmkv keeps everything" if parts else None
 
 
 class Counted:
-    """Pairs on their way through, counted."""
+    """Counts the pairs on their way through."""
 
-    def __init__(self, pairs: Pairs, progress: Progress) -> None:
-        self.pairs, self.progress, self.number = pairs, progress, 0
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.number = progress, 0
 
-    def __iter__(self) -> Iterator[Any]:
-        for pair in self.pairs:
-            yield pair
-            self.number += 1
+    def through(self, content: Iterable[Any]) -> Iterator[Any]:
+        for one in content:
+            yield one
+            self.number += not isinstance(one, Space)
             if self.number % CHUNK == 0:
                 self.progress.update(self.number)
-
-
-def load(args: Namespace, out: Output) -> int:
-    began = time.monotonic()
-    with open_source(args.file) as source:
-        first = source.readline()
-        form = recognised(args, first)
-        lines = itertools.chain([first], source)
-        if form == "mdb":
-            stored = store(args, mdbfile.read(lines, args.database), lambda: raw(args.db, "c"))
-        else:
-            stored = store(args, dumpfile.read(lines), lambda: alike(args.db, dumpfile.codecs(first)))
-    elapsed = time.monotonic() - began
-    if args.json:
-        out.object({"stored": stored, "format": form, "seconds": round(elapsed, 3)})
-    else:
-        out.text(f"stored {plural(stored, 'pair')}; {seconds(elapsed)}, {rate(stored, elapsed)}")
-    return DONE
-
-
-def recognised(args: Namespace, first: bytes) -> str:
-    """Which format a dump is in: its first line tells."""
-    form = next((name for name, one in (("lsmkv", dumpfile), ("mdb", mdbfile)) if first.startswith(one.FIRST)), None)
-    if form is None:
-        raise DataError(
-            f"{named(args.file)} is not a dump: it begins neither with {dumpfile.FIRST.decode()!r} nor with VERSION=; "
-            "nothing was stored",
-            "lsmkv import reads jsonl, csv, tsv and txt",
-        )
-    if args.format not in (None, form):
-        raise DataError(f"{named(args.file)} is a dump in the format {form}; nothing was stored", f"--format {form}")
-    if args.database is not None and form != "mdb":
-        raise UsageError("--database goes with dumps in the format mdb")
-    return form
-
-
-def alike(path: str, names: dict[str, str]) -> LSM:
-    """The store to load into. A new one gets the codecs of the dump; one that is there must have them."""
-    try:
-        db = raw(path, "w")
-    except lsmkv.StoreNotFoundError:
-        if names["value"] == "pickle":
-            raise UsageError(
-                "the dump's values are pickles, which no file may choose; nothing was stored",
-                f'python -c "import lsmkv; lsmkv.open({path!r}, value={names["value"]!r})", and this again',
-            ) from None
-        lsmkv.open(path, "c", key=names["key"], value=names["value"]).close()
-        return raw(path, "w")
-    if codecs(db) == names:
-        return db
-    kept = codecs(db)
-    db.close()
-    raise DataError(
-        f"{path} keeps keys as {kept['key']} and values as {kept['value']}, and the dump holds "
-        f"{names['key']} and {names['value']}; nothing was stored",
-        "another directory",
-    )
-
-
-def store(args: Namespace, pairs: Pairs, opened: Callable[[], LSM]) -> int:
-    """Store the pairs in chunks; how many. The first chunk is read before opened() may make the store."""
-    stored = 0
-    chunks = chunked(pairs)
-    try:
-        chunk: list[tuple[bytes, bytes]] | None = next(chunks)
-        with opened() as db, Progress("load", None, "pairs") as progress:
-            while chunk is not None:
-                db.update(chunk)
-                stored += len(chunk)
-                progress.update(stored)
-                chunk = next(chunks, None)
-            db.sync()
-    except dumpfile.Malformed as error:
-        so_far = f"the first {count(stored)} pairs are stored" if stored else "nothing was stored"
-        where = f"{named(args.file)}:{error.line}"
-        raise DataError(f"{where}: {error.reason}; {so_far}", line=error.line, stored=stored) from None
-    except KeyboardInterrupt:
-        raise Interrupted(f"after {plural(stored, 'pair')} had been stored") from None
-    return stored
-
-
-def chunked(pairs: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
-    """Lists of pairs, none of them longer than a chunk; one empty list when there are none."""
-    chunk, room = [], CHUNK_BYTES
-    for pair in pairs:
-        chunk.append(pair)
-        room -= len(pair[0]) + len(pair[1])
-        if len(chunk) == CHUNK or room <= 0:
-            yield chunk
-            chunk, room = [], CHUNK_BYTES
-    yield chunk
-
-
-def named(name: str) -> str:
-    return "standard input" if name == "-" else name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 
 from lsmkv.cli import formats
 from lsmkv.cli.exits import DONE, NEGATIVE
@@ -12,14 +13,15 @@ from lsmkv.report import levels as picture
 from lsmkv.report import stats as facts
 from lsmkv.report.explain import lines as explain_lines
 from lsmkv.report.numbers import count, lsn, plural, size, times
-from lsmkv.report.text import columns
+from lsmkv.report.text import columns, escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from lsmkv import LSM, RangeView
+    from lsmkv import LSM
     from lsmkv.cli.output import Output
 
 
@@ -42,11 +44,12 @@ def disk_use(path: str) -> dict[str, list[int]]:
     return found
 
 
-def live(view: RangeView, progress: Progress) -> tuple[int, int]:
-    """(keys, bytes of keys and values) by reading all of it."""
+def live(db: LSM[bytes, bytes], spaces: Iterable[str], progress: Progress) -> tuple[int, int]:
+    """(keys, bytes of keys and values) of the store and these namespaces, by reading all of it."""
+    views = [db.items(), *(db.namespace(name, key="raw", value="raw", create=False).items() for name in spaces)]
     keys = total = 0
     with progress:
-        for key, value in view.items():
+        for key, value in chain.from_iterable(views):
             keys += 1
             total += len(key) + len(value)
             if keys % 4096 == 0:
@@ -57,7 +60,8 @@ def live(view: RangeView, progress: Progress) -> tuple[int, int]:
 def info(args: Namespace, out: Output) -> int:
     with raw(args.db) as db:
         stats, levels = db.stats(), [picture.plain(level) for level in db.levels]
-        exact = live(db.range(), Progress("count", None, "keys")) if args.count else None
+        spaces = db.namespaces()
+        exact = live(db, spaces, Progress("count", None, "keys")) if args.count else None
     disk = disk_use(args.db)
     size_all, allocated = (sum(row[at] for row in disk.values()) for at in (1, 2))
     keys_at_most = facts.keys_at_most(levels)
@@ -71,6 +75,7 @@ def info(args: Namespace, out: Output) -> int:
             "lsn": lsn(stats["lsn_visible"]),
             "clean_open": bool(stats["clean_open"]),
             "places_per_get": facts.places(levels),
+            "namespaces": spaces,
             "levels": [picture.to_json(level) for level in levels],
             "stats": stats,
         }
@@ -94,6 +99,7 @@ def info(args: Namespace, out: Output) -> int:
     rows.append(("a get asks", f"at most {plural(facts.places(levels), 'place')}"))
     rows.append(("position", f"{lsn(stats['lsn_visible'])} in the log (segment:offset)"))
     rows.append(("last close", "clean" if stats["clean_open"] else "not clean, or a writer has the store open"))
+    rows += space_rows(spaces)
     for text in columns(rows, "<<", indent=""):
         out.text(text)
     out.text()
@@ -126,16 +132,26 @@ def tables(args: Namespace, out: Output) -> int:
 
 def options(args: Namespace, out: Output) -> int:
     with raw(args.db) as db:
-        chosen, names = db.options, codecs(db)
+        chosen, names, spaces = db.options, codecs(db), db.namespaces()
     chosen["mode"] = f"{chosen['mode']:#o}"
     if args.json:
-        out.object({"options": chosen, "codecs": names})
+        out.object({"options": chosen, "codecs": names, "namespaces": spaces})
         return DONE
     rows = [(name, option_text(name, value)) for name, value in chosen.items()]
     rows += [(f"{what} codec", name) for what, name in names.items()]
+    rows += space_rows(spaces)
     for text in columns(rows, "<<", indent=""):
         out.text(text)
     return DONE
+
+
+def space_rows(spaces: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The namespaces, a row each; none where there are none."""
+    rows = [("namespaces", str(len(spaces)))] if spaces else []
+    for name, facts in spaces.items():
+        lives = "" if facts["ttl"] is None else f"; a key lives {facts['ttl']:,g} s"
+        rows.append((f"  {escape(name.encode(), 40)}", f"{facts['key']} keys, {facts['value']} values{lives}"))
+    return rows
 
 
 def option_text(name: str, value: Any) -> str:

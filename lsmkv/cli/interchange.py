@@ -31,10 +31,10 @@ CHUNK_BYTES = 4 << 20
 
 
 def load(args: Namespace, out: Output) -> int:
-    db, (recipe, sources) = opened_to_put(args, lambda: prepared(args))
+    store, (recipe, sources) = opened_to_put(args, lambda: prepared(args))
     total = Tally()
     began = time.monotonic()
-    with db:
+    with store as db:
         for name, form in sources:
             load_file(db, name, form, recipe, args, out, total)
         db.sync()

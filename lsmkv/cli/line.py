@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HISTORY_LINES = 1000
 KEYS, PATIENCE = 50, 0.15  # of one Tab: keys offered, seconds spent
 BEFORE_KEY = ("--start", "--stop", "--prefix")
+ELSEWHERE = {"--key-format", "--namespace"}  # keys are spelt or kept another way
 
 
 class Line:
@@ -94,7 +95,7 @@ class Completer:
         if wanted is not None and wanted.flag not in BEFORE_KEY:
             return list(wanted.choices)
         takes_key = wanted is not None or any(operand.name == "KEY" for operand in command.operands)
-        return self.keys(text) if takes_key and "--key-format" not in before else []
+        return self.keys(text) if takes_key and not ELSEWHERE.intersection(before) else []
 
 
 class Keys:

@@ -27,6 +27,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {  # group: {command: its other 
         "delete": ("rm",),
         "exists": (),
         "scan": ("keys", "ls"),
+        "incr": (),
         "batch": (),
     },
     "interchange": {"import": (), "export": (), "dump": (), "load": (), "diff": ()},

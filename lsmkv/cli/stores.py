@@ -1,4 +1,4 @@
-"""How a command opens a store: as the bytes that lie in it, whatever codecs it was made with.
+"""How a command opens a store, or one of its namespaces: as the bytes that lie in it, whatever codecs it was made with.
 
 Keys and values are typed and shown in the formats that --key-format and --value-format name. When they are left out,
 the store's codecs decide; this is the one place that knows how.
@@ -7,51 +7,119 @@ the store's codecs decide; this is the one place that knows how.
 from __future__ import annotations
 
 import lsmkv
+from lsmkv.cli.exits import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
-    from typing import Any, Literal
+    from typing import Any, Literal, TypeAlias
 
     from lsmkv import LSM
+
+    Flag: TypeAlias = Literal["r", "w", "c"]
+    Store: TypeAlias = "LSM[bytes, Any] | Within"
 
 
 # A codec that is not here keeps bytes nobody would type: they are shown, and have to be given, in hex.
 FORMATS = {"bytes": "utf8", "str": "utf8", "i64": "i64", "u64": "u64", "json": "json"}
 
 
-def raw(path: str, flag: Literal["r", "w", "c"] = "r") -> LSM[bytes, bytes]:
-    return lsmkv.open(path, flag, key="raw", value="raw")
+class Within:
+    """A namespace, for a `with`: its end closes the store it is in."""
+
+    def __init__(self, root: LSM[bytes, Any], db: LSM[bytes, Any]) -> None:
+        self.root, self.db = root, db
+
+    def __enter__(self) -> LSM[bytes, Any]:
+        return self.db
+
+    def __exit__(self, *_: object) -> None:
+        self.root.close()
+
+    close = __exit__
 
 
-def opened(args: Namespace, flag: Literal["r", "w", "c"] = "r") -> LSM[bytes, bytes]:
-    """The store of a command line, whose formats are settled when this returns."""
-    db = raw(args.db, flag)
-    settle(args, **codecs(db))
-    return db
+class NoNamespaceError(CommandError):
+    """The store is there, and the namespace is not."""
 
 
-def opened_to_put(args: Namespace, prepare: Callable[[], Any]) -> tuple[LSM[bytes, bytes], Any]:
-    """(the store, what prepare() has made of the command line in its formats); it is made when there is none.
+def raw(path: str, flag: Flag = "r", value: str = "raw") -> LSM[bytes, Any]:
+    return lsmkv.open(path, flag, key="raw", value=value)
 
-    A store is made only after prepare() has returned: what was typed wrongly leaves nothing behind.
-    """
+
+def opened(args: Namespace, flag: Flag = "r") -> Store:
+    """The store of a command line, for a `with`; its formats are settled when this returns."""
+    root = raw(args.db, flag)
     try:
-        db = raw(args.db, "w")
-    except lsmkv.StoreNotFoundError:
-        settle(args, "bytes", "bytes")
-        prepared = prepare()
-        return raw(args.db, "c"), prepared
-    try:
-        settle(args, **codecs(db))
-        return db, prepare()
+        found = chosen(root, args)
+        if found is None:
+            raise NoNamespaceError(f"there is no namespace {args.namespace!r} in {args.db}", f"lsmkv info {args.db}")
+        return found
     except BaseException:
-        db.close()
+        root.close()
         raise
 
 
-def codecs(db: LSM) -> dict[str, str]:
+def chosen(root: LSM[bytes, Any], args: Namespace, typed: bool = False) -> Store | None:
+    """The store or the namespace in it that args name, formats settled; None when there is no such namespace."""
+    name = getattr(args, "namespace", None)
+    if name is None:
+        settle(args, **codecs(root))
+        return root
+    try:
+        db = root.namespace(name, key="raw", value="raw", create=False)
+    except KeyError:
+        return None
+    if typed and is_coded(db):
+        db = root.namespace(name, key="raw", value="stored", create=False)
+    settle(args, **codecs(db))
+    return Within(root, db)
+
+
+def opened_to_put(args: Namespace, prepare: Callable[[], Any], typed: bool = False) -> tuple[Store, Any]:
+    """(the store, what prepare() has made of the command line in its formats); what is not there is made.
+
+    It is made only after prepare() has returned: what was typed wrongly leaves nothing behind. typed: values as
+    the store's codec gives them.
+    """
+    try:
+        root = raw(args.db, "w")
+    except lsmkv.StoreNotFoundError:
+        settle(args, "bytes", "bytes")
+        prepared = prepare()
+        root = raw(args.db, "c")
+        try:
+            return made(root, args), prepared
+        except BaseException:
+            root.close()
+            raise
+    try:
+        if typed and getattr(args, "namespace", None) is None and is_coded(root):
+            root.close()
+            root = raw(args.db, "w", "stored")
+        found = chosen(root, args, typed)
+        if found is None:
+            settle(args, "bytes", "bytes")
+        prepared = prepare()
+        return made(root, args) if found is None else found, prepared
+    except BaseException:
+        root.close()
+        raise
+
+
+def is_coded(db: LSM[bytes, Any]) -> bool:
+    """Is a value something else than the bytes that are stored? If so its codec is worth loading."""
+    return db.value_codec not in ("bytes", "str")
+
+
+def made(root: LSM[bytes, Any], args: Namespace) -> Store:
+    """The place args name, new where it is a namespace."""
+    name = getattr(args, "namespace", None)
+    return root if name is None else Within(root, root.namespace(name))
+
+
+def codecs(db: LSM[bytes, Any]) -> dict[str, str]:
     """The names of the codecs a store was made with."""
     return {"key": db.key_codec, "value": db.value_codec}
 

@@ -1,8 +1,8 @@
-"""put, get, delete, exists, scan, batch."""
+"""put, get, delete, exists, scan, incr, batch."""
 
 from __future__ import annotations
 
-from lsmkv.cli.arguments.shared import FORMATS, consent, formats, key_format, limit, span, sync
+from lsmkv.cli.arguments.shared import FORMATS, consent, formats, key_format, lifetime, limit, namespace, span, sync
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,11 @@ def put(declare: Declare) -> None:
         "put DB KEY VALUE" if declare.shell else "put DB KEY [VALUE]",
         "data:put",
         "store a value under a key",
-        examples=["lsmkv put fruit.db apple red", "lsmkv put fruit.db photo < apple.jpg"],
+        examples=[
+            "lsmkv put fruit.db apple red",
+            "lsmkv put fruit.db photo < apple.jpg",
+            "lsmkv put fruit.db ticket 4711 --namespace guests --ttl 3600",
+        ],
         tells=FORMATS,
     )
     parser.add_argument("key", metavar="KEY", help="the key")
@@ -22,7 +26,14 @@ def put(declare: Declare) -> None:
         parser.add_argument("value", metavar="VALUE", help="the value")
     else:
         parser.add_argument("value", metavar="VALUE", nargs="?", help="when left out, all of standard input")
+    parser.add_argument(
+        "--ttl",
+        type=lifetime,
+        metavar="SECONDS",
+        help="the key is gone after so long; inf: never (default: as its namespace was made)",
+    )
     sync(parser, "the value is")
+    namespace(parser)
     formats(parser)
 
 
@@ -36,6 +47,7 @@ def get(declare: Declare) -> None:
         "line KEY<TAB>VALUE each. Exit code 1: a key is not there.\n\n" + FORMATS,
     )
     parser.add_argument("keys", metavar="KEY", nargs="+", help="the key, or several")
+    namespace(parser)
     formats(parser)
 
 
@@ -51,6 +63,7 @@ def delete(declare: Declare) -> None:
     span(parser, "delete")
     parser.add_argument("--all", action="store_true", help="delete every key")
     consent(parser)
+    namespace(parser)
     key_format(parser)
 
 
@@ -63,6 +76,7 @@ def exists(declare: Declare) -> None:
         tells=FORMATS,
     )
     parser.add_argument("key", metavar="KEY", help="the key")
+    namespace(parser)
     key_format(parser)
 
 
@@ -81,7 +95,24 @@ def scan(declare: Declare) -> None:
     limit(parser)
     parser.add_argument("--keys-only", action="store_true", help="leave the values out")
     parser.add_argument("--count", action="store_true", help="only print how many keys there are")
+    namespace(parser)
     formats(parser)
+
+
+def incr(declare: Declare) -> None:
+    parser = declare(
+        "incr DB KEY [DELTA]",
+        "data:incr",
+        "add to the number under a key, and print the sum",
+        examples=["lsmkv incr fruit.db apples", "lsmkv incr fruit.db apples -5"],
+        tells="A key that is not there counts as 0. The number is kept as decimal text where\n"
+        "values are bytes or text, else as the store's codec does. Nothing that others\n"
+        "write at the same time is lost.\n\n" + FORMATS,
+    )
+    parser.add_argument("key", metavar="KEY", help="the key")
+    parser.add_argument("delta", metavar="DELTA", nargs="?", default="1", help="default: 1")
+    namespace(parser)
+    key_format(parser)
 
 
 OPERATIONS = """\

@@ -69,7 +69,7 @@ def options(declare: Declare) -> None:
     declare(
         "options DB",
         "inspect:options",
-        "show the options a store is opened with, and its codecs",
+        "show the options a store is opened with, its codecs and its namespaces",
         examples=["lsmkv options fruit.db", "lsmkv options fruit.db --json | jq .options.page_bytes"],
         tells="Options belong to who opens the store, so these are the ones this command opens\n"
         "it with; the codecs are the store's own.\n",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lsmkv.cli.arguments.shared import FORMATS, formats, key_format, limit, span, target, value_format
+from lsmkv.cli.arguments.shared import FORMATS, formats, key_format, limit, namespace, span, target, value_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def import_(declare: Declare) -> None:
         "--encoding", metavar="NAME", default="utf-8", help="of jsonl, csv and tsv files (default: utf-8)"
     )
     parser.add_argument("--skip-bad", action="store_true", help="go on after a malformed line, and count it")
+    namespace(parser)
     formats(parser)
 
 
@@ -65,15 +66,18 @@ def export(declare: Declare) -> None:
     target(parser, ["jsonl", "csv", "tsv"], "by the file's name, else jsonl")
     span(parser, "export")
     limit(parser)
+    namespace(parser)
     formats(parser)
 
 
 DUMP = """\
   lsmkv  JSON lines: a head, the pairs, and a last line with their number and a
-         CRC-32, so that a dump that was cut short or changed is noticed. The
-         head names the store's codecs, and a store made by lsmkv load gets them
+         CRC-32, so that a dump that was cut short or changed is noticed. It
+         holds the codecs, the namespaces and the time at which keys expire, and
+         a store made by lsmkv load gets all of them
   mdb    the text of Berkeley DB's db_dump and LMDB's mdb_dump (VERSION=3,
-         format=bytevalue), for mdb_load and db_load. It knows bytes alone
+         format=bytevalue), for mdb_load and db_load. It knows bytes alone:
+         namespaces are left out and nothing expires; what that concerns is told
 
 LMDB takes no empty key and none above 511 bytes; Berkeley DB does. A dump that
 has such keys says so.
@@ -94,16 +98,18 @@ def dump(declare: Declare) -> None:
 LOAD = """\
 Reads what lsmkv dump, mdb_dump and db_dump write (bytevalue or print, btree or
 hash); the first line tells which it is. Keys that are there already get the
-dump's value. lsmkv keeps one value a key: a dump with several is refused where
-they meet. mdb_dump -p leaves backslashes bare, which cannot be told from an
-escape; dump without -p.
+dump's value, and expire when the dump says; namespaces are made.
+
+lsmkv keeps one value a key: a dump with several is refused where they meet.
+mdb_dump -p leaves backslashes bare, which cannot be told from an escape; dump
+without -p.
 """
 
 
 def load(declare: Declare) -> None:
     parser = declare(
         "load DB [FILE]",
-        "dump:load",
+        "load:load",
         "store what a dump holds",
         examples=["lsmkv load copy.db fruit.dump", "mdb_dump -n fruit.mdb | lsmkv load fruit.db"],
         tells=LOAD,

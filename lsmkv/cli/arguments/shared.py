@@ -58,10 +58,21 @@ def target(parser: ArgumentParser, choices: Sequence[str], default: str) -> None
     parser.add_argument("--yes", action="store_true", help="replace FILE when it exists")
 
 
+def namespace(parser: ArgumentParser) -> None:
+    parser.add_argument("--namespace", metavar="NAME", help="in this namespace of the store")
+
+
 def whole(text: str) -> int:
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
+
+
+def lifetime(text: str) -> float:
+    number = float(text)
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
     return number
 
 
