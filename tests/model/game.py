@@ -53,10 +53,10 @@ class Game(RuleBasedStateMachine):
         mirrors = self.world.writable() + self.world.frozen()
         return mirrors[where % len(mirrors)]
 
-    def same(self, mirror, act, synced=False):
+    def same(self, mirror, act, sync=None):
         answer, expected = outcome(act, mirror.subject), outcome(act, mirror.model)
         assert answer == expected, f"{answer!r}, not {expected!r}"
-        self.world.note(synced)
+        self.world.note(sync)
 
     # ---- what always holds ----------------------------------------------------------------------
 

@@ -187,10 +187,10 @@ class World:
 
     # ---- what has been --------------------------------------------------------------------------
 
-    def note(self, synced=False):
-        """Keep the present state, if it is a new one. synced: it was acknowledged as being on the disk."""
+    def note(self, sync=None):
+        """Keep the present state, if it is a new one. sync: as the write that led to it was told."""
         present = picture(self.spaces)
         if present != self.history.pictures[-1]:
             self.history.add(self.db.lsn, present)
-        if synced or self.options.get("durability") == "always":
+        if self.keeps_a_log and (sync or (sync is None and self.options.get("durability") == "always")):
             self.history.promise()

@@ -29,8 +29,8 @@ class Writing(Game):
         def act(d):
             d.put(key, value, ttl=ttl, sync=sync)
 
-        in_transaction = mirror not in self.world.live()
-        self.same(mirror, act, synced=bool(sync) and not in_transaction and self.world.keeps_a_log)
+        at_once = mirror in self.world.live()  # a transaction's writes are as its commit is told
+        self.same(mirror, act, sync if at_once else None)
 
     @rule(where=WHERE, k=KEY)
     def delete(self, where, k):
@@ -104,7 +104,7 @@ class Writing(Game):
             assert not possible
         else:
             assert possible
-        self.world.note(synced=possible and bool(sync and writes) and self.world.keeps_a_log)
+        self.world.note(sync if possible and writes else None)
 
     @staticmethod
     def _into(target, kind, what, k, *more):
