@@ -148,16 +148,19 @@ def store(args: Namespace, content: Iterable[Any], target: Target) -> int:
     stored = 0
     chunks = chunked(content)
     opened: Space | None = None
+    db: lsmkv.LSM[Any, Any] | None = None
+    ttl: float | None = None
     try:
         with target, Progress("load", None, "pairs") as progress:
             for space, chunk in chunks:
-                if space is not opened:
+                if db is None or space is not opened:
                     db, opened = target.open(space), space
                     ttl = db.namespaces()[space.name]["ttl"] if space.name else None
                 put(db, chunk, as_it_is=ttl is None)
                 stored += len(chunk)
                 progress.update(stored)
-            db.sync()
+            if db is not None:
+                db.sync()
     except dumpfile.Malformed as error:
         where = f"{named(args.file)}:{error.line}"
         text = f"{where}: {error.reason}; {so_far(stored)}"
