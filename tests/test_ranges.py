@@ -244,3 +244,14 @@ def test_reprs_do_no_harm(db):
         assert repr(view).startswith("<lsmkv.") and str(db.path) in repr(view)
     db.close()
     assert "closed" in repr(db) and repr(db.__class__)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_split_follows_the_order_of_the_store(path, reverse):
+    """Which of keys that are in descending order comes first Python does not know."""
+    with lsmkv.open(path, key="desc(i64)") as db:
+        db.update({number: b"" for number in range(10)})
+        view = db.range(reverse=reverse)
+        for parts in range(1, 12):
+            found = [list(part) for part in view.split(parts)]
+            assert sum(found, []) == list(view) and len(found) == min(parts, 10)

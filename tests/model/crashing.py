@@ -51,8 +51,10 @@ class Crashing(Game):
     @nothing_goes_on
     @rule(survivors=st.integers(0, 1 << 40))
     def cut_the_power(self, survivors):
-        """What was promised is there, and what came after it up to some write. Nothing behind what the store itself calls
-        durable is taken for granted, so a promise it does not keep is found out here."""
+        """What was promised is there, and what came after it up to some write.
+
+        Nothing behind what the store itself calls durable is taken for granted: a promise it did not keep is found out.
+        """
         if not self.world.keeps_a_log:
             return
         with tempfile.TemporaryDirectory(prefix="lsmkv-power-") as home:

@@ -36,7 +36,7 @@ KEYS_OF = {
         + [b"key%02d" % n for n in range(24)],
         _some_bytes,
     ),
-    "str": _filled(NAMES + ["key%02d" % n for n in range(24)], _some_text),
+    "str": _filled(NAMES + [f"key{n:02}" for n in range(24)], _some_text),
     "(str,i64)": _filled(
         [(name, number) for name in NAMES[:4] for number in (-(2**63), -1, 0, 1, 2**63 - 1)],
         lambda dice: (dice.choice(NAMES), dice.randrange(-9, 9)),
@@ -54,7 +54,7 @@ def _value_bytes(n):
 def _value_json(n):
     if n >= SMALL:
         return [n] * 20_000
-    return (n, None, {"name": "n%d" % n, "tags": [n]}, "é" * n, [n, [str(n)]], n / 4, {}, -n)[n % 8]
+    return (n, None, {"name": f"n{n}", "tags": [n]}, "é" * n, [n, [str(n)]], n / 4, {}, -n)[n % 8]
 
 
 VALUES_OF = {"bytes": _value_bytes, "str": lambda n: _value_bytes(n).decode("latin-1"), "json": _value_json}
