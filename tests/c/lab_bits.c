@@ -7,7 +7,7 @@
  * damaged: it is opened, every key is asked for, it is scanned both ways, verified, sometimes compacted.
  *
  *   allowed     what was written; a state the store once had (a shorter log); an error that names a file, and
- *               right answers for all that gives none
+ *               right answers for all that gives none. Of the catalog an error that names the namespace will do
  *   a violation a wrong value, a key that is missing or there against every such state, an error of another kind, one
  *               bit that takes back what was proven durable, a damaged table that verify passes, a crash, a hang
  *
@@ -44,13 +44,17 @@ struct store {
     uint64_t bytes, sectors;
 };
 
+/* Between them they have namespaces, made and dropped, records that expire and have expired, counts in the manifest. */
 static struct store stores[] = {
-    {.name = "closed, tables and log", .script = "14p r 4s f 10h f r 6p b 3p s 2d", .set = 6},
-    {.name = "killed, tables and log", .script = "14p r 4p f 8p r 3s 2b 3p s h p", .set = 6, .killed = 1},
-    {.name = "closed, log only", .script = "5s b r 4p a m", .set = 4},
-    {.name = "killed, log only", .script = "5p b y r 4p a 3h y p p", .set = 4, .killed = 1},
-    {.name = "closed, merged", .script = "20p f 20p f 10p r c 4d f 6p t", .set = 6},
-    {.name = "no log", .script = "14p r f 8p b f 5p", .set = 3},
+    {.name = "closed, tables and log", .script = "8p M 4u r 2s l f 6h 2j f R l 4p b T s 2d", .set = 6},
+    {.name = "killed, tables and log",
+     .script = "8p M 2E 3u r 2e f 4p e E k k k r 3s 2j 3p S h p",
+     .set = 6,
+     .killed = 1},
+    {.name = "closed, log only", .script = "5s M 2u b r 3p a T l m", .set = 4},
+    {.name = "killed, log only", .script = "5p M u b y e E 4p a h D y p p", .set = 4, .killed = 1},
+    {.name = "closed, merged", .script = "12p M 6u f 12p l f 10p r c D 4d f l 6p t", .set = 6},
+    {.name = "no log", .script = "10p M 3u l r f 8p j l f 5p", .set = 3},
 };
 enum { STORES = sizeof stores / sizeof stores[0], WAYS = 2 };
 
@@ -140,9 +144,9 @@ struct scene { /* the files of one case */
     uint64_t counts[FILES_MOST];
     int strange[FILES_MOST]; /* enum sim_type; SIM_FILE: none */
     int gone[FILES_MOST];
-    unsigned file;  /* the one that is damaged */
+    unsigned file; /* the one that is damaged */
     char what[120]; /* was done */
-    int is_flip;    /* one bit of one file */
+    int is_flip; /* one bit of one file */
 };
 
 static void scene_init(struct scene *scene, const struct store *store)
@@ -331,10 +335,18 @@ static void damage_at_random(struct scene *scene, uint64_t seed)
 
 #define UNREADABLE UINT64_MAX
 
-struct sight {
-    uint64_t gets[MODEL_KEYS];      /* hash, 0, or UNREADABLE */
-    struct content forward, back;   /* what scans brought ... */
+struct space_sight {
+    int asked; /* else nothing is known of this namespace */
+    uint64_t gets[MODEL_KEYS]; /* hash, 0, or UNREADABLE */
+    uint64_t forward[MODEL_KEYS], back[MODEL_KEYS]; /* what scans brought ... */
     unsigned forward_to, back_from; /* ... of keys below, and from: beyond these they failed */
+    uint64_t count; /* or UNREADABLE */
+};
+
+struct sight {
+    struct space_sight spaces[SPACES];
+    uint32_t side; /* number of the other namespace; 0: it is not there */
+    int side_known;
 };
 
 static const char *wrong_error(int rc, const char *when)
@@ -348,56 +360,137 @@ static const char *wrong_error(int rc, const char *when)
     return text;
 }
 
-static const char *see_scan(lsmkv *db, const struct model_universe *universe, int reverse, struct content *content,
+static const char *see_scan(lsmkv *db, const struct model_universe *universe, int reverse, uint64_t *values,
                             unsigned *reached)
 {
     int failure = 0;
-    const char *wrong = scan_content(db, universe, reverse, content, &failure);
+    const char *wrong = scan_space(db, universe, reverse, values, &failure);
     *reached = reverse ? 0 : MODEL_KEYS;
     if (failure == 0)
         return wrong;
     wrong = wrong_error(failure, "a scan");
     if (!reverse)
-        for (*reached = MODEL_KEYS; *reached > 0 && !content->values[*reached - 1];)
+        for (*reached = MODEL_KEYS; *reached > 0 && !values[*reached - 1];)
             --*reached;
     else
-        for (*reached = 0; *reached < MODEL_KEYS && !content->values[*reached];)
+        for (*reached = 0; *reached < MODEL_KEYS && !values[*reached];)
             ++*reached;
+    return wrong;
+}
+
+/* plain: hashes of the values as scans bring them, without expiries. */
+static const char *see_gets(lsmkv *db, const struct model_universe *universe, uint64_t *gets, uint64_t *plain)
+{
+    const char *wrong = NULL;
+    for (unsigned i = 0; i < MODEL_KEYS && !wrong; i++) {
+        struct lsmkv_answer answer;
+        if (i % 3 == 2)
+            continue;
+        int rc = lsmkv_get_answer(db, NULL, universe->keys[i].bytes, universe->keys[i].size, &answer);
+        plain[i] = rc == 0 ? value_hash(answer.value, answer.value_bytes) : rc == LSMKV_NOTFOUND ? 0 : UNREADABLE;
+        gets[i] = rc == 0 ? expiring_hash(plain[i], answer.expiry_ns) : plain[i];
+        if (rc < 0)
+            wrong = wrong_error(rc, "a get");
+        lsmkv_free(answer.value);
+    }
+    return wrong;
+}
+
+/* Scans do not bring expiries: where a get brought the same value, its expiry goes with it. */
+static void add_expiries(struct space_sight *sight, const uint64_t *plain)
+{
+    for (unsigned i = 0; i < MODEL_KEYS; i++) {
+        if (i % 3 == 2 || plain[i] == UNREADABLE)
+            continue;
+        if (sight->forward[i] == plain[i])
+            sight->forward[i] = sight->gets[i];
+        if (sight->back[i] == plain[i])
+            sight->back[i] = sight->gets[i];
+    }
+}
+
+static const char *see_space(lsmkv *db, const struct model_universe *universe, struct space_sight *sight)
+{
+    uint64_t plain[MODEL_KEYS] = {0};
+    sight->asked = 1;
+    const char *wrong = see_gets(db, universe, sight->gets, plain);
+    if (!wrong)
+        wrong = see_scan(db, universe, 0, sight->forward, &sight->forward_to);
+    if (!wrong)
+        wrong = see_scan(db, universe, 1, sight->back, &sight->back_from);
+    if (wrong)
+        return wrong;
+    add_expiries(sight, plain);
+    int rc = lsmkv_count(db, NULL, NULL, NULL, &sight->count);
+    if (rc == 0)
+        return NULL;
+    sight->count = UNREADABLE;
+    return wrong_error(rc, "a count");
+}
+
+/* The other namespace, as far as the catalog can be read. */
+static const char *see_side(lsmkv *db, const struct model_universe *universe, struct sight *sight)
+{
+    lsmkv *side = NULL;
+    int failure = 0;
+    const char *wrong = side_described(db, &sight->side, &failure);
+    sight->side_known = failure == 0;
+    if (failure)
+        return wrong_error(failure, "the list of namespaces");
+    if (wrong || sight->side == 0)
+        return wrong;
+    int rc = lsmkv_namespace_open(db, SIDE, strlen(SIDE), NULL, &side);
+    if (rc != 0)
+        return wrong_error(rc, "a namespace");
+    wrong = see_space(side, universe, &sight->spaces[1]);
+    lsmkv_release(side);
     return wrong;
 }
 
 static const char *see(lsmkv *db, const struct model_universe *universe, struct sight *sight)
 {
-    const char *wrong = NULL;
-    for (unsigned i = 0; i < MODEL_KEYS && !wrong; i++) {
-        void *value = NULL;
-        size_t size = 0;
-        if (i % 3 == 2)
-            continue;
-        int rc = lsmkv_get(db, NULL, universe->keys[i].bytes, universe->keys[i].size, &value, &size);
-        sight->gets[i] = rc == 0 ? value_hash(value, size) : rc == LSMKV_NOTFOUND ? 0 : UNREADABLE;
-        if (rc < 0)
-            wrong = wrong_error(rc, "a get");
-        lsmkv_free(value);
+    memset(sight, 0, sizeof *sight);
+    const char *wrong = codecs_kept(db);
+    if (!wrong)
+        wrong = see_space(db, universe, &sight->spaces[0]);
+    return wrong ? wrong : see_side(db, universe, sight);
+}
+
+static int space_fits(const struct space_sight *sight, const uint64_t *values)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < MODEL_KEYS; i++) {
+        count += values[i] != 0;
+        if (i % 3 != 2 && sight->gets[i] != UNREADABLE && sight->gets[i] != values[i])
+            return 0;
+        if (i < sight->forward_to && sight->forward[i] != values[i])
+            return 0;
+        if (i >= sight->back_from && sight->back[i] != values[i])
+            return 0;
     }
-    if (!wrong)
-        wrong = see_scan(db, universe, 0, &sight->forward, &sight->forward_to);
-    if (!wrong)
-        wrong = see_scan(db, universe, 1, &sight->back, &sight->back_from);
-    return wrong;
+    return sight->count == UNREADABLE || sight->count == count;
 }
 
 static int sight_fits(const struct sight *sight, const struct content *content)
 {
-    for (unsigned i = 0; i < MODEL_KEYS; i++) {
-        if (i % 3 != 2 && sight->gets[i] != UNREADABLE && sight->gets[i] != content->values[i])
+    if (sight->side_known && sight->side != content->side)
+        return 0;
+    for (unsigned space = 0; space < SPACES; space++)
+        if (sight->spaces[space].asked && !space_fits(&sight->spaces[space], content->values[space]))
             return 0;
-        if (i < sight->forward_to && sight->forward.values[i] != content->values[i])
-            return 0;
-        if (i >= sight->back_from && sight->back.values[i] != content->values[i])
-            return 0;
-    }
     return 1;
+}
+
+/* Nothing failed. */
+static int sight_whole(const struct sight *sight)
+{
+    int whole = sight->side_known && (!sight->side || sight->spaces[1].asked);
+    for (unsigned space = 0; space < SPACES; space++) {
+        const struct space_sight *one = &sight->spaces[space];
+        if (one->asked)
+            whole &= one->forward_to == MODEL_KEYS && one->back_from == 0 && one->count != UNREADABLE;
+    }
+    return whole;
 }
 
 /* The newest state that fits, or -1. */
@@ -411,15 +504,20 @@ static int sight_state(const struct store *store, const struct sight *sight)
 
 static const char *describe_misfit(const struct store *store, const struct sight *sight)
 {
-    static char text[200];
+    static char text[300];
     const struct content *last = &store->contents[store->states - 1];
     unsigned gets = 0, scans = 0;
-    for (unsigned i = 0; i < MODEL_KEYS; i++) {
-        gets += i % 3 != 2 && sight->gets[i] != UNREADABLE && sight->gets[i] != last->values[i];
-        scans += i < sight->forward_to && sight->forward.values[i] != last->values[i];
+    for (unsigned n = 0; n < SPACES * MODEL_KEYS; n++) {
+        const struct space_sight *one = &sight->spaces[n / MODEL_KEYS];
+        unsigned i = n % MODEL_KEYS;
+        uint64_t wanted = last->values[n / MODEL_KEYS][i];
+        gets += one->asked && i % 3 != 2 && one->gets[i] != UNREADABLE && one->gets[i] != wanted;
+        scans += one->asked && i < one->forward_to && one->forward[i] != wanted;
     }
     snprintf(text, sizeof text,
-             "no state the store ever had: against the last one %u gets and %u keys of a scan differ", gets, scans);
+             "no state the store ever had: against the last one %u gets and %u keys of a scan differ; counts %" PRIu64
+             " and %" PRIu64 ", namespace %u of %u",
+             gets, scans, sight->spaces[0].count, sight->spaces[1].count, sight->side, last->side);
     return text;
 }
 
@@ -457,7 +555,7 @@ static const char *look_and_verify(const struct scene *scene, lsmkv *db, uint64_
         return wrong;
     if (scene->is_flip && state < (int)(is_log(store->files[scene->file].name) ? store->proven : store->states - 1))
         return "one bit takes back what was durable";
-    int whole = sight.forward_to == MODEL_KEYS && sight.back_from == 0;
+    int whole = sight_whole(&sight);
     tally.partly += !whole;
     tally.same += whole && state == (int)store->states - 1;
     tally.older += whole && state < (int)store->states - 1;
