@@ -156,3 +156,19 @@ def test_repr(db):
         batch[b"k"] = b"v"
         assert "1 writes" in repr(batch)
     assert "over" in repr(batch)
+
+
+def test_the_end_of_a_block_within_its_end(path):
+    """What a merge calls while the batch is applied drops nothing of it."""
+    with lsmkv.open(path) as db:
+        db.update({b"a": b"", b"b": b"", b"c": b""})
+
+        def op(old, new):
+            batch.__exit__(ValueError, None, None)
+            return new
+
+        with db.batch() as batch:
+            for key in (b"a", b"b", b"c"):
+                batch.merge(key, b"merged", op=op)
+                batch[key + b"'"] = b"put"
+        assert [*db.values()] == [b"merged", b"put"] * 3

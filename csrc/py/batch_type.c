@@ -278,7 +278,7 @@ static PyObject *batch_exit(PyObject *self, PyObject *const *args, Py_ssize_t co
     int clean = count < 1 || args[0] == Py_None;
     if (batch->base || (clean && !collecting(batch)))
         return batch->base ? batch_enter(self, NULL) : NULL;
-    if (!batch->busy) {
+    if (!batch->busy && batch->phase != DONE) { /* DONE: perhaps it is being applied, and this is called by a merge */
         batch->phase = DONE;
         if (clean && apply(batch) < 0)
             return NULL;
