@@ -54,7 +54,7 @@ struct lk_env *sim_env(struct sim *sim); /* borrowed */
 
 /* ---- boundaries ----------------------------------------------------------------------------- */
 
-/* clang-format off: it lays this table out differently each time */
+/* clang-format off */
 #define SIM_CALL_TABLE(X) \
     X(DIR_OPEN) X(DIR_MAKE) X(DIR_SYNC_PARENT) X(DIR_SYNC) X(DIR_LIST) X(DIR_ID) X(RENAME) X(REMOVE) \
     X(DIR_REMOVE) X(LOCK) X(OPEN) X(CREATE) X(CLOSE) X(READ) X(WRITE) X(SYNC) X(SIZE) X(ALLOCATE) \
