@@ -37,7 +37,8 @@ PyDoc_STRVAR(lsm_put_doc,
              "Store value under key, as self[key] = value does, and return the write's LSN (0 in a transaction).\n\n"
              "ttl is a number of seconds after which the key is absent; None follows the store, math.inf is for ever.\n"
              "sync=True returns once it is on the disk, sync=False does not wait for that even where the store's\n"
-             "durability is \"always\", None follows the store. Cost: one copy of the value into the log in memory; no system call.\n"
+             "durability is \"always\", None follows the store. Cost: one copy of the value into the log in memory; no "
+             "system call.\n"
              "Raises TypeError, ValueError (a key above 65535 bytes, a value above 1 GiB), ReadOnlyError,\n"
              "DiskFullError, StorageError, ClosedError.\n\n"
              ">>> lsn = db.put(\"session\", \"token\", ttl=3600, sync=True)");
