@@ -185,7 +185,7 @@ def test_the_name_makes_the_codec_again(shape):
 
 
 def test_datetimes_are_ordered_by_moment():
-    """Two datetimes of one zone compare by the clock on the wall, and so does the hour that comes twice; moments do not."""
+    """Two datetimes of one zone compare by the clock on the wall, also in the hour that comes twice; moments do not."""
 
     class Berlin(datetime.tzinfo):
         def utcoffset(self, when):
@@ -235,6 +235,9 @@ def test_subclasses_and_their_like_are_taken():
 # ---- what is refused ------------------------------------------------------------------------------
 
 
+EAST = datetime.timezone(datetime.timedelta(hours=1))
+
+
 @pytest.mark.parametrize(
     "name, key, kind, words",
     [
@@ -263,12 +266,12 @@ def test_subclasses_and_their_like_are_taken():
         ("datetime", datetime.datetime(2026, 1, 1), ValueError, r"without a time zone.*\.astimezone\(\).*\.replace\("),
         ("datetime", datetime.date(2026, 1, 1), TypeError, "not datetime.date"),
         ("datetime", "2026-01-01", TypeError, "fromisoformat"),
-        ("datetime", datetime.datetime.min.replace(tzinfo=datetime.timezone(datetime.timedelta(hours=1))), ValueError, "years 1"),
+        ("datetime", datetime.datetime.min.replace(tzinfo=EAST), ValueError, "years 1"),
         ("(str,i64)", ["a", 1], TypeError, r"must be a tuple, not list: use tuple\(\)"),
         ("(str,i64)", "a", TypeError, "must be a tuple, not str"),
         ("(str,i64)", ("a",), TypeError, "a tuple of 2, not of 1"),
         ("(str,i64)", ("a", 1, 2), TypeError, "a tuple of 2, not of 3"),
-        ("(str,(i64,desc(bool)))", ("a", (1, 2)), TypeError, r"key\[1\]\[1\] of codec '\(str,\(i64,desc\(bool\)\)\)' must be bool"),
+        ("(str,(i64,desc(bool)))", ("a", (1, 2)), TypeError, r"key\[1\]\[1\] of codec .* must be bool"),
         ("(bytes)", (b"x" * 70_000,), ValueError, "at most 65535"),
     ],
 )  # fmt: skip

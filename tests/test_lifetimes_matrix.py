@@ -629,7 +629,7 @@ def a_callback_ends_the_thing(thing, db):
 
     def end():
         try:
-            thing.end(it)
+            thing.end(it)  # noqa: F821  # it is deleted further down
         except RuntimeError as error:
             assert "in use" in str(error)
 
@@ -957,10 +957,10 @@ def a_bytearray_is_resized_meanwhile(thing, tmp_path):
         value.clear()
         key.extend(b"z" * 100_000)
         found = {
-            Iterator: lambda: next(made)[1],
-            Cursor: lambda: made.value,
-            Buffer: lambda: bytes(made),
-        }.get(thing, lambda: made[b"the key"])()
+            Iterator: lambda made: next(made)[1],
+            Cursor: lambda made: made.value,
+            Buffer: lambda made: bytes(made),
+        }.get(thing, lambda made: made[b"the key"])(made)
         assert found == b"the value"
         del made
 

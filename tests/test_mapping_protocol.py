@@ -1,4 +1,5 @@
-"""CPython's own tests of what a mapping is, run on a store of str. docs/api.md lists what of the stricter ones cannot hold."""
+"""CPython's own tests of what a mapping is, run on a store of str. docs/api.md lists what of the stricter ones cannot
+hold."""
 
 import unittest
 

@@ -32,7 +32,7 @@ HARMLESS = {lsmkv.features, codecs.desc, codecs.tuple_, lsmkv.dbm.whichdb, lsmkv
 
 
 def own(kind):
-    return {name: member for name, member in inspect.getmembers_static(kind) if not name.startswith("_")}
+    return {name: inspect.getattr_static(kind, name) for name in dir(kind) if not name.startswith("_")}
 
 
 def is_method(member):

@@ -148,9 +148,9 @@ def options(args: Namespace, out: Output) -> int:
 def space_rows(spaces: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The namespaces, a row each; none where there are none."""
     rows = [("namespaces", str(len(spaces)))] if spaces else []
-    for name, facts in spaces.items():
-        lives = "" if facts["ttl"] is None else f"; a key lives {facts['ttl']:,g} s"
-        rows.append((f"  {escape(name.encode(), 40)}", f"{facts['key']} keys, {facts['value']} values{lives}"))
+    for name, about in spaces.items():
+        lives = "" if about["ttl"] is None else f"; a key lives {about['ttl']:,g} s"
+        rows.append((f"  {escape(name.encode(), 40)}", f"{about['key']} keys, {about['value']} values{lives}"))
     return rows
 
 
