@@ -312,40 +312,6 @@ def test_a_bytearray_can_be_resized_as_soon_as_the_call_is_over(db):
 # ---- Ctrl-C ---------------------------------------------------------------------------------
 
 
-def interrupt_latency(action):
-    """Seconds from a signal to its handler, while the main thread is in action()."""
-    sent, handled = [], []
-
-    def handler(*_):
-        handled.append(time.perf_counter())
-        raise KeyboardInterrupt
-
-    def send(after):
-        time.sleep(after)
-        sent.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    began = time.perf_counter()
-    action()
-    usual = time.perf_counter() - began
-    before = signal.signal(signal.SIGINT, handler)
-    worst = 0.0
-    try:
-        for part in (0.1, 0.5, 0.8):
-            sender = threading.Thread(target=send, args=(usual * part,))
-            try:
-                sender.start()
-                while True:
-                    action()
-            except KeyboardInterrupt:
-                pass
-            sender.join()
-            worst = max(worst, handled[-1] - sent[-1])
-    finally:
-        signal.signal(signal.SIGINT, before)
-    return worst
-
-
 ACTIONS = {
     "list of items": lambda db: list(db.items()),
     "list of keys": list,
@@ -359,7 +325,7 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_control_c_is_heard_within_100_ms(path, action):
+def test_control_c_is_heard_within_100_ms(path, interrupt_latency, action):
     with lsmkv.open(path) as db:
         fill(db, 300_000, b"v" * 20)
         assert interrupt_latency(lambda: ACTIONS[action](db)) < 0.1
@@ -369,7 +335,7 @@ def test_control_c_is_heard_within_100_ms(path, action):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not FULL, reason="LSMKV_FULL=1 runs it")
-def test_control_c_within_10_million_records(path):
+def test_control_c_within_10_million_records(path, interrupt_latency):
     with lsmkv.open(path, options="bulk") as db:
         fill(db, 10_000_000, b"v" * 20)
         assert interrupt_latency(lambda: list(db.items())) < 0.1

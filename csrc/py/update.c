@@ -9,12 +9,12 @@
 
 #include "py/write.h"
 
-enum { CHUNK_BYTES = 1 << 20 };
+enum { CHUNK_BYTES = 1 << 20, PACE_RECORDS = 256 };
 
 struct stage {
     struct lsm_source *source; /* borrowed */
     lsmkv_batch *chunk;        /* owned; NULL in a transaction */
-    Py_ssize_t taken;        /* pairs so far, for messages */
+    Py_ssize_t taken;        /* records so far, for messages */
     struct lsm_pacer pacer;
 };
 
@@ -47,13 +47,19 @@ static int make_room(struct stage *stage, size_t bytes, int by_itself)
     return held > 0 && (by_itself || held + bytes > CHUNK_BYTES) ? write_chunk(stage) : 0;
 }
 
+/* After a record went into a transaction, where no chunk is ever written: signal handlers and others have their turn. */
+static int done(struct stage *stage, int rc)
+{
+    return rc < 0 || stage->taken % PACE_RECORDS ? rc : lsm_pace(&stage->pacer);
+}
+
 static int add_bytes(struct stage *stage, const struct lsm_bytes *key, const struct lsm_bytes *value)
 {
     int large = value->size > LSM_COPY_MAX;
     if (stage->chunk && make_room(stage, key->size + value->size, large) < 0)
         return -1;
     if (!stage->chunk || large)
-        return lsm_put(stage->source, key, value, LSMKV_EXPIRY_DEFAULT, -1, NULL);
+        return done(stage, lsm_put(stage->source, key, value, LSMKV_EXPIRY_DEFAULT, -1, NULL));
     int rc = lsmkv_batch_put(stage->chunk, key->data, key->size, value->data, value->size);
     return rc == 0 ? 0 : (lsm_fail(stage->source, rc), -1);
 }
@@ -61,7 +67,7 @@ static int add_bytes(struct stage *stage, const struct lsm_bytes *key, const str
 static int add_delete(struct stage *stage, const struct lsm_bytes *key)
 {
     if (!stage->chunk)
-        return lsm_delete(stage->source, key, -1, NULL);
+        return done(stage, lsm_delete(stage->source, key, -1, NULL));
     if (make_room(stage, key->size, 0) < 0)
         return -1;
     int rc = lsmkv_batch_delete(stage->chunk, key->data, key->size);
@@ -140,6 +146,7 @@ static int add_deletes(struct stage *stage, PyObject *keys)
             rc = add_delete(stage, &key);
             lsm_bytes_drop(&key);
         }
+        stage->taken++;
         Py_DECREF(object);
     }
     Py_XDECREF(iterator);
