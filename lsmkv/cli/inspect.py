@@ -148,9 +148,9 @@ def options(args: Namespace, out: Output) -> int:
 def space_rows(spaces: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The namespaces, a row each; none where there are none."""
     rows = [("namespaces", str(len(spaces)))] if spaces else []
-    for name, facts in spaces.items():
-        lives = "" if facts["ttl"] is None else f"; a key lives {facts['ttl']:,g} s"
-        rows.append((f"  {escape(name.encode(), 40)}", f"{facts['key']} keys, {facts['value']} values{lives}"))
+    for name, one in spaces.items():
+        lives = "" if one["ttl"] is None else f"; a key lives {one['ttl']:,g} s"
+        rows.append((f"  {escape(name.encode(), 40)}", f"{one['key']} keys, {one['value']} values{lives}"))
     return rows
 
 
