@@ -5,10 +5,10 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, SupportsIndex
 
 
-def chunks(entries: Iterable[Any], size: int) -> Iterator[list[Any]]:
+def chunks(entries: Iterable[Any], size: SupportsIndex) -> Iterator[list[Any]]:
     """Lists of `size` entries, the last one perhaps shorter; one scan."""
     count = operator.index(size)
     if count < 1:

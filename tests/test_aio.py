@@ -12,6 +12,7 @@ import threading
 import weakref
 
 import pytest
+from loops import Gate, held, in_a_loop, pairs, settle
 
 import lsmkv
 import lsmkv.aio
@@ -26,80 +27,22 @@ TWINS = {
     lsmkv.aio.AsyncKeysView: lsmkv.KeysView,
     lsmkv.aio.AsyncValuesView: lsmkv.ValuesView,
     lsmkv.aio.AsyncItemsView: lsmkv.ItemsView,
+    lsmkv.aio.AsyncTransaction: lsmkv.Transaction,
+    lsmkv.aio.AsyncCursor: lsmkv.Cursor,
+    lsmkv.aio.AsyncWriteBatch: lsmkv.WriteBatch,
 }
 LEFT_OUT = {  # name of a class, name of a method: why it is not awaited
 }
-AT_ONCE = {"keys", "values", "items", "range", "prefix", "limit", "batch", "snapshot"}  # describe, collect, open
-INSTEAD_OF_SYNTAX = {"contains"}
+AT_ONCE = {
+    *("keys", "values", "items", "range", "prefix", "limit", "chunks"),  # describe
+    *("batch", "snapshot", "transaction", "cursor", "namespace"),  # open
+    *(f"AsyncWriteBatch.{name}" for name in ("put", "delete", "delete_range", "merge")),  # collect
+}
+INSTEAD_OF_SYNTAX = {"contains", "length"}
 
 
 def public(cls):
     return {name for name in dir(cls) if not name.startswith("_")}
-
-
-def in_a_loop(test):
-    """Runs an `async def` test, and looks for tasks and threads that outlive it and for what nobody was told."""
-
-    async def body(args, kwargs):
-        told = []
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
-        await test(*args, **kwargs)
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-        gc.collect()
-        await asyncio.sleep(0)
-        assert told == []
-
-    @functools.wraps(test)
-    def run(*args, **kwargs):
-        asyncio.run(body(args, kwargs))
-        assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lsmkv-aio")] == []
-
-    return run
-
-
-class Gate:
-    """Holds the threads of a store. `work` is what one of them does until open() is called."""
-
-    def __init__(self):
-        self.reached, self._open = threading.Event(), threading.Event()
-
-    def work(self, *unused):
-        self.reached.set()
-        assert self._open.wait(60)
-
-    def open(self):
-        self._open.set()
-
-    async def wait_until_reached(self):
-        while not self.reached.is_set():
-            await asyncio.sleep(0)
-
-
-@contextlib.asynccontextmanager
-async def held(db, workers=1):
-    """All threads of db at a gate."""
-    gates = [Gate() for _ in range(workers)]
-    for gate in gates:
-        db._bridge.submit(gate.work, lambda answer, failure: None)
-        await gate.wait_until_reached()
-    try:
-        yield
-    finally:
-        for gate in gates:
-            gate.open()
-
-
-async def settle(db):
-    """Everything that the threads of db were asked to do is done, and told."""
-    async with held(db, db._bridge._workers):
-        pass
-    while db._bridge._draining:
-        await asyncio.sleep(0)
-    await asyncio.sleep(0)
-
-
-def pairs(count):
-    return [(b"%06d" % i, b"v%d" % i) for i in range(count)]
 
 
 # ---- names -----------------------------------------------------------------------------------------
@@ -138,7 +81,7 @@ def test_a_method_looks_like_its_original(method, original):
     )
     assert ours == theirs
     assert method.__doc__ and method.__name__ == original.__name__
-    assert inspect.iscoroutinefunction(method) == (method.__name__ not in AT_ONCE)
+    assert inspect.iscoroutinefunction(method) == AT_ONCE.isdisjoint([method.__name__, method.__qualname__])
 
 
 def test_help_reads_well():
@@ -146,7 +89,8 @@ def test_help_reads_well():
     for line in (
         "async flush(self, /)",
         "async compact(self, /, start=None, stop=None, *, progress=None)",
-        "async put(self, key, value, /, *, sync=None)",
+        "async put(self, key, value, /, *, ttl=None, sync=None)",
+        "async pop(self, key, default=Ellipsis, /)",
     ):
         assert line in text
 
@@ -233,11 +177,12 @@ async def test_ranges_and_views():
 
 REFUSED = {
     "iter": (iter, "async for"),
-    "len": (len, "count"),
+    "len": (len, "await .*(length|count)"),
     "bool": (bool, "first"),
     "in": (lambda it: b"k" in it, "await .*contains"),
     "set": (lambda it: it.__setitem__(b"k", b"v"), "await db.put"),
     "del": (lambda it: it.__delitem__(b"k"), "await db.delete"),
+    "or": (lambda it: it.__ior__({}), "await db.update"),
     "with": (lambda it: it.__enter__(), "async with"),
 }
 
@@ -247,7 +192,7 @@ REFUSED = {
 async def test_what_cannot_be_awaited_names_what_can(use):
     action, instead = REFUSED[use]
     async with lsmkv.aio.open(None) as db:
-        for it in (db,) if use in ("set", "del", "with") else (db, db[:], db.keys()):
+        for it in (db,) if use in ("set", "del", "or", "with") else (db, db[:], db.keys()):
             with pytest.raises(TypeError, match=instead):
                 action(it)
 

@@ -31,13 +31,21 @@ wait of some milliseconds (a sync, a full log segment) does no harm.
 
 from __future__ import annotations
 
+from lsmkv.aio.batch import AsyncWriteBatch
+from lsmkv.aio.blocks import Opening
+from lsmkv.aio.cursor import AsyncCursor
 from lsmkv.aio.opening import open as open
 from lsmkv.aio.scan import AsyncIterator
-from lsmkv.aio.store import AsyncBatch, AsyncLSM, AsyncSnapshot, AsyncSource, Opening
+from lsmkv.aio.snapshot import AsyncSnapshot
+from lsmkv.aio.source import AsyncSource
+from lsmkv.aio.store import AsyncLSM
+from lsmkv.aio.target import AsyncTarget
+from lsmkv.aio.transaction import AsyncTransaction
 from lsmkv.aio.views import AsyncItemsView, AsyncKeysView, AsyncRangeView, AsyncValuesView, AsyncView
 
 __all__ = [  # `open` is left out: a star import should not replace the builtin
-    "AsyncBatch",
+    "AsyncWriteBatch",
+    "AsyncCursor",
     "AsyncItemsView",
     "AsyncIterator",
     "AsyncKeysView",
@@ -45,6 +53,8 @@ __all__ = [  # `open` is left out: a star import should not replace the builtin
     "AsyncRangeView",
     "AsyncSnapshot",
     "AsyncSource",
+    "AsyncTarget",
+    "AsyncTransaction",
     "AsyncValuesView",
     "AsyncView",
     "Opening",

@@ -1,7 +1,7 @@
 """awaited: makes the method that is awaited from the method that waits.
 
     class AsyncLSM:
-        flush = awaited(LSM.flush)
+        flush = awaited(LSM.flush)      # also at_once(), for what never waits
 
 is all there is to a name: signature, types and documentation come from the original. The object has `_sync`, its twin
 that waits, `_bridge`, and `_is_closed()`. A twin that is closed answers at once, by raising; it needs no thread."""
@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, cast, overload
 
-from lsmkv.aio.bridge import Bridge
+from lsmkv.aio.bridge import Way
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,7 +24,7 @@ class Across:
     """Has a twin on the other side of the bridge."""
 
     _sync: Any
-    _bridge: Bridge
+    _bridge: Way
 
     def _is_closed(self) -> bool:
         raise NotImplementedError
@@ -70,6 +70,32 @@ def awaited(method: Callable[Concatenate[Any, P], T]) -> Awaited[P, T]:
 
     has_progress = "progress" in inspect.signature(method).parameters
     return cast("Awaited[P, T]", dressed(call_with_progress if has_progress else call, method))
+
+
+class AtOnce(Generic[P, T]):
+    """The type of what at_once() makes."""
+
+    @overload
+    def __get__(self, it: None, owner: type) -> AtOnce[P, T]: ...
+    @overload
+    def __get__(self, it: object, owner: type) -> Callable[P, T]: ...
+    def __get__(self, it: object, owner: type) -> Any:
+        raise NotImplementedError
+
+
+def at_once(method: Callable[Concatenate[Any, P], T]) -> AtOnce[P, T]:
+    """`method` of the twin, which never waits, called as it is."""
+    name = method.__name__
+
+    def call(self: Across, /, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self._sync, name)(*args, **kwargs)
+
+    return cast("AtOnce[P, T]", dressed(call, method))
+
+
+def twin_of(it: Any) -> Any:
+    """What lsmkv itself takes in place of an object of lsmkv.aio."""
+    return it._sync if isinstance(it, Across) else it
 
 
 class _Reports:

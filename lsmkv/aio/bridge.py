@@ -7,6 +7,8 @@
 A thread stays with the queue until it is empty and a wake-up carries all that is ready, so a hop costs its switches
 once for a burst and not once for each call. No order holds between jobs: who wants one awaits the first.
 
+A Way is what a caller sees of it: the bridge itself, or a lane on it (lane.py) for what one thread at a time may use.
+
 Invariants:
   1. The loop's thread never waits here: it appends, and takes what is there.
   2. A job that began always ends, and its `done` runs in the loop that submitted it, whatever became of the task that
@@ -15,7 +17,7 @@ Invariants:
      the closed one are dropped.
   4. A thread gives up the interpreter lock at least every millisecond while the loop has answers to collect.
 
-`submit`, `call`, `shutdown`: the loop's thread. `_drain`, `_Inbox.put`: the others. `let_go`: any."""
+`submit`, `call`, `finish`, `shutdown`: the loop's thread. `_drain`, `_Inbox.put`: the others. `let_go`: any."""
 
 from __future__ import annotations
 
@@ -116,7 +118,47 @@ def ignore(answer: object, failure: BaseException | None) -> None:
     """The end of a call whose answer nobody waits for."""
 
 
-class Bridge:
+class Way:
+    """To have work done in a thread."""
+
+    def here(self) -> _Inbox:
+        """The inbox of the running loop. RuntimeError when the bridge belongs to another."""
+        raise NotImplementedError
+
+    def submit(self, work: Callable[[], object], done: Done) -> Job:
+        """Have work() called in a thread and then done(answer, failure) in this loop."""
+        raise NotImplementedError
+
+    def let_go(self, held: list[Any]) -> None:
+        """Have what the list holds dropped in a thread. For any thread and for finalizers, so it takes no lock."""
+        raise NotImplementedError
+
+    async def call(self, work: Callable[[], _T], unwanted: Callable[[_T], object] | None = None) -> _T:
+        """What work() returns. When the task that asked is cancelled, it does not begin any more; if it has begun,
+        unwanted(answer) is called in the loop."""
+        future = self.here().loop.create_future()
+        job = self.submit(work, partial(settle, future, unwanted))
+        try:
+            answer: _T = await future
+            return answer
+        except asyncio.CancelledError:
+            job.abandoned = True
+            raise
+        finally:
+            del future  # it carries the exception whose traceback holds this frame
+
+    async def finish(self, work: Callable[[], _T]) -> _T:
+        """The same for what must be done, as closing is: when the task is cancelled, only the waiting ends."""
+        future = self.here().loop.create_future()
+        self.submit(work, partial(settle, future, None))
+        try:
+            answer: _T = await future
+            return answer
+        finally:
+            del future
+
+
+class Bridge(Way):
     """The threads of one store, and the loop that uses them."""
 
     def __init__(self, workers: int) -> None:
@@ -131,7 +173,6 @@ class Bridge:
         self._over = False
 
     def here(self) -> _Inbox:
-        """The inbox of the running loop. RuntimeError when the bridge belongs to another."""
         loop = asyncio.get_running_loop()
         if self._inbox is None or self._inbox.loop.is_closed():
             self._inbox = _Inbox(loop)
@@ -143,7 +184,6 @@ class Bridge:
         return self._inbox
 
     def submit(self, work: Callable[[], object], done: Done) -> Job:
-        """Have work() called in a thread and then done(answer, failure) in this loop."""
         job = Job(self.here(), work, done)
         if self._over:  # only what cleans up comes after the end, and it finds nothing to wait for
             job.run()
@@ -159,26 +199,12 @@ class Bridge:
             self._executor.submit(self._drain)
         return job
 
-    async def call(self, work: Callable[[], _T], unwanted: Callable[[_T], object] | None = None) -> _T:
-        """What work() returns. unwanted(answer) is called in the loop when the task that asked was cancelled."""
-        future = self.here().loop.create_future()
-        job = self.submit(work, partial(settle, future, unwanted))
-        try:
-            answer: _T = await future
-            return answer
-        except asyncio.CancelledError:
-            job.abandoned = True
-            raise
-        finally:
-            del future  # it carries the exception whose traceback holds this frame
-
-    def let_go(self, held: list[Any]) -> None:
-        """Have what the list holds dropped in a thread. For any thread and for finalizers, so it takes no lock."""
+    def let_go(self, held: list[Any], way: Way | None = None) -> None:
         inbox = self._inbox
         if inbox is None or self._over:
             return
         with suppress(RuntimeError):  # the loop is closed: it is dropped here
-            inbox.loop.call_soon_threadsafe(lambda: self._over or self.submit(held.clear, ignore))
+            inbox.loop.call_soon_threadsafe(lambda: self._over or (way or self).submit(held.clear, ignore))
 
     def shutdown(self) -> None:
         """End the threads, which have nothing left to do but what closing has already cut short."""

@@ -1,7 +1,8 @@
 """feed: what many keys or pairs are read from, cut into parts that a thread can take.
 
 What is plain data, or lsmkv's own, goes to the thread whole. Anything else may be a generator whose code belongs to
-the loop: it is read there, a part at a time, each applied before the next is read; an `async` one is awaited."""
+the loop: it is read there, a part at a time, each applied before the next is read; an `async` one is awaited, and so
+is a transaction, which serves one thread at a time."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import Any
 
 from lsmkv._core import LSM, ItemsView, KeysView, RangeView, Snapshot, ValuesView
 from lsmkv.aio.awaited import Across
+from lsmkv.aio.lane import Lane
 
 PART_ENTRIES, PART_SECONDS = 1024, 0.001
 PLAIN = (dict, list, tuple, set, frozenset, LSM, Snapshot, RangeView, KeysView, ValuesView, ItemsView)
@@ -19,12 +21,14 @@ PLAIN = (dict, list, tuple, set, frozenset, LSM, Snapshot, RangeView, KeysView, 
 def plain(source: Any) -> Any | None:
     """What a thread may read by itself in place of source, or None."""
     if isinstance(source, Across):
-        return source._sync
+        return None if isinstance(source._bridge, Lane) else source._sync
     return source if type(source) in PLAIN or isinstance(source, LSM) else None
 
 
 def pairs_of(source: Any) -> Any:
     """An iterable of pairs, as dict.update() understands a mapping."""
+    if isinstance(source, Across):
+        return source.items() if hasattr(source, "items") else source
     if not hasattr(source, "keys") or hasattr(source, "__aiter__"):
         return source
     return ((key, source[key]) for key in source.keys())

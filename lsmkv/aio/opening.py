@@ -8,8 +8,9 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from lsmkv._core import LSM
+from lsmkv.aio.blocks import Opening
 from lsmkv.aio.bridge import Bridge
-from lsmkv.aio.store import WORKERS, AsyncLSM, Opening
+from lsmkv.aio.store import WORKERS, AsyncLSM
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ from itertools import islice
 from sys import getsizeof
 from typing import Any, Generic, TypeVar
 
-from lsmkv.aio.bridge import Bridge
+from lsmkv.aio.bridge import Way
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -59,11 +59,17 @@ def take_pairs(scan: Iterator[tuple[K, V]], most: int) -> Chunk[tuple[K, V]]:
     return taken, len(taken) < most
 
 
+def take_chunk(scan: Iterator[list[T]], most: int) -> Chunk[list[T]]:
+    """Of an iterator over lists, which are chunks already: one of them."""
+    taken = [*islice(scan, 1)]
+    return taken, not taken
+
+
 class AsyncIterator(Generic[T]):
     """What `async for` walks along. It sees the content of the moment its first entry is asked for, whatever is written
     meanwhile, and pins it until it is exhausted, closed or dropped. It serves one task at a time."""
 
-    def __init__(self, bridge: Bridge, begin: Callable[[], Iterator[T]], take: Take[T]) -> None:
+    def __init__(self, bridge: Way, begin: Callable[[], Iterator[T]], take: Take[T]) -> None:
         self._bridge = bridge
         self._take = take
         self._begin: Callable[[], Iterator[T]] | None = begin

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, SupportsIndex, TypeVar, overload
 
 from lsmkv._core import ItemsView, KeysView, RangeView, ValuesView
-from lsmkv.aio.awaited import Across, Awaited, awaited, refused, told_of
-from lsmkv.aio.scan import AsyncIterator, take_pairs, take_single
+from lsmkv.aio.awaited import Across, Awaited, awaited, dressed, refused, told_of, twin_of
+from lsmkv.aio.scan import AsyncIterator, take_chunk, take_pairs, take_single
+from lsmkv.ranges import chunks
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from lsmkv.aio.store import AsyncSource
+    from lsmkv.aio.source import AsyncSource
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -38,7 +39,7 @@ class AsyncView(Across, Generic[T]):
 
     @property
     def mapping(self) -> AsyncSource[Any, Any]:
-        """The store or snapshot this is a view of."""
+        """The store, snapshot or transaction this is a view of."""
         return self._mapping
 
     def __aiter__(self) -> AsyncIterator[T]:
@@ -49,6 +50,11 @@ class AsyncView(Across, Generic[T]):
 
     def limit(self, n: SupportsIndex, /) -> Self:
         return type(self)(self._mapping, self._sync.limit(n))
+
+    def chunks(self, n: SupportsIndex, /) -> AsyncIterator[list[T]]:
+        """An asynchronous iterator over lists of n entries each, the last one perhaps shorter."""
+        chunks((), n)  # says what is wrong with n
+        return AsyncIterator(self._bridge, partial(self._sync.chunks, n), take_chunk)
 
     async def contains(self, item: object, /) -> bool:
         """Whether item is in the view: one lookup, but a scan in the case of values."""
@@ -63,12 +69,20 @@ class AsyncView(Across, Generic[T]):
     __contains__ = refused("`await view.contains(item)`")
 
 
-class AsyncKeysView(AsyncView[K]):
+class SetView(AsyncView[T]):
+    """Keys, and pairs: no two are equal."""
+
+    async def isdisjoint(self, other: Iterable[object] | Across, /) -> bool:
+        return await self._call(partial(self._sync.isdisjoint, twin_of(other)))
+
+    dressed(isdisjoint, KeysView.isdisjoint)
+
+
+class AsyncKeysView(SetView[K]):
     """The keys of a store, a snapshot or a range of them, in order."""
 
     first: Awaited[[], K | None] = awaited(KeysView.first)
     last: Awaited[[], K | None] = awaited(KeysView.last)
-    isdisjoint = awaited(KeysView.isdisjoint)
 
 
 class AsyncValuesView(AsyncView[V]):
@@ -78,14 +92,13 @@ class AsyncValuesView(AsyncView[V]):
     last: Awaited[[], V | None] = awaited(ValuesView.last)
 
 
-class AsyncItemsView(AsyncView[tuple[K, V]]):
+class AsyncItemsView(SetView[tuple[K, V]]):
     """The (key, value) pairs of a store, a snapshot or a range of them, in order."""
 
     _take = staticmethod(take_pairs)
 
     first: Awaited[[], tuple[K, V] | None] = awaited(ItemsView.first)
     last: Awaited[[], tuple[K, V] | None] = awaited(ItemsView.last)
-    isdisjoint = awaited(ItemsView.isdisjoint)
 
 
 class AsyncRangeView(AsyncView[K], Generic[K, V]):
@@ -113,6 +126,10 @@ class AsyncRangeView(AsyncView[K], Generic[K, V]):
     def items(self) -> AsyncItemsView[K, V]:
         return AsyncItemsView(self._mapping, self._sync.items())
 
+    async def split(self, n: SupportsIndex, /) -> list[AsyncRangeView[K, V]]:
+        parts = await self._call(partial(self._sync.split, n))
+        return [AsyncRangeView(self._mapping, part) for part in parts]
+
     first: Awaited[[], tuple[K, V] | None] = awaited(RangeView.first)
     last: Awaited[[], tuple[K, V] | None] = awaited(RangeView.last)
     keys.__doc__, values.__doc__, items.__doc__ = (
@@ -120,3 +137,4 @@ class AsyncRangeView(AsyncView[K], Generic[K, V]):
         told_of(RangeView.values),
         told_of(RangeView.items),
     )
+    split.__doc__ = told_of(RangeView.split)
