@@ -49,7 +49,7 @@ bench: build $(VENV)/.bench ## the benchmarks, peers side by side where they can
 	@$(PYTEST) benchmarks
 
 notebook: build $(VENV)/.notebook ## open the first notebook, examples/first_steps.ipynb, in JupyterLab
-	@$(VENV)/bin/jupyter lab examples/first_steps.ipynb
+	@$(VENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) examples/first_steps.ipynb
 
 fmt: $(VENV)/.dev ## format the C and the Python
 	@$(VENV)/bin/clang-format -i $(C_TEXT)

@@ -767,3 +767,23 @@ def test_threads_share_codecs():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_a_shorter_tuple_bounds_a_range():
+    """It stands before every tuple that begins with it, in Python and in the store."""
+    with lsmkv.open(None, key="(str,i64)", value="json", threads=0) as db:
+        keys = [("A", 1), ("B", -5), ("B", 2), ("D", 0), ("D\0", 1)]
+        db.update((key, None) for key in keys)
+        for start, stop in [(("B",), ("D",)), (("D",), None), (None, ("B", 2)), ((), ("B",))]:
+            wanted = [key for key in keys if (start is None or start <= key) and (stop is None or key < stop)]
+            assert list(db[start:stop]) == wanted
+        assert db.ceiling(("B",)) == (("B", -5), None) and db.lower(("B",)) == (("A", 1), None)
+        del db[("B",) : ("C",)]
+        assert list(db) == [("A", 1), ("D", 0), ("D\0", 1)]
+        with pytest.raises(TypeError):
+            db[("B",)]
+
+
+def test_a_shorter_tuple_bounds_nothing_that_is_turned_around():
+    with lsmkv.open(None, key="desc((str,i64))", threads=0) as db, pytest.raises(TypeError):
+        db[("B",) :]

@@ -86,7 +86,7 @@ static inline int lsm_key_take(struct lsm_bytes *out, struct lsm_codec *codec, P
 
 /* The same as a new bytes object of its own, which may be kept. */
 PyObject *lsm_key_bytes(struct lsm_codec *codec, PyObject *key);
-/* None (or NULL) or a key: a new bytes object or NULL in *bound. 0 or -1. */
+/* None (or NULL) or a key, or the first elements of a tuple: a new bytes object or NULL in *bound. 0 or -1. */
 int lsm_key_bound(struct lsm_codec *codec, PyObject *object, PyObject **bound);
 /* What all keys of a prefix begin with: bytes or str themselves; of tuples the leading elements, as a shorter tuple. */
 int lsm_key_prefix(struct lsm_bytes *out, struct lsm_codec *codec, PyObject *prefix);

@@ -423,11 +423,27 @@ PyObject *lsm_key_bytes(struct lsm_codec *codec, PyObject *key)
     return bytes.copy ? bytes.copy : PyBytes_FromStringAndSize(bytes.data, (Py_ssize_t)bytes.size);
 }
 
+/* A shorter tuple stands before every tuple that begins with it, here as in Python: it may bound a range. Not where
+ * all of it is turned around. */
+static int takes_shorter(const struct lsm_codec *codec, PyObject *object)
+{
+    return codec && codec->kind == LSM_CODEC_FIELDS && PyTuple_Check(object) &&
+           PyUnicode_READ_CHAR(codec->name, 0) == '(';
+}
+
 int lsm_key_bound(struct lsm_codec *codec, PyObject *object, PyObject **bound)
 {
+    struct lsm_bytes prefix;
     *bound = NULL;
     if (!object || object == Py_None)
         return 0;
-    *bound = lsm_key_bytes(codec, object);
+    if (!takes_shorter(codec, object)) {
+        *bound = lsm_key_bytes(codec, object);
+        return *bound ? 0 : -1;
+    }
+    if (lsm_key_prefix(&prefix, codec, object) < 0)
+        return -1;
+    *bound = PyBytes_FromStringAndSize(prefix.data, (Py_ssize_t)prefix.size);
+    lsm_bytes_drop(&prefix);
     return *bound ? 0 : -1;
 }

@@ -257,7 +257,8 @@ static PyObject *cursor_repr(PyObject *self)
 PyDoc_STRVAR(
     doc, "A place among the keys of a store at one moment, made by cursor().\n\n"
          "Each move returns whether there is a key to stand at; key, value and item raise ValueError when there is\n"
-         "none. It pins its moment until close(), or the end of its `with` block.");
+         "none. Off either end first(), last() or seek() place it again. It pins its moment until close(), or the\n"
+         "end of its `with` block.");
 PyDoc_STRVAR(first_doc, "first($self, /)\n--\n\nMove to the smallest key. Cost: one seek.");
 PyDoc_STRVAR(last_doc, "last($self, /)\n--\n\nMove to the largest key. Cost: one seek.");
 PyDoc_STRVAR(seek_doc, "seek($self, key, /)\n--\n\nMove to the smallest key >= key. Cost: one seek.");
