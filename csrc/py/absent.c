@@ -22,7 +22,7 @@ static void absent_dealloc(PyObject *self)
 static PyMethodDef methods[] = {{"__reduce__", absent_reduce, METH_NOARGS, NULL}, {0}};
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "The type of ABSENT, which stands for no value: in compare_and_set(), and in what diff() yields."},
+    {Py_tp_doc, "The type of ABSENT, which stands for no value in compare_and_set()."},
     {Py_tp_dealloc, absent_dealloc},
     {Py_tp_repr, absent_repr},
     {Py_tp_methods, methods},

@@ -327,8 +327,15 @@ static void close_again(struct lsm_store *store, const struct request *request)
     Py_BEGIN_ALLOW_THREADS int rc = lsmkv_close(store->db);
     if (rc == 0 && request->temporary)
         rc = lsmkv_destroy(PyBytes_AS_STRING(request->encoded));
+    lsmkv_release(store->db);
     (void)rc; /* what went wrong first is on its way */
-    Py_END_ALLOW_THREADS PyErr_Restore(type, value, traceback);
+    Py_END_ALLOW_THREADS store->db = NULL; /* as before: __init__ may be called again */
+    Py_CLEAR(store->path);
+    Py_CLEAR(store->temporary);
+    Py_CLEAR(store->options);
+    Py_CLEAR(store->key_codec);
+    Py_CLEAR(store->value_codec);
+    PyErr_Restore(type, value, traceback);
 }
 
 int lsm_store_open(struct lsm_store *store, PyObject *args, PyObject *keywords)
