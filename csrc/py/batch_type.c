@@ -392,12 +392,17 @@ static PyGetSetDef properties[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)doc},         {Py_tp_dealloc, batch_dealloc},
-    {Py_tp_traverse, batch_traverse}, {Py_tp_clear, batch_clear},
+    {Py_tp_doc, (void *)doc},
+    {Py_tp_dealloc, batch_dealloc},
+    {Py_tp_traverse, batch_traverse},
+    {Py_tp_clear, batch_clear},
     {Py_tp_repr, batch_repr},
-    {Py_mp_length, batch_len},        {Py_mp_ass_subscript, batch_assign},
-    {Py_tp_methods, methods},         {Py_tp_members, members},
-    {Py_tp_getset, properties},       {0, NULL},
+    {Py_mp_length, batch_len},
+    {Py_mp_ass_subscript, batch_assign},
+    {Py_tp_methods, methods},
+    {Py_tp_members, members},
+    {Py_tp_getset, properties},
+    {0, NULL},
 };
 
 PyType_Spec lsm_batch_spec = {

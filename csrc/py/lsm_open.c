@@ -305,7 +305,7 @@ static int open_engine(struct lsm_store *store, struct request *request)
     int rc;
     Py_BEGIN_ALLOW_THREADS rc = lsmkv_open(PyBytes_AS_STRING(request->encoded), &request->options, &db);
     Py_END_ALLOW_THREADS if (rc != 0) return lsm_raise(store->head.module, rc, request->path), -1;
-    store->db = db; /* from now on closed with the object, whatever fails */
+    store->db = db; /* from now on close_again() ends it, whatever fails */
     store->generation = lsm_fork_generation;
     if (lsm_codec_choice_find(&request->codecs, store->head.module, db) < 0)
         return -1;
