@@ -1,5 +1,6 @@
 """Batches: applied whole on a clean exit, dropped on an exception."""
 
+import gc
 import os
 import threading
 
@@ -172,3 +173,38 @@ def test_the_end_of_a_block_within_its_end(path):
                 batch.merge(key, b"merged", op=op)
                 batch[key + b"'"] = b"put"
         assert [*db.values()] == [b"merged", b"put"] * 3
+
+# ---- merges run any code ----------------------------------------------------------------------
+
+
+def test_a_merge_cannot_end_its_batch_meanwhile(db):
+    batch = db.batch()
+
+    def op(value, operand):
+        batch.__exit__(ValueError, ValueError(), None)  # used to free the step that was running
+        junk = [b"\xdd" * 600 + b"%d" % i for i in range(1000)]
+        with pytest.raises(RuntimeError):
+            batch[b"x"] = b"y"
+        return value + operand + junk[0][:0]
+
+    key = b"key" * 200
+    db[key] = b"1"
+    with batch:
+        batch[b"before"] = b"1"
+        batch.merge(bytes(bytearray(key)), bytes(bytearray(b"2" * 600)), op=op)
+        batch[b"after"] = b"1"
+    assert db[key] == b"1" + b"2" * 600 and b"before" in db and b"after" in db and len(db) == 6
+
+
+def test_a_batch_that_merges_itself_is_collected(db):
+    def count():
+        gc.collect()
+        return sum(isinstance(one, lsmkv.WriteBatch) for one in gc.get_objects())
+
+    before = count()
+    for operand, op in (((), min), (b"", None)):
+        batch = db.batch()
+        batch.__enter__()
+        batch.merge(b"k", (*operand, batch) if op else operand, op=op or batch.put)
+        del batch
+    assert count() == before

@@ -220,6 +220,20 @@ def test_init_after_a_failed_init(tmp_path):
     store.close()
 
 
+def test_init_after_one_that_failed_late(tmp_path):
+    """The engine was open already: the file's codec is one that no file may choose."""
+    with lsmkv.open(tmp_path, value="pickle") as db:
+        db[b"k"] = {1}
+    store = lsmkv.LSM.__new__(lsmkv.LSM)
+    with pytest.raises(lsmkv.CodecMismatchError):
+        store.__init__(tmp_path, value="stored")
+    with pytest.raises(lsmkv.ClosedError, match="never opened"):
+        store[b"k"]
+    store.__init__(tmp_path, value="pickle")
+    assert store[b"k"] == {1}
+    store.close()
+
+
 # ---- death ------------------------------------------------------------------------------------
 
 

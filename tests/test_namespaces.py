@@ -300,3 +300,13 @@ def test_one_that_is_forgotten_warns_nobody(db, recwarn):
     db.namespace("n")[b"k"] = b"v"
     gc.collect()
     assert not recwarn.list and db.namespace("n")[b"k"] == b"v"
+
+
+def test_one_opened_from_another_is_of_the_same_store(db):
+    inner = db.namespace("a").namespace("b")
+    with db.transaction() as tx:
+        tx.namespace(inner)[b"k"] = b"v"
+    with inner.batch() as batch:
+        batch.namespace(db)[b"l"] = b"w"
+    with inner.snapshot() as snapshot:
+        assert dict(snapshot) == {b"k": b"v"} and dict(snapshot.namespace(db)) == {b"l": b"w"}

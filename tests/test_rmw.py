@@ -374,3 +374,22 @@ def test_after_close_and_read_only(path, call):
         with pytest.raises(lsmkv.ReadOnlyError):
             call(db)
         assert db[b"k"] == b"1"
+
+
+def test_update_with_keywords_it_cannot_take_writes_nothing(path):
+    with lsmkv.open(path) as db:
+        with pytest.raises(TypeError, match="keyword arguments"):
+            db.update({b"a": b"1"}, b=b"2")
+        assert not db
+
+
+def test_discard_does_not_look_at_the_value(path):
+    def never(data):
+        raise AssertionError
+
+    with lsmkv.open(path, value=lsmkv.codecs.ValueCodec("blind", bytes, never)) as db:
+        db[b"k"] = b"v"
+        assert db.discard(b"k") is True and db.discard(b"k") is False and not db
+        with db.transaction() as tx:
+            tx[b"k"] = b"v"
+            assert tx.discard(b"k") is True and tx.discard(b"k") is False

@@ -1,6 +1,7 @@
 """Transactions: together or not at all, and as if each had run alone."""
 
 import random
+import sys
 import threading
 
 import pytest
@@ -77,6 +78,34 @@ def test_a_transaction_that_wrote_nothing(db):
 
 
 # ---- savepoints -----------------------------------------------------------------------------
+
+
+def test_keeping_much_leaves_the_interpreter_to_others(db):
+    """Small memtables are folded into larger ones then: the lock is not held for it."""
+    ticks, over = [], threading.Event()
+
+    def tick():
+        while not over.wait(0.0005):
+            ticks.append(len(ticks))
+
+    thread = threading.Thread(target=tick)
+    switch = sys.getswitchinterval()
+    with db.transaction() as tx:
+        thread.start()
+        sys.setswitchinterval(60)  # only who gives the lock up by itself lets the thread run
+        try:
+            met = 0
+            for i in range(40):
+                tx.__enter__()
+                tx.update({b"%d-%05d" % (i, j): b"v" * 100 for j in range(2000)})
+                before = len(ticks)
+                tx.__exit__(None, None, None)
+                met += len(ticks) > before
+        finally:
+            sys.setswitchinterval(switch)
+            over.set()
+            thread.join()
+    assert met and len(db) == 80002
 
 
 def test_an_inner_block_is_undone_alone(db):

@@ -3,7 +3,7 @@
  * batch.namespace(ns) is another object with another store, whose writes go to the first one, its base.
  *
  * Outside its `with` block a batch refuses writes: nobody would ever apply them. `busy` is set while
- * a call is away without the interpreter lock: another thread's call then raises. */
+ * a call is away without the interpreter lock or merges run: another call then raises. */
 #include "py/batch_type.h"
 
 #include "py/batch_merge.h"
@@ -256,14 +256,13 @@ static PyObject *batch_enter(PyObject *self, PyObject *Py_UNUSED(unused))
 static int apply(struct lsm_write_batch *batch)
 {
     struct lsm_store *store = batch->store;
-    int rc;
     if (batch->merges.count) {
-        batch->busy = 1; /* merging runs Python code, which may come back here */
-        rc = lsm_merge_steps_apply(&batch->merges, batch->writes, store, batch->sync);
+        batch->busy = 1; /* op may be any code: it must not end this batch meanwhile, nor may another thread */
+        int applied = lsm_merge_steps_apply(&batch->merges, batch->writes, store, batch->sync);
         batch->busy = 0;
-        return rc;
+        return applied;
     }
-    rc = lsmkv_try_write(store->db, batch->writes, batch->sync, NULL);
+    int rc = lsmkv_try_write(store->db, batch->writes, batch->sync, NULL);
     if (rc == LSMKV_WOULDBLOCK) {
         batch->busy = 1;
         Py_BEGIN_ALLOW_THREADS rc = lsmkv_write(store->db, batch->writes, batch->sync, NULL);
@@ -319,6 +318,13 @@ static int batch_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(as_batch(self)->base);
     Py_VISIT(as_batch(self)->spaces);
     return lsm_merge_steps_traverse(&as_batch(self)->merges, visit, arg);
+}
+
+/* What is merged may lead back here with nothing in between that has a tp_clear: b.merge(k, (b,), op=f). */
+static int batch_clear(PyObject *self)
+{
+    lsm_merge_steps_clear(&as_batch(self)->merges);
+    return 0;
 }
 
 static void batch_dealloc(PyObject *self)
@@ -391,11 +397,17 @@ static PyGetSetDef properties[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)doc},         {Py_tp_dealloc, batch_dealloc},
-    {Py_tp_traverse, batch_traverse}, {Py_tp_repr, batch_repr},
-    {Py_mp_length, batch_len},        {Py_mp_ass_subscript, batch_assign},
-    {Py_tp_methods, methods},         {Py_tp_members, members},
-    {Py_tp_getset, properties},       {0, NULL},
+    {Py_tp_doc, (void *)doc},
+    {Py_tp_dealloc, batch_dealloc},
+    {Py_tp_traverse, batch_traverse},
+    {Py_tp_clear, batch_clear},
+    {Py_tp_repr, batch_repr},
+    {Py_mp_length, batch_len},
+    {Py_mp_ass_subscript, batch_assign},
+    {Py_tp_methods, methods},
+    {Py_tp_members, members},
+    {Py_tp_getset, properties},
+    {0, NULL},
 };
 
 PyType_Spec lsm_batch_spec = {

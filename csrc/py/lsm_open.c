@@ -305,7 +305,7 @@ static int open_engine(struct lsm_store *store, struct request *request)
     int rc;
     Py_BEGIN_ALLOW_THREADS rc = lsmkv_open(PyBytes_AS_STRING(request->encoded), &request->options, &db);
     Py_END_ALLOW_THREADS if (rc != 0) return lsm_raise(store->head.module, rc, request->path), -1;
-    store->db = db; /* from now on closed with the object, whatever fails */
+    store->db = db; /* from now on close_again() ends it, whatever fails */
     store->generation = lsm_fork_generation;
     store->path = Py_NewRef(request->path);
     store->temporary = request->temporary ? Py_NewRef(request->encoded) : NULL;
@@ -317,6 +317,25 @@ static int open_engine(struct lsm_store *store, struct request *request)
     store->durability = durabilities[request->options.durability & 3];
     store->options = options_dict(&request->options);
     return store->options ? 0 : -1;
+}
+
+/* The engine is open, but the object will never be. The exception on its way stays. */
+static void close_again(struct lsm_store *store, const struct request *request)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    Py_BEGIN_ALLOW_THREADS int rc = lsmkv_close(store->db);
+    if (rc == 0 && request->temporary)
+        rc = lsmkv_destroy(PyBytes_AS_STRING(request->encoded));
+    lsmkv_release(store->db);
+    (void)rc; /* what went wrong first is on its way */
+    Py_END_ALLOW_THREADS store->db = NULL; /* as before: __init__ may be called again */
+    Py_CLEAR(store->path);
+    Py_CLEAR(store->temporary);
+    Py_CLEAR(store->options);
+    Py_CLEAR(store->key_codec);
+    Py_CLEAR(store->value_codec);
+    PyErr_Restore(type, value, traceback);
 }
 
 int lsm_store_open(struct lsm_store *store, PyObject *args, PyObject *keywords)

@@ -63,15 +63,6 @@ static PyObject *store_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObje
     return (PyObject *)store;
 }
 
-/* The engine is open, but the object will never be: the exception that says why stays. */
-static void close_half_open(struct lsm_store *store)
-{
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    lsm_store_close(store);
-    PyErr_Restore(type, value, traceback);
-}
-
 static int store_init(PyObject *self, PyObject *args, PyObject *keywords)
 {
     struct lsm_store *store = as_store(self);
@@ -84,8 +75,6 @@ static int store_init(PyObject *self, PyObject *args, PyObject *keywords)
     store->head.state = rc == 0 ? LSM_OPEN : LSM_NEVER_OPENED;
     if (rc == 0)
         list_add(store);
-    else if (store->db)
-        close_half_open(store);
     return rc;
 }
 

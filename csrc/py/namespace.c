@@ -152,7 +152,9 @@ PyObject *lsm_store_drop_namespace(PyObject *self, PyObject *const *args, Py_ssi
 
 static const struct lsm_store *root_of(const struct lsm_store *store)
 {
-    return store->parent ? store->parent : store;
+    while (store->parent) /* a namespace may have been opened from another one */
+        store = store->parent;
+    return store;
 }
 
 struct lsm_store *lsm_same_store(const struct lsm_store *store, PyObject *of)

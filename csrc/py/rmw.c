@@ -213,14 +213,16 @@ PyObject *lsm_target_add(PyObject *self, PyObject *const *args, Py_ssize_t count
     return until_done(self, given[0], think_add, &stored);
 }
 
-static enum verdict think_discard(struct attempt *attempt, void *Py_UNUSED(context))
+/* Nothing to think about: whatever the value is, and however large, it goes. */
+PyObject *lsm_target_discard(PyObject *self, PyObject *object)
 {
-    return answer(attempt, PyBool_FromLong(attempt->raw != NULL), attempt->raw ? DELETE : LEAVE);
-}
-
-PyObject *lsm_target_discard(PyObject *self, PyObject *key)
-{
-    return until_done(self, key, think_discard, NULL);
+    struct lsm_source *source = (struct lsm_source *)self;
+    struct lsm_bytes key;
+    if (lsm_key_take(&key, source->store->key_codec, object) < 0)
+        return NULL;
+    int removed = lsm_remove(source, &key);
+    lsm_bytes_drop(&key);
+    return removed < 0 ? NULL : PyBool_FromLong(removed);
 }
 
 /* ---- compare_and_set --------------------------------------------------------------------- */

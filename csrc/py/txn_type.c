@@ -125,8 +125,13 @@ static int leave_savepoint(struct lsm_source *source, int clean)
 {
     if (lsm_enter(source) < 0)
         return clean ? -1 : (PyErr_Clear(), 0); /* the exception on its way says more */
-    int rc = clean ? lsmkv_txn_keep(source->txn) : lsmkv_txn_undo(source->txn);
-    return rc == 0 ? 0 : (lsm_fail(source, rc), -1);
+    lsmkv_txn *txn = source->txn;
+    int rc; /* keeping may copy megabytes, undoing free them */
+    lsm_pin(source);
+    Py_BEGIN_ALLOW_THREADS rc = clean ? lsmkv_txn_keep(txn) : lsmkv_txn_undo(txn);
+    Py_END_ALLOW_THREADS if (rc != 0) lsm_fail(source, rc);
+    lsm_unpin(source);
+    return rc == 0 ? 0 : -1;
 }
 
 static PyObject *txn_exit(PyObject *self, PyObject *const *args, Py_ssize_t count)

@@ -232,13 +232,11 @@ static PyObject *none_or_null(int rc)
 }
 
 /* update(a=1): names are str, so only a store of str keys can take them. */
-static int write_keywords(PyObject *self, PyObject *keywords)
+static int check_keywords(PyObject *self, PyObject *keywords)
 {
     const struct lsm_codec *codec = ((struct lsm_source *)self)->store->key_codec;
-    if (!keywords || PyDict_GET_SIZE(keywords) == 0)
+    if (!keywords || PyDict_GET_SIZE(keywords) == 0 || (codec && codec->kind == LSM_CODEC_STR))
         return 0;
-    if (codec && codec->kind == LSM_CODEC_STR)
-        return write_all(self, keywords, add_source);
     PyErr_SetString(PyExc_TypeError, "update() takes keyword arguments only when keys are str: their names are. Use "
                                      "update({key: value})");
     return -1;
@@ -247,10 +245,12 @@ static int write_keywords(PyObject *self, PyObject *keywords)
 PyObject *lsm_target_update(PyObject *self, PyObject *args, PyObject *keywords)
 {
     PyObject *source = NULL;
-    if (!PyArg_UnpackTuple(args, "update", 0, 1, &source))
+    if (!PyArg_UnpackTuple(args, "update", 0, 1, &source) || check_keywords(self, keywords) < 0)
         return NULL;
     int rc = source ? write_all(self, source, add_source) : lsm_enter((struct lsm_source *)self);
-    return none_or_null(rc < 0 ? rc : write_keywords(self, keywords));
+    if (rc == 0 && keywords && PyDict_GET_SIZE(keywords) > 0)
+        rc = write_all(self, keywords, add_source);
+    return none_or_null(rc);
 }
 
 PyObject *lsm_target_set_many(PyObject *self, PyObject *pairs)

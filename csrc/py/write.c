@@ -68,8 +68,7 @@ int lsm_delete(struct lsm_source *source, const struct lsm_bytes *key, int sync,
     return finish(source, rc);
 }
 
-/* Only what is there: 1, 0 when it is not, -1 with an exception. */
-static int remove_key(struct lsm_source *source, const struct lsm_bytes *key)
+int lsm_remove(struct lsm_source *source, const struct lsm_bytes *key)
 {
     if (source->snapshot) {
         int there = lsm_has(source, key);
@@ -158,7 +157,7 @@ static int delete_item(struct lsm_source *source, PyObject *object)
     struct lsm_bytes key;
     if (lsm_key_take(&key, source->store->key_codec, object) < 0)
         return -1;
-    int removed = remove_key(source, &key);
+    int removed = lsm_remove(source, &key);
     lsm_bytes_drop(&key);
     if (removed == 0)
         PyErr_SetObject(PyExc_KeyError, object);

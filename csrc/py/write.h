@@ -16,6 +16,8 @@ int lsm_set_item(struct lsm_source *source, PyObject *key, PyObject *value, uint
                  uint64_t *lsn);
 /* Blind. */
 int lsm_delete(struct lsm_source *source, const struct lsm_bytes *key, int sync, uint64_t *lsn);
+/* Only what is there: 1, 0 when it is not, -1 with an exception. The value is not looked at. */
+int lsm_remove(struct lsm_source *source, const struct lsm_bytes *key);
 /* start and stop: exact bytes or NULL. */
 int lsm_delete_between(struct lsm_source *source, PyObject *start, PyObject *stop, int sync, uint64_t *lsn);
 
