@@ -347,7 +347,9 @@ int lsm_store_open(struct lsm_store *store, PyObject *args, PyObject *keywords)
         rc = lsm_module_expect_exit(module);
     if (rc == 0)
         rc = open_engine(store, &request);
-    if (rc < 0 && request.temporary && !store->db)
+    if (rc < 0 && store->db)
+        close_again(store, &request);
+    else if (rc < 0 && request.temporary)
         rmdir(PyBytes_AS_STRING(request.encoded));
     request_clear(&request);
     return rc;

@@ -59,6 +59,13 @@ static int agree(const struct lsm_store *store, const struct wish *wish, lsmkv *
     return -1;
 }
 
+/* A handle that did not become an object: its end may wait for the disk. */
+static void release(lsmkv *db)
+{
+    Py_BEGIN_ALLOW_THREADS lsmkv_release(db);
+    Py_END_ALLOW_THREADS
+}
+
 PyObject *lsm_store_namespace(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     static const struct lsm_params params = {"namespace", 1, 1, 5, {"", "key", "value", "ttl", "create"}};
@@ -85,7 +92,7 @@ PyObject *lsm_store_namespace(PyObject *self, PyObject *const *args, Py_ssize_t 
     if (rc == 0)
         made = lsm_store_adopt(store, db, given[0], wish.codecs.key, wish.codecs.value);
     else if (db)
-        lsmkv_release(db);
+        release(db);
     lsm_codec_choice_clear(&wish.codecs);
     return (PyObject *)made;
 }
