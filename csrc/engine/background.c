@@ -337,5 +337,7 @@ void lk_background_stop(struct lk_db *db)
         db->env->ops->thread_join(db->compactor);
     if (db->keeper)
         db->env->ops->thread_join(db->keeper);
+    lk_mutex_lock(&db->state_mutex); /* whoever leaves a version asks whether there is a keeper (leave.c) */
     db->compactor = db->keeper = NULL;
+    lk_mutex_unlock(&db->state_mutex);
 }

@@ -52,6 +52,7 @@ static int frames_touch(const struct lk_reads *reads, const struct lk_memtable *
 {
     const struct lk_segment *segment = memtable->segment;
     struct lk_frame frame;
+    from = from < LK_FILE_HEAD ? LK_FILE_HEAD : from; /* a snapshot of the very moment of a rotation lies before it */
     for (; from < to; from += frame.total) {
         if (lk_frame_get(segment->base, to, from, segment->identity, &frame) != LK_FRAME_GOOD)
             return 1;

@@ -259,6 +259,10 @@ int lk_count(struct lk_db *db, const struct lk_snapshot *at, uint32_t space, str
         rc = count_again(db, &state, &wanted, watch, &live);
     else if (rc >= 0)
         rc = count_anew(db, &wanted, watch, &live);
+    if (rc == 0 && lk_tally_of(&live, space) < 0) { /* the manifest's count was wrong */
+        lk_counted_drop(db);
+        rc = walk_all(db, &wanted, watch, &live);
+    }
     *out = (uint64_t)lk_tally_of(&live, space);
     lk_counted_state_deinit(&state);
     lk_tally_deinit(&live);
@@ -297,7 +301,7 @@ static int count_locked(struct lk_db *db, const struct lk_snapshot *at, uint32_t
         if (rc != 0)
             return rc;
     }
-    if (now->lsn != wanted)
+    if (now->lsn != wanted || lk_tally_of(&now->live, space) < 0)
         return LSMKV_WOULDBLOCK;
     *out = (uint64_t)lk_tally_of(&now->live, space);
     return 0;

@@ -171,6 +171,15 @@ static uint64_t place_of(const struct lk_counted_state *state, uint32_t through)
     return lk_lsn(lk_lsn_number(state->lsn), LK_FILE_HEAD);
 }
 
+/* No namespace has fewer keys than none. What a manifest said may have been wrong, and is not to be said again. */
+static int is_sound(const struct lk_tally *live)
+{
+    for (uint32_t i = 0; i < live->count; i++)
+        if (live->at[i].keys < 0)
+            return 0;
+    return 1;
+}
+
 static int put_counts(const struct lk_tally *live, uint64_t place, struct lk_buf *edit)
 {
     int rc = lk_edit_count(edit, LK_SPACE_DEFAULT, (uint64_t)lk_tally_of(live, LK_SPACE_DEFAULT), place);
@@ -185,7 +194,7 @@ int lk_counted_edit(struct lk_db *db, uint32_t through, struct lk_buf *edit)
     int rc = 0;
     lk_mutex_lock(&db->counted.mutex);
     const struct lk_counted_state *now = &db->counted.now;
-    uint64_t place = now->known == LK_COUNTED_WHOLE ? place_of(now, through) : 0;
+    uint64_t place = now->known == LK_COUNTED_WHOLE && is_sound(&now->live) ? place_of(now, through) : 0;
     if (place)
         rc = put_counts(&now->live, place, edit);
     lk_mutex_unlock(&db->counted.mutex);

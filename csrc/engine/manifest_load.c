@@ -109,12 +109,22 @@ static int apply_drop(struct lk_manifest_state *state, uint32_t number)
     return 1;
 }
 
+/* Behind the default namespace, which comes first, the others ascend: so each takes its place without a search. */
+static int is_next(const struct lk_tally *live, uint32_t space)
+{
+    uint32_t named = live->count;
+    while (named && live->at[named - 1].space == LK_SPACE_DEFAULT)
+        named--;
+    return space != LK_SPACE_DEFAULT && (named == 0 || space > live->at[named - 1].space);
+}
+
 /* The first of an edit begins a new count; all of one edit are of one LSN. 0, a failure, or 1: they are not. */
 static int apply_count(struct lk_manifest_state *state, const struct lk_edit_field *field, int first)
 {
     if (first)
         lk_tally_deinit(&state->live);
-    if (field->count.live > INT64_MAX || (!first && field->count.lsn != state->counted_lsn))
+    if (field->count.live > INT64_MAX / 2 || (!first && field->count.lsn != state->counted_lsn) ||
+        (!first && !is_next(&state->live, field->count.space)))
         return 1;
     state->counted_lsn = field->count.lsn;
     state->counted_first = state->log_first;

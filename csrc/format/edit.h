@@ -17,8 +17,8 @@
  *     7 drop       number:4                that table leaves the store
  *     8 closed     lsn:8                   the store was closed cleanly; its log ended at lsn
  *     9 count      space:4 live:8 lsn:8    number of live keys of a namespace at lsn; offset 64: in the tables alone, as
- *                                          of this edit. The fields of one edit are one count: namespaces not named
- *                                          have no keys
+ *                                          of this edit. The fields of one edit are one count, the default namespace
+ *                                          first, the others ascending: those not named have no keys
  *   codecs: printable ASCII, at most 1024 bytes (format/codec_name.h)
  *   str  = bytes:varint then that many bytes; varints in their shortest form, a str at most 65 541 bytes
  * The interval of a table is lo <= key < hi (hi_open: no upper end). Intervals of a run's tables, in the

@@ -72,12 +72,13 @@ static void leave(lsmkv_txn *txn, lsmkv *db)
 
 /* ---- writes ----------------------------------------------------------------------------------- */
 
-static int write_record(lsmkv_txn *txn, lsmkv *db, struct lk_record *record)
+static int write_record(lsmkv_txn *txn, lsmkv *db, struct lk_record *record, uint64_t expiry_ns)
 {
     int rc = enter(txn, db);
     if (rc != 0)
         return rc;
     rc = lk_lobby_writable(db);
+    lk_lobby_expire(db, expiry_ns, record);
     if (rc == 0)
         rc = lk_lobby_handles_add(&txn->used, db);
     if (rc == 0)
@@ -96,8 +97,7 @@ int lsmkv_txn_put(lsmkv_txn *txn, lsmkv *db, const void *key, size_t key_bytes, 
     if (rc != 0)
         return rc;
     struct lk_record record = lk_lobby_put(taken.key.at, taken.key.len, value, value_bytes);
-    lk_lobby_expire(db, expiry_ns, &record);
-    rc = write_record(txn, db, &record);
+    rc = write_record(txn, db, &record, expiry_ns);
     lk_lobby_key_drop(&taken);
     return rc;
 }
@@ -109,7 +109,7 @@ int lsmkv_txn_delete(lsmkv_txn *txn, lsmkv *db, const void *key, size_t key_byte
     if (rc != 0)
         return rc;
     struct lk_record record = {.key = taken.key, .flags = LK_DELETE};
-    rc = write_record(txn, db, &record);
+    rc = write_record(txn, db, &record, LSMKV_EXPIRY_NEVER);
     lk_lobby_key_drop(&taken);
     return rc;
 }
@@ -121,7 +121,7 @@ int lsmkv_txn_delete_range(lsmkv_txn *txn, lsmkv *db, const struct lsmkv_slice *
     if (rc != 0)
         return rc;
     if (!lk_lobby_range_is_empty(&range))
-        rc = write_record(txn, db, &range.record);
+        rc = write_record(txn, db, &range.record, LSMKV_EXPIRY_NEVER);
     lk_lobby_range_drop(&range);
     return rc;
 }

@@ -104,7 +104,7 @@ int lsmkv_delete(lsmkv *db, const void *key, size_t key_bytes, int sync, uint64_
 
 /* ---- on a condition ------------------------------------------------------------------------ */
 
-static int try_if(lsmkv *db, uint64_t seen, struct lk_record *record, int sync, uint64_t *lsn)
+static int try_if(lsmkv *db, uint64_t seen, struct lk_record *record, uint64_t expiry_ns, int sync, uint64_t *lsn)
 {
     int rc = lk_lobby_writable(db);
     if (rc != 0)
@@ -114,17 +114,19 @@ static int try_if(lsmkv *db, uint64_t seen, struct lk_record *record, int sync, 
     int slot = lk_handle_slot(db, &rc);
     if (slot < 0)
         return rc;
+    lk_lobby_expire(db, expiry_ns, record);
     rc = lk_write_if_try(db->db, seen, record, lsn);
     lk_epoch_leave(&db->db->epochs, slot);
     return rc;
 }
 
-static int wait_if(lsmkv *db, uint64_t seen, struct lk_record *record, int sync, uint64_t *lsn)
+static int wait_if(lsmkv *db, uint64_t seen, struct lk_record *record, uint64_t expiry_ns, int sync, uint64_t *lsn)
 {
     int rc = lk_handle_enter(db);
     if (rc != 0)
         return rc;
     rc = lk_lobby_writable(db);
+    lk_lobby_expire(db, expiry_ns, record);
     if (rc == 0)
         rc = lk_write_if(db->db, seen, record, lk_lobby_syncs(db, sync), lsn);
     lk_handle_leave(db);
@@ -142,11 +144,11 @@ static int write_if(lsmkv *db, int wait, uint64_t seen, struct lsmkv_slice key, 
     if (rc != 0)
         return rc;
     struct lk_record record = {.flags = value ? LK_PUT : LK_DELETE, .key = taken.key};
-    if (value) {
+    if (value)
         record.value = lk_slice(value->data, value->size);
-        lk_lobby_expire(db, expiry_ns, &record);
-    }
-    rc = wait ? wait_if(db, seen, &record, sync, lsn) : try_if(db, seen, &record, sync, lsn);
+    else
+        expiry_ns = LSMKV_EXPIRY_NEVER;
+    rc = wait ? wait_if(db, seen, &record, expiry_ns, sync, lsn) : try_if(db, seen, &record, expiry_ns, sync, lsn);
     lk_lobby_key_drop(&taken);
     return rc;
 }

@@ -278,6 +278,37 @@ TEST(a_try_has_expiry_too)
     store_free();
 }
 
+static unsigned asked;
+
+static uint64_t counting(void *context)
+{
+    (void)context;
+    asked++;
+    return 1000 * MS;
+}
+
+/* The caller's clock ends with the engine: a write that is refused does not ask it. */
+TEST(the_clock_is_not_asked_once_the_store_is_closed)
+{
+    lsmkv_txn *txn;
+    store_new(LSMKV_SYNC_OS);
+    store.options.wall_ns = counting;
+    store.options.ttl_ms = 5;
+    store_open();
+    CHECK_EQ(lsmkv_txn_new(store.db, &txn), 0);
+    CHECK_EQ(lsmkv_close(store.db), 0);
+    asked = 0;
+    CHECK_EQ(lsmkv_put(store.db, "a", 1, "b", 1, -1, NULL), LSMKV_CLOSED);
+    CHECK_EQ(lsmkv_try_put(store.db, "a", 1, "b", 1, -1, NULL), LSMKV_CLOSED);
+    CHECK_EQ(lsmkv_put_if(store.db, 1, "a", 1, "b", 1, LSMKV_EXPIRY_DEFAULT, -1, NULL), LSMKV_CLOSED);
+    CHECK_EQ(lsmkv_try_put_if(store.db, 1, "a", 1, "b", 1, LSMKV_EXPIRY_DEFAULT, -1, NULL), LSMKV_CLOSED);
+    CHECK_EQ(lsmkv_txn_put(txn, store.db, "a", 1, "b", 1, LSMKV_EXPIRY_DEFAULT), LSMKV_CLOSED);
+    CHECK_EQ(asked, 0);
+    lsmkv_txn_free(txn);
+    store_abandon();
+    store_free();
+}
+
 int main(int argc, char **argv)
 {
     return check_run(argc, argv);

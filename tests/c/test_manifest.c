@@ -440,6 +440,40 @@ TEST(a_failed_append)
     finish();
 }
 
+/* `count` namespaces from `from` on, `step` apart, behind the default one. */
+static int load_counts(uint32_t from, int step, uint32_t count, uint64_t live)
+{
+    struct lk_manifest_state state;
+    struct lk_buf edit = {0};
+    begin();
+    create(7);
+    CHECK_EQ(lk_edit_count(&edit, LK_SPACE_DEFAULT, live, 99), 0);
+    for (uint32_t i = 0; i < count; i++)
+        CHECK_EQ(lk_edit_count(&edit, from + (uint32_t)((int)i * step), live, 99), 0);
+    CHECK_EQ(append(edit), 0);
+    int rc = lk_manifest_load(env, dir, &state);
+    if (rc == 0) {
+        CHECK_EQ(state.counted_lsn, 99);
+        CHECK_EQ(state.live.count, count + 1);
+        CHECK_EQ(lk_tally_of(&state.live, from), count ? (int64_t)live : 0);
+        lk_manifest_state_deinit(&state);
+    }
+    finish();
+    return rc;
+}
+
+/* A count that was made up costs no more than it is long, and no sum of it overflows. */
+TEST(counts_come_in_order_and_are_bounded)
+{
+    CHECK_EQ(load_counts(5, 0, 0, 3), 0);
+    CHECK_EQ(load_counts(5, 1, 3, INT64_MAX / 2), 0);
+    CHECK_EQ(load_counts(1, 1, 20000, 3), 0);
+    CHECK_EQ(load_counts(5, 1, 3, (uint64_t)INT64_MAX / 2 + 1), LSMKV_CORRUPT);
+    CHECK_EQ(load_counts(5, 0, 2, INT64_MAX / 2), LSMKV_CORRUPT);
+    CHECK_EQ(load_counts(20000, -1, 20000, 3), LSMKV_CORRUPT);
+    CHECK_EQ(load_counts(LK_SPACE_DEFAULT, 1, 1, 3), LSMKV_CORRUPT);
+}
+
 int main(int argc, char **argv)
 {
     return check_run(argc, argv);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "engine/conflict.h"
 #include "lobby/lobby.h"
 
 /* ---- one at a time, by name ---------------------------------------------------------------------- */
@@ -1127,6 +1128,45 @@ TEST(a_commit_is_whole_or_absent_after_a_power_cut)
         store_free();
         if (over)
             break;
+    }
+}
+
+/* Its LSN lies before the head of the new segment: the version is there already, what is visible not yet. */
+TEST(a_beginning_at_the_moment_of_a_rotation_is_no_conflict)
+{
+    store_new(LSMKV_SYNC_OS);
+    store_open();
+    put("a", "0");
+    CHECK_EQ(lsmkv_flush(store.db), 0);
+    struct lk_reads *reads;
+    CHECK_EQ(lk_reads_new(&reads), 0);
+    struct lk_slice stop = {(const uint8_t *)"d", 1};
+    CHECK_EQ(lk_reads_range(reads, lk_slice("a", 1), &stop), 0);
+    struct lk_snapshot base;
+    CHECK_EQ(lk_snapshot_take(engine(), &base), 0);
+    struct lk_conflict conflict = {reads, &base, lk_lsn(engine()->active->segment->number, 0)};
+    put("x", "0");
+    CHECK_EQ(lk_conflict_guard(engine(), &conflict), 0);
+    conflict.through = lk_lsn(engine()->active->segment->number, 0);
+    CHECK_EQ(lk_conflict_resolve(engine(), &conflict), 0);
+    lk_snapshot_drop(&base);
+    lk_reads_unref(reads);
+    store_free();
+}
+
+/* The frames are walked whatever kind of log they are in. */
+TEST(a_range_that_nobody_touched_in_every_durability)
+{
+    for (int durability = LSMKV_SYNC_NONE; durability <= LSMKV_SYNC_ALWAYS; durability++) {
+        store_new(durability);
+        store_open();
+        put("a", "0");
+        begin();
+        CHECK_STR(walk("a", "d"), "a=0 ");
+        tput("c", "1");
+        put("x", "0");
+        CHECK_EQ(commit(), 0);
+        store_free();
     }
 }
 

@@ -2,6 +2,8 @@
 #include "check.h"
 #include "store_kit.h"
 
+#include <pthread.h>
+
 #include "engine/background.h"
 #include "store/granules.h"
 
@@ -330,6 +332,36 @@ TEST(an_empty_segment_that_is_pinned_does_not_join_the_next_log)
     expect("k", "1");
     expect("l", "2");
     store_free();
+}
+
+static void *close_it(void *db)
+{
+    CHECK_EQ(lsmkv_close(db), 0);
+    return NULL;
+}
+
+/* For TSan: the keeper ends while readers ask whether there is one. */
+TEST(snapshots_are_left_while_the_store_closes)
+{
+    for (int i = 0; i < 30; i++) {
+        lsmkv_snapshot *snapshot[20];
+        pthread_t thread;
+        store_new_real(LSMKV_SYNC_OS);
+        store.options.threads = 2;
+        store_open();
+        for (int j = 0; j < 20; j++) {
+            put("a", "1");
+            CHECK_EQ(lsmkv_snapshot_new(store.db, &snapshot[j]), 0);
+            CHECK_EQ(lsmkv_flush(store.db), 0);
+        }
+        CHECK_EQ(pthread_create(&thread, NULL, close_it, store.db), 0);
+        for (int j = 0; j < 20; j++)
+            usleep(60), lsmkv_snapshot_free(snapshot[j]);
+        pthread_join(thread, NULL);
+        lsmkv_release(store.db);
+        store.db = NULL;
+        store_free();
+    }
 }
 
 int main(int argc, char **argv)
