@@ -77,6 +77,7 @@ static const char *const story_scripts[] = {
     "8p l 6p f l 8h f d l r l o 4p l o p",
     "6s l f 4s f c l 6d f l 3s o l",
     "3e 4p 3E f 4e k k k 3p f c i 3E",
+    "6p l f 2e f 6p k k k c o l",
     "4E 3e o k k k i 4p f 2e c o p",
     "M 2e 4u 4T S 2T f 3T c S",
     "4p 2T C 3p f C T M C 2T o T",
