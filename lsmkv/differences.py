@@ -9,15 +9,16 @@ Both scans stream: memory does not grow with the stores.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import islice
 from os import PathLike
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from lsmkv._core import LSM, RangeView, Snapshot
 
 Path: TypeAlias = "str | bytes | PathLike[str] | PathLike[bytes]"
-Pairs: TypeAlias = "Iterator[tuple[bytes, bytes]]"
+Pairs: TypeAlias = "Iterator[tuple[bytes, Any, Any]]"
 
 
 class Difference(NamedTuple):
@@ -39,12 +40,40 @@ def diff(a: Path | LSM | Snapshot | RangeView, b: Path | LSM | Snapshot | RangeV
 
     a, b: paths, open stores, snapshots, or ranges of either (db["a":"b"]). A path is opened for reading at once, also
     while another process writes to it, as the bytes that lie in it whatever its codecs, and closed when the iterator
-    ends or is dropped. Keys and values of open stores come as those give them. Both sides are seen as they are
-    when diff() is called. Equal sides give nothing. Costs one scan of each and constant memory.
+    ends or is dropped. Keys and values of open stores come as those give them, so both must have the same codecs.
+    Namespaces are not looked at: give them one by one. Both sides are seen as they are when diff() is called. Equal
+    sides give nothing. Costs one scan of each and constant memory. ValueError for sides of different codecs, and for a
+    range that goes backwards.
     """
     with ExitStack() as stack:
-        olds, news = (iter(opened(side, stack).items()) for side in (a, b))
+        sides = [opened(side, stack) for side in (a, b)]
+        encode = order_of(*sides)
+        olds, news = (ascending(iter(side.items()), encode) for side in sides)
         return merged(olds, news, stack.pop_all())
+
+
+def order_of(*sides: Any) -> Callable[[Any], bytes]:
+    """What tells the place of a key: its stored bytes."""
+    from lsmkv import codecs
+
+    kinds = {type(key): key for side in sides for key in islice(side, 1)}
+    names = {side.mapping.key_codec if isinstance(side, RangeView) else side.key_codec for side in sides}
+    if all(kind is bytes for kind in kinds):  # opened raw, or bytes
+        return bytes
+    if len(names) > 1 or len(kinds) > 1:
+        raise ValueError(f"diff() needs sides of one key codec, not {' and '.join(sorted(names))}: open both alike")
+    return codecs.key(names.pop()).encode
+
+
+def ascending(pairs: Iterator[Any], encode: Callable[[Any], bytes]) -> Pairs:
+    """(place, key, value) of each pair."""
+    before: bytes | None = None
+    for key, value in pairs:
+        place = encode(key)
+        if before is not None and place < before:
+            raise ValueError("diff() needs ranges in key order: this one goes backwards")
+        before = place
+        yield place, key, value
 
 
 def opened(side: Path | LSM | Snapshot | RangeView, stack: ExitStack) -> LSM | Snapshot | RangeView:
@@ -64,8 +93,8 @@ def merged(olds: Pairs, news: Pairs, stack: ExitStack) -> Iterator[Difference]:
                 yield added(new)
                 new = next(news, None)
             else:
-                if old[1] != new[1]:
-                    yield Difference("changed", old[0], old[1], new[1])
+                if old[2] != new[2]:
+                    yield Difference("changed", old[1], old[2], new[2])
                 old, new = next(olds, None), next(news, None)
         if old:
             yield removed(old)
@@ -75,9 +104,9 @@ def merged(olds: Pairs, news: Pairs, stack: ExitStack) -> Iterator[Difference]:
             yield from map(added, news)
 
 
-def removed(pair: tuple[bytes, bytes]) -> Difference:
-    return Difference("removed", pair[0], pair[1], None)
+def removed(entry: tuple[bytes, Any, Any]) -> Difference:
+    return Difference("removed", entry[1], entry[2], None)
 
 
-def added(pair: tuple[bytes, bytes]) -> Difference:
-    return Difference("added", pair[0], None, pair[1])
+def added(entry: tuple[bytes, Any, Any]) -> Difference:
+    return Difference("added", entry[1], None, entry[2])

@@ -115,3 +115,19 @@ def test_the_command_in_json(stores):
 
 def test_the_command_without_a_second_store(stores, tmp_path):
     assert command(stores[0], tmp_path / "nowhere", status=3) == b""
+
+
+def test_the_order_is_the_stores():
+    with lsmkv.open(None, key="desc(i64)") as a, lsmkv.open(None, key="desc(i64)") as b:
+        a.update({1: b"", 2: b""})
+        b.update({1: b"", 2: b"", 3: b""})
+        assert list(lsmkv.diff(a, b)) == [("added", 3, None, b"")]
+        with pytest.raises(ValueError, match="backwards"):
+            list(lsmkv.diff(a.range(reverse=True), b.range(reverse=True)))
+
+
+def test_sides_of_different_codecs():
+    with lsmkv.open(None, key="i64") as a, lsmkv.open(None, key="str") as b:
+        a[1] = b["x"] = b""
+        with pytest.raises(ValueError, match="i64 and str"):
+            list(lsmkv.diff(a, b))

@@ -298,23 +298,6 @@ static PyObject *store_name(PyObject *self, void *Py_UNUSED(unused))
     return as_store(self)->name ? Py_NewRef(as_store(self)->name) : Py_NewRef(Py_None);
 }
 
-static PyObject *codec_name(PyObject *self, const char *(*name_of)(const lsmkv *))
-{
-    if (lsm_enter(&as_store(self)->head) < 0)
-        return NULL;
-    return PyUnicode_FromString(name_of(as_store(self)->db));
-}
-
-static PyObject *store_key_codec(PyObject *self, void *Py_UNUSED(unused))
-{
-    return codec_name(self, lsmkv_key_codec);
-}
-
-static PyObject *store_value_codec(PyObject *self, void *Py_UNUSED(unused))
-{
-    return codec_name(self, lsmkv_value_codec);
-}
-
 static PyObject *store_transaction(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     static const struct lsm_params params = {"transaction", 0, 0, 1, {"sync"}};
@@ -432,8 +415,7 @@ static PyGetSetDef properties[] = {
     {"closed", store_closed, NULL, "True once the store cannot be used through this object any more.", NULL},
     {"path", store_path, NULL, "The directory, as it was given.", NULL},
     {"name", store_name, NULL, "The name of the namespace; None: the default one.", NULL},
-    {"key_codec", store_key_codec, NULL, "The name of the codec of keys.", NULL},
-    {"value_codec", store_value_codec, NULL, "The name of the codec of values.", NULL},
+    LSM_CODEC_PROPERTIES,
     {"options", store_options, NULL, "The options in effect: a dict, as they were when it was opened.", NULL},
     {"lsn", lsm_store_lsn, NULL, "The position in the log up to which writes are visible: segment << 32 | offset.",
      NULL},

@@ -319,3 +319,21 @@ PyObject *lsm_source_get_many(PyObject *self, PyObject *const *args, Py_ssize_t 
     Py_XDECREF(iterator);
     return list;
 }
+
+/* ---- codecs ----------------------------------------------------------------------------- */
+
+static PyObject *codec_name(PyObject *self, const char *(*name_of)(const lsmkv *))
+{
+    struct lsm_source *source = (struct lsm_source *)self;
+    return lsm_enter(source) < 0 ? NULL : PyUnicode_FromString(name_of(source->store->db));
+}
+
+PyObject *lsm_source_key_codec(PyObject *self, void *Py_UNUSED(unused))
+{
+    return codec_name(self, lsmkv_key_codec);
+}
+
+PyObject *lsm_source_value_codec(PyObject *self, void *Py_UNUSED(unused))
+{
+    return codec_name(self, lsmkv_value_codec);
+}

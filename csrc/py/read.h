@@ -20,7 +20,15 @@ int lsm_read_record(struct lsm_source *source, const struct lsm_bytes *key, stru
 /* 1, 0, or -1 with an exception. The value is not looked at. */
 int lsm_has(struct lsm_source *source, const struct lsm_bytes *key);
 
-/* Slots and methods; self is a struct lsm_source. */
+/* Slots, methods and properties; self is a struct lsm_source. */
+PyObject *lsm_source_key_codec(PyObject *self, void *unused);
+PyObject *lsm_source_value_codec(PyObject *self, void *unused);
+#define LSM_CODEC_PROPERTIES                                                                                   \
+    {"key_codec", lsm_source_key_codec, NULL, "The name of the codec of keys, as it is stored.", NULL},        \
+    {                                                                                                          \
+        "value_codec", lsm_source_value_codec, NULL, "The name of the codec of values, as it is stored.", NULL \
+    }
+
 int lsm_source_contains(PyObject *self, PyObject *key);
 PyObject *lsm_source_subscript(PyObject *self, PyObject *key);
 PyObject *lsm_source_get(PyObject *self, PyObject *const *args, Py_ssize_t count);

@@ -122,6 +122,7 @@ static PyMemberDef members[] = {
 };
 
 static PyGetSetDef properties[] = {
+    LSM_CODEC_PROPERTIES,
     {"closed", snapshot_closed, NULL, "True once the snapshot, or its store, is closed.", NULL},
     {"lsn", snapshot_lsn, NULL, "The position in the log up to which writes are seen.", NULL},
     {"age", snapshot_age, NULL, "Seconds since it was taken.", NULL},

@@ -255,6 +255,7 @@ static PyMemberDef members[] = {
 };
 
 static PyGetSetDef properties[] = {
+    LSM_CODEC_PROPERTIES,
     {"closed", txn_closed, NULL, "True before its block has begun and once it has ended.", NULL},
     {"writes", txn_writes, NULL, "The number of records it would write now.", NULL},
     {0},
