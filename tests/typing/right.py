@@ -187,7 +187,7 @@ def groups() -> None:
         assert_type(db.namespace("named", key="i64", value="json"), "LSM[Any, Any]")
         assert_type(db.namespaces()["text"]["ttl"], "float | None")
         with db.batch() as batch:
-            assert_type(batch, "WriteBatch[str, str]")
+            assert_type(batch, "lsmkv.aio.AsyncWriteBatch[str, str]")
             batch["k"] = "v"
             assert_type(batch.namespace(users), "WriteBatch[int, Any]")
             batch.namespace(users)[7] = {"name": "Ada"}
@@ -261,7 +261,7 @@ async def awaited() -> None:
         pairs: AsyncIterator[tuple[str, str]] = aiter_of(db.items())
         assert [pair async for pair in pairs] == [("k", "v")]
         async with db.batch() as batch:
-            assert_type(batch, "WriteBatch[str, str]")
+            assert_type(batch, "lsmkv.aio.AsyncWriteBatch[str, str]")
             batch["l"] = "w"
         async with db.snapshot() as then:
             assert_type(await then["l"], str)
@@ -269,8 +269,8 @@ async def awaited() -> None:
         reading: lsmkv.aio.AsyncSource[str, str] = db
         view: lsmkv.aio.AsyncView[str] = reading.keys()
         assert await view.count() == 2
-        unborn: lsmkv.aio.AsyncBatch[str, str] = db.batch()
-        assert "AsyncBatch" in type(unborn).__name__
+        unborn: lsmkv.aio.AsyncWriteBatch[str, str] = db.batch()
+        assert "AsyncWriteBatch" in type(unborn).__name__
     opening: lsmkv.aio.Opening[lsmkv.aio.AsyncLSM[int, bytes]] = lsmkv.aio.open(None, key=codecs.i64)
     numbers = await opening
     assert_type(numbers, "lsmkv.aio.AsyncLSM[int, bytes]")
