@@ -187,7 +187,7 @@ def groups() -> None:
         assert_type(db.namespace("named", key="i64", value="json"), "LSM[Any, Any]")
         assert_type(db.namespaces()["text"]["ttl"], "float | None")
         with db.batch() as batch:
-            assert_type(batch, "lsmkv.aio.AsyncWriteBatch[str, str]")
+            assert_type(batch, "WriteBatch[str, str]")
             batch["k"] = "v"
             assert_type(batch.namespace(users), "WriteBatch[int, Any]")
             batch.namespace(users)[7] = {"name": "Ada"}
