@@ -28,7 +28,8 @@ def plain(source: Any) -> Any | None:
 def pairs_of(source: Any) -> Any:
     """An iterable of pairs, as dict.update() understands a mapping."""
     if isinstance(source, Across):
-        return source.items() if hasattr(source, "items") else source
+        items = getattr(source, "items", None)
+        return source if items is None else items()
     if not hasattr(source, "keys") or hasattr(source, "__aiter__"):
         return source
     return ((key, source[key]) for key in source.keys())

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeVar, overload
 
 from lsmkv._core import LSM, Transaction
 from lsmkv.aio.awaited import awaited, told_of
@@ -65,7 +65,7 @@ class AsyncLSM(AsyncTarget[K, V]):
 
     def _attach(self, store: LSM[K, V], bridge: Bridge, owns_bridge: bool = True) -> None:
         self._sync = store  # pyright: ignore[reportIncompatibleVariableOverride]
-        self._bridge = bridge
+        self._bridge = bridge  # pyright: ignore[reportIncompatibleVariableOverride]
         self._owns_bridge = owns_bridge
         self._ending: asyncio.Future[None] | None = None
 
@@ -276,8 +276,8 @@ class AsyncLSM(AsyncTarget[K, V]):
         ttl: float | None = None,
         create: bool = True,
     ) -> Opening[AsyncLSM[Any, Any]]:
-        find = partial(self._sync.namespace, name, key=key, value=value, ttl=ttl, create=create)
-        return Opening(partial(self._namespace, cast("Any", find)))
+        namespace: Any = self._sync.namespace  # which of its overloads, only the caller's types tell
+        return Opening(partial(self._namespace, partial(namespace, name, key=key, value=value, ttl=ttl, create=create)))
 
     async def _namespace(self, find: Callable[[], LSM[Any, Any]]) -> AsyncLSM[Any, Any]:
         bridge = self._bridge

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class AsyncTarget(AsyncSource[K, V]):
     """What can be read and written: a store or a transaction."""
 
-    _sync: LSM[K, V] | Transaction[K, V]
+    _sync: LSM[K, V] | Transaction[K, V]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     # ---- one key ----
 

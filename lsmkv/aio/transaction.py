@@ -55,7 +55,7 @@ class AsyncTransaction(AsyncTarget[K, V]):
 
     def __init__(self, transaction: Transaction[K, V], lane: Lane) -> None:
         self._sync = transaction  # pyright: ignore[reportIncompatibleVariableOverride]
-        self._bridge = lane
+        self._bridge = lane  # pyright: ignore[reportIncompatibleVariableOverride]
         self._depth = 0
 
     @property
