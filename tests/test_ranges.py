@@ -250,7 +250,7 @@ def test_reprs_do_no_harm(db):
 def test_split_follows_the_order_of_the_store(path, reverse):
     """Which of keys that are in descending order comes first Python does not know."""
     with lsmkv.open(path, key="desc(i64)") as db:
-        db.update({number: b"" for number in range(10)})
+        db.update(dict.fromkeys(range(10), b""))
         view = db.range(reverse=reverse)
         for parts in range(1, 12):
             found = [list(part) for part in view.split(parts)]

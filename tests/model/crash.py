@@ -11,7 +11,7 @@ def killed_process(directory, to):
 
 
 def power_cut(directory, to, durable, survivors):
-    """Behind `durable` each sector of the log has survived or has not: the bits of `survivors` say which, over and over.
+    """Behind `durable` each sector of the log has survived or has not: by the bits of `survivors`, over and over.
     Nothing else is unsynced: tables and manifest are on the disk before they are relied on."""
     shutil.copytree(directory, to)
     for log in sorted(to.glob("*.log")):
