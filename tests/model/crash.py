@@ -11,8 +11,8 @@ def killed_process(directory, to):
 
 
 def power_cut(directory, to, durable, survivors):
-    """Behind `durable` each sector of the log has survived or has not: the bits of `survivors` say which, again and
-    again. Nothing else is unsynced: tables and manifest are on the disk before they are relied on."""
+    """Behind `durable` each sector of the log has survived or has not: by the bits of `survivors`, over and over.
+    Nothing else is unsynced: tables and manifest are on the disk before they are relied on."""
     shutil.copytree(directory, to)
     for log in sorted(to.glob("*.log")):
         number = int(log.stem)

@@ -192,7 +192,9 @@ class Space:
             self.delete(key)
 
     def delete_range(self, start, stop, *, sync=None):
-        self.cut(Span(start, stop))
+        span = Span(start, stop)
+        if not span.is_empty(self.kind):
+            self.cut(span)
 
     def clear(self):
         self.cut(EVERYTHING)

@@ -26,6 +26,12 @@ class Span:
                 return False
         return (not self.begins or self.begins(key)) and all(span.holds(kind, key) for span in self.also)
 
+    def is_empty(self, kind):
+        """Deleting it writes nothing: its bounds, start <= key < stop, leave no room for any key."""
+        if self.stop is None:
+            return False
+        return self.stop in ("", b"") if self.start is None else kind.rank(self.start) >= kind.rank(self.stop)
+
     def narrowed(self, start, stop):
         return replace(self, also=(*self.also, Span(start, stop)))
 
