@@ -7,6 +7,9 @@ base64  as in RFC 4648                       /wA=
 json    a JSON text, stored compactly        {"a":1}
 i64     a number in 8 bytes that sort as the numbers do: big-endian, sign bit flipped
 u64     the same without a sign
+
+A key codec that none of these is for is a format of its own, by its name: lsmkv/cli/typed.py. "FORMAT CODEC" is a format
+for keys that are to be stored: it takes only what is a key of that codec.
 """
 
 from __future__ import annotations
@@ -27,10 +30,15 @@ OFFSET = {"i64": 1 << 63, "u64": 0}
 
 def parse(name: str, given: Any, what: str = "key") -> bytes:
     """Bytes from what was typed, or from a field of an imported row. ValueError says what is wrong."""
+    name, _, codec = name.partition(" ")
+    if codec:
+        return checked(codec, parse(name, given, what), given, what)
     if isinstance(given, bytes):
         if name in ("utf8", "raw"):
             return given
         given = os.fsdecode(given)
+    if name not in NAMES:
+        return typed_key(name, given, what)
     if name == "json":
         return compact_json(given)
     if not isinstance(given, str):  # a number or an object in an imported row
@@ -46,6 +54,27 @@ def parse(name: str, given: Any, what: str = "key") -> bytes:
         return bytes.fromhex(given) if name == "hex" else from_base64(given)
     except ValueError as error:
         raise ValueError(f"the {what} '{shorten(given)}' is not {name}: {error}") from None
+
+
+def typed_key(codec: str, given: Any, what: str) -> bytes:
+    from lsmkv.cli import typed
+
+    try:
+        return typed.parse(codec, given)
+    except ValueError as error:
+        shown = given if isinstance(given, str) else dump(given)
+        raise ValueError(f"the {what} '{shorten(shown)}' is not one of codec {codec}: {error}") from None
+
+
+def checked(codec: str, data: bytes, given: Any, what: str) -> bytes:
+    from lsmkv.cli import typed
+
+    try:
+        typed.check(codec, data)
+    except ValueError:
+        shown = os.fsdecode(given) if isinstance(given, bytes) else given if isinstance(given, str) else dump(given)
+        raise ValueError(f"the {what} '{shorten(shown)}' is not one of codec {codec}, which the store has") from None
+    return data
 
 
 def to_base64(data: bytes) -> str:
@@ -100,6 +129,7 @@ def shorten(text: str) -> str:
 
 def show(name: str, data: bytes, terminal: bool = False, what: str = "key") -> bytes:
     """The bytes to print."""
+    name = name.partition(" ")[0]
     if name == "raw":
         return data
     if name == "utf8":
@@ -109,11 +139,19 @@ def show(name: str, data: bytes, terminal: bool = False, what: str = "key") -> b
     if name == "base64":
         return to_base64(data).encode()
     document = to_json(name, data, what)
-    return dump(document).encode()
+    return (document if name not in NAMES and isinstance(document, str) else dump(document)).encode()
 
 
 def to_json(name: str, data: bytes, what: str = "key") -> Any:
     """What stands for the bytes in a JSON document; None from utf8 and raw when they are not UTF-8."""
+    name = name.partition(" ")[0]
+    if name not in NAMES:
+        from lsmkv.cli import typed
+
+        try:
+            return typed.document_of(name, data)
+        except ValueError:
+            raise mismatch(name, data, what) from None
     if name in ("utf8", "raw"):
         try:
             return data.decode()
@@ -135,6 +173,7 @@ def to_json(name: str, data: bytes, what: str = "key") -> Any:
 
 def field(what: str, name: str, data: bytes) -> dict[str, Any]:
     """{"key": ...}, or {"key_base64": ...} when the bytes are not text."""
+    name = name.partition(" ")[0]
     document = to_json(name, data, what)
     if document is None and name in ("utf8", "raw"):
         return {what + "_base64": to_base64(data)}

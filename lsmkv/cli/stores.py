@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Store: TypeAlias = "LSM[bytes, Any] | Within"
 
 
-# A codec that is not here keeps bytes nobody would type: they are shown, and have to be given, in hex.
+# A key codec that is not here is a format by its own name; values of one that is not here are shown, and given, in hex.
 FORMATS = {"bytes": "utf8", "str": "utf8", "i64": "i64", "u64": "u64", "json": "json"}
 
 
@@ -61,11 +61,11 @@ def opened(args: Namespace, flag: Flag = "r") -> Store:
         raise
 
 
-def chosen(root: LSM[bytes, Any], args: Namespace, typed: bool = False) -> Store | None:
+def chosen(root: LSM[bytes, Any], args: Namespace, typed: bool = False, stores: bool = False) -> Store | None:
     """The store or the namespace in it that args name, formats settled; None when there is no such namespace."""
     name = getattr(args, "namespace", None)
     if name is None:
-        settle(args, **codecs(root))
+        settle(args, **codecs(root), stores=stores)
         return root
     try:
         db = root.namespace(name, key="raw", value="raw", create=False)
@@ -73,7 +73,7 @@ def chosen(root: LSM[bytes, Any], args: Namespace, typed: bool = False) -> Store
         return None
     if typed and is_coded(db):
         db = root.namespace(name, key="raw", value="stored", create=False)
-    settle(args, **codecs(db))
+    settle(args, **codecs(db), stores=stores)
     return Within(root, db)
 
 
@@ -98,7 +98,7 @@ def opened_to_put(args: Namespace, prepare: Callable[[], Any], typed: bool = Fal
         if typed and getattr(args, "namespace", None) is None and is_coded(root):
             root.close()
             root = raw(args.db, "w", "stored")
-        found = chosen(root, args, typed)
+        found = chosen(root, args, typed, stores=True)
         if found is None:
             settle(args, "bytes", "bytes")
         prepared = prepare()
@@ -124,8 +124,11 @@ def codecs(db: LSM[bytes, Any]) -> dict[str, str]:
     return {"key": db.key_codec, "value": db.value_codec}
 
 
-def settle(args: Namespace, key: str, value: str) -> None:
-    """Fill in the formats the command line leaves open."""
-    for name, codec in (("key_format", key), ("value_format", value)):
-        if getattr(args, name, "") is None:
-            setattr(args, name, FORMATS.get(codec, "hex"))
+def settle(args: Namespace, key: str, value: str, stores: bool = False) -> None:
+    """Fill in the formats the command line leaves open. stores: keys will be stored, so they must be of the codec."""
+    if getattr(args, "key_format", "") is None:
+        args.key_format = FORMATS.get(key, key)
+    if stores and key != "bytes":
+        args.key_format = f"{args.key_format} {key}"
+    if getattr(args, "value_format", "") is None:
+        args.value_format = FORMATS.get(value, "hex")
