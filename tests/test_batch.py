@@ -174,6 +174,7 @@ def test_the_end_of_a_block_within_its_end(path):
                 batch[key + b"'"] = b"put"
         assert [*db.values()] == [b"merged", b"put"] * 3
 
+
 # ---- merges run any code ----------------------------------------------------------------------
 
 
