@@ -62,6 +62,16 @@ class AsyncSource(Across, Generic[K, V]):
         """True once it cannot be used any more."""
         return self._sync.closed
 
+    @property
+    def key_codec(self) -> str:
+        """The name of the codec of keys."""
+        return self._sync.key_codec
+
+    @property
+    def value_codec(self) -> str:
+        """The name of the codec of values."""
+        return self._sync.value_codec
+
     # ---- one key, many keys ----
 
     @overload

@@ -80,16 +80,6 @@ class AsyncLSM(AsyncTarget[K, V]):
         return self._sync.name
 
     @property
-    def key_codec(self) -> str:
-        """The name of the codec of keys."""
-        return self._sync.key_codec
-
-    @property
-    def value_codec(self) -> str:
-        """The name of the codec of values."""
-        return self._sync.value_codec
-
-    @property
     def options(self) -> dict[str, int | str | float | None]:
         """The options in effect: a dict, as they were when it was opened."""
         return self._sync.options

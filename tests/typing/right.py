@@ -266,7 +266,8 @@ async def awaited() -> None:
         async with db.snapshot() as then:
             assert_type(await then["l"], str)
             assert_type(await then.keys().count(), int)
-        reading: lsmkv.aio.AsyncSource[str, str] = db
+        writing: lsmkv.aio.AsyncTarget[str, str] = db
+        reading: lsmkv.aio.AsyncSource[str, str] = writing
         view: lsmkv.aio.AsyncView[str] = reading.keys()
         assert await view.count() == 2
         unborn: lsmkv.aio.AsyncWriteBatch[str, str] = db.batch()
