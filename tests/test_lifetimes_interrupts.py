@@ -1,4 +1,4 @@
-"""Ctrl-C in calls that are long, or would never end: it is heard within 100 ms, comes out, and leaves the store sound."""
+"""Ctrl-C in calls that are long, or never end: it is heard within 100 ms, comes out, and leaves the store sound."""
 
 import pytest
 

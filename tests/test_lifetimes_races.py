@@ -60,7 +60,10 @@ def with_view(db, key):
     assert db.get_view(key) == VALUE
 
 
-def with_large_view(db, key, kept=threading.local()):
+kept = threading.local()
+
+
+def with_large_view(db, key):
     """One is kept until the next is there, through the closing and after it."""
     before = getattr(kept, "view", None)
     kept.view = db.get_view(b"large")
