@@ -638,7 +638,7 @@ def a_callback_ends_the_thing(thing, db):
         assert thing.use_with_callback(it) == thing.answer
     except (thing.over, RuntimeError):
         pass
-    del it
+    it = None
     assert not any(pins(db).values())
     is_sound(db)
 
@@ -962,7 +962,6 @@ def a_bytearray_is_resized_meanwhile(thing, tmp_path):
             Buffer: lambda made: bytes(made),
         }.get(thing, lambda made: made[b"the key"])(made)
         assert found == b"the value"
-        del made
 
 
 # ---- all of it ---------------------------------------------------------------------------------------

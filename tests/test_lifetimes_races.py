@@ -60,7 +60,7 @@ def with_view(db, key):
     assert db.get_view(key) == VALUE
 
 
-KEPT = threading.local()
+kept = threading.local()
 
 
 def with_large_view(db, key):

@@ -67,7 +67,7 @@ def refused(kind):
         if is_injected(error):
             raise
         return
-    raise AssertionError(f"no {kind.__name__}")
+    raise AssertionError(f"no {kind}")
 
 
 @contextlib.contextmanager

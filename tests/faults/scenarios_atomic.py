@@ -290,11 +290,12 @@ def cursors(db):
         assert cursor.last() and cursor.item == (LAST, CONTENT[LAST]) and cursor.prev() and cursor.key == b"large"
         assert cursor.seek(bytearray(b"key 0055")) and cursor.key == b"key 006" and cursor.next() and cursor.prev()
         assert cursor.seek_for_prev(b"key 0055") and cursor.key == b"key 005" and cursor.next() and cursor.valid
-        assert cursor.seek(None) and cursor.key == FIRST and not cursor.prev() and not cursor.seek(b"z")
+        assert cursor.seek(b"") and cursor.key == FIRST and not cursor.prev() and not cursor.seek(b"z")
         with refused(ValueError):
             cursor.key  # noqa: B018
-        with refused(TypeError):
-            cursor.seek(WORDS)
+        for wrong in (WORDS, None):
+            with refused(TypeError):
+                cursor.seek(wrong)
         with refused(TypeError):
             pickle.dumps(cursor)
     with refused(ValueError):

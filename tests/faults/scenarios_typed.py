@@ -173,6 +173,9 @@ def a_typed_store(path):
 def text_keys(db):
     ns = db.namespace("text", key="str")
     ns["a"], ns["b"] = VALUE, VALUE
+    assert ns.keys() & {"a", "z"} == {"a"} and ns.prefix("a").first() == ("a", VALUE)
+    assert ns.floor("aa") == ("a", VALUE) and ns.cursor().seek("b")
+    assert ns.explain("b") and ns.get_many(["b"]) == [VALUE]
     with db.batch() as batch:
         batch.namespace(ns)["c"] = VALUE
     assert ns["a"] == VALUE and "b" in ns["a":] and ns.get_view("c") == VALUE and ns.ttl("a") is None and ns.pop("a")
@@ -273,6 +276,8 @@ def namespaces_refused(db):
         db.namespace("typed", key="str")
     with refused(lsmkv.CodecMismatchError):
         db.namespace("typed", key="i64", value="stored")
+    with refused(lsmkv.OptionsError):
+        db.namespace("typed", key="i64", value="pickle", ttl=7)
     with refused(ValueError):
         db.namespace("\ud800")
     with refused(KeyError):
@@ -285,6 +290,9 @@ def namespaces_refused(db):
         with lsmkv.open(None) as other, refused(ValueError):
             snapshot.namespace(other)
     db.drop_namespace("typed")
+    with refused(lsmkv.ClosedError):
+        ns[1] = 1
+    ns.close()
     with refused(lsmkv.ClosedError):
         ns[1] = 1
 
@@ -335,6 +343,25 @@ def expiry(path):
         with db.snapshot() as snapshot:
             assert snapshot.namespace(ns).ttl(NEW) == 2.0
         db.drop_namespace("n")
+
+
+@on_store
+def moments_of_expiry(db):
+    core = lsmkv._core
+    core.put_until(db, KEY, VALUE, None)
+    assert core.expires_at(db, KEY) is None
+    core.put_until(db, KEY, VALUE, 1 << 62)
+    with db.snapshot() as snapshot, db.transaction() as tx:
+        assert core.expires_at(snapshot, KEY) == core.expires_at(tx, KEY) == 1 << 62
+    for wrong in (KEY, 0, -1):
+        with refused((TypeError, ValueError, OverflowError)):
+            core.put_until(db, KEY, VALUE, wrong)
+    with refused(TypeError):
+        core.put_until(DEFAULT, KEY, VALUE, None)
+    with refused(TypeError):
+        core.expires_at(db)
+    with refused(KeyError):
+        core.expires_at(db, ABSENT)
 
 
 @on_store
