@@ -377,12 +377,13 @@ static uint64_t weights(void)
     return sum;
 }
 
-/* In every second history keys expire; in some of these all do, but those who say otherwise. */
+/* In every second history keys expire: in half of these now and then some, and then the files are without them again; in
+ * others all do, but those who say otherwise. */
 static void begin_world(struct history *h)
 {
-    h->expiring = h->seed % 2;
-    for (unsigned space = 0; h->expiring && space < SPACES; space++)
-        h->ttl[space] = (h->seed >> (1 + space)) % 4 == 0 ? 60 + 40 * space : 0;
+    h->expiring = h->seed % 2 ? 1 + (int)(h->seed / 2 % 2) : 0;
+    for (unsigned space = 0; h->expiring == 1 && space < SPACES; space++)
+        h->ttl[space] = (h->seed >> (2 + space)) % 4 == 0 ? 60 + 40 * space : 0;
     set_clock(h, 1000);
     h->options.wall_ns = clock_of;
     h->options.ttl_ms = h->ttl[0];

@@ -101,7 +101,7 @@ struct history {
     lsmkv *handles[SPACES]; /* owned; NULL: there is no such namespace; [0]: the store is not open */
     uint32_t turns[SPACES]; /* how often the namespace was made or dropped */
     uint32_t ttl[SPACES];   /* ticks; 0: for ever */
-    int expiring;           /* some puts have an expiry */
+    int expiring;           /* 1: some puts have an expiry; 2: now and then some have */
     lsmkv_batch *batch; /* owned */
     uint32_t next_salt;
     uint64_t stamp;                         /* counts writes */
@@ -198,7 +198,8 @@ static inline uint32_t new_salt(struct history *h)
 /* An expiry as the caller names it, and the tick the key of that namespace then has. */
 static inline uint64_t any_expiry(struct history *h, unsigned space, uint32_t *until)
 {
-    uint64_t what = h->expiring ? random_below(&h->random, 8) : 7;
+    int may = h->expiring == 1 || (h->expiring == 2 && h->operation % 150 < 20);
+    uint64_t what = may ? random_below(&h->random, 8) : 7;
     if (what == 0) {
         *until = h->world.now + 1 + (uint32_t)random_below(&h->random, 150);
         return (uint64_t)*until * TICK_NS;
