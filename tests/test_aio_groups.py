@@ -192,6 +192,16 @@ async def test_a_cursor_that_nobody_waits_for_is_closed(when):
 
 
 @in_a_loop
+async def test_a_cursor_of_a_transaction_that_is_not_wanted_any_more_is_not_made():
+    async with lsmkv.aio.open(None, workers=1) as db:
+        async with db.transaction() as tx:
+            async with held(db):
+                await cancelled(await step(tx.cursor().__aenter__()))
+            await tx.put(b"k", b"v")
+        await nothing_is_open(db)
+
+
+@in_a_loop
 async def test_a_cursor_is_closed_also_when_its_end_is_cancelled():
     async with lsmkv.aio.open(None, workers=1) as db:
         await db.put(b"k", b"v")
@@ -279,28 +289,19 @@ async def test_savepoints():
 
 @in_a_loop
 async def test_calls_of_a_transaction_happen_one_after_another():
-    at_once, most = [], 0
-
-    class Watched:
-        """A value whose codec notices who else is there."""
-
-        def __init__(self, number):
-            self.number = number
-
-    def encode(value):
-        nonlocal most
-        at_once.append(value)
-        most = max(most, len(at_once))
-        for _ in range(2000):
-            pass
-        at_once.remove(value)
-        return b"%d" % value.number
-
-    async with lsmkv.aio.open(None, workers=4, value=codecs.ValueCodec("watched", encode, bytes)) as db:
+    gate = Gate()
+    async with lsmkv.aio.open(None, workers=4) as db:
         async with db.transaction() as tx:
-            await asyncio.gather(*(tx.put(b"k", Watched(i)) for i in range(200)))
-            assert await tx[b"k"] == b"199"
-        assert most == 1 and await db[b"k"] == b"199"
+            await tx.put(b"k", b"1")
+            slow = await step(tx.merge(b"k", b"2", op=lambda old, new: gate.work() or new))
+            await gate.wait_until_reached()
+            quick = await step(asyncio.gather(*(tx.put(b"k", b"%d" % i) for i in range(100))))
+            await asyncio.gather(*(db._bridge.call(int) for _ in range(100)))  # other threads are free
+            assert not quick.done() and tx._sync[b"k"] == b"1"
+            gate.open()
+            assert await slow == b"2"
+            await quick
+        assert await db[b"k"] == b"99"
 
 
 @in_a_loop

@@ -629,7 +629,7 @@ def a_callback_ends_the_thing(thing, db):
 
     def end():
         try:
-            thing.end(it)  # noqa: F821  # it is deleted further down
+            thing.end(it)  # it is deleted further down
         except RuntimeError as error:
             assert "in use" in str(error)
 

@@ -65,9 +65,9 @@ kept = threading.local()
 
 def with_large_view(db, key):
     """One is kept until the next is there, through the closing and after it."""
-    before = getattr(KEPT, "view", None)
-    KEPT.view = db.get_view(b"large")
-    assert KEPT.view == LARGE and before in (None, LARGE)
+    before = getattr(kept, "view", None)
+    kept.view = db.get_view(b"large")
+    assert kept.view == LARGE and before in (None, LARGE)
 
 
 def with_namespace(db, key):

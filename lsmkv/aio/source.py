@@ -119,10 +119,10 @@ class AsyncSource(Across, Generic[K, V]):
 
     first: Awaited[[], tuple[K, V] | None] = awaited(LSM.first)
     last: Awaited[[], tuple[K, V] | None] = awaited(LSM.last)
-    floor = awaited(LSM[K, V].floor)
-    lower = awaited(LSM[K, V].lower)
-    ceiling = awaited(LSM[K, V].ceiling)
-    higher = awaited(LSM[K, V].higher)
+    floor: Awaited[[K], tuple[K, V] | None] = awaited(LSM.floor)
+    lower: Awaited[[K], tuple[K, V] | None] = awaited(LSM.lower)
+    ceiling: Awaited[[K], tuple[K, V] | None] = awaited(LSM.ceiling)
+    higher: Awaited[[K], tuple[K, V] | None] = awaited(LSM.higher)
 
     def cursor(self) -> Opening[AsyncCursor[K, V]]:
         return Opening(self._cursor)

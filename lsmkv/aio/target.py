@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from lsmkv._core import LSM
 from lsmkv.aio.awaited import Awaited, awaited, dressed, told_of
@@ -32,11 +32,17 @@ class AsyncTarget(AsyncSource[K, V]):
     # ---- a look and a write, with nothing between ----
 
     add = awaited(LSM[K, V].add)
-    setdefault = awaited(LSM[K, V].setdefault)
+    setdefault: Awaited[[K, V], V] = awaited(LSM.setdefault)
     compare_and_set = awaited(LSM[K, V].compare_and_set)
-    merge = awaited(LSM[K, V].merge)
     incr = awaited(LSM[K, V].incr)
-    popitem = awaited(LSM[K, V].popitem)
+
+    async def merge(
+        self, key: K, operand: V, /, *, op: Callable[[V, V], V] | Literal["add", "concat", "min", "max", "or"]
+    ) -> V:
+        return await self._call(partial(self._sync.merge, key, operand, op=op))
+
+    async def popitem(self, *, last: bool = True) -> tuple[K, V]:
+        return await self._call(partial(self._sync.popitem, last=last))
 
     @overload
     async def pop(self, key: K, /) -> V: ...
@@ -45,6 +51,8 @@ class AsyncTarget(AsyncSource[K, V]):
     async def pop(self, key: K, /, *default: Any) -> Any:
         return await self._call(partial(self._sync.pop, key, *default))
 
+    dressed(merge, LSM.merge)
+    dressed(popitem, LSM.popitem)
     dressed(pop, LSM.pop)
 
     # ---- many keys ----

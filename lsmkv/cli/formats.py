@@ -8,8 +8,8 @@ json    a JSON text, stored compactly        {"a":1}
 i64     a number in 8 bytes that sort as the numbers do: big-endian, sign bit flipped
 u64     the same without a sign
 
-A key codec that none of these is for is a format of its own, by its name: lsmkv/cli/typed.py. "FORMAT CODEC" is a format
-for keys that are to be stored: it takes only what is a key of that codec.
+A key codec that none of these is for is a format of its own, by its name: lsmkv/cli/typed.py. "FORMAT CODEC" is a
+format for keys that are to be stored: it takes only what is a key of that codec.
 """
 
 from __future__ import annotations

@@ -266,8 +266,23 @@ async def awaited() -> None:
         async with db.snapshot() as then:
             assert_type(await then["l"], str)
             assert_type(await then.keys().count(), int)
-        writing: lsmkv.aio.AsyncTarget[str, str] = db
-        reading: lsmkv.aio.AsyncSource[str, str] = writing
+        async with db.transaction() as tx:
+            assert_type(tx, "lsmkv.aio.AsyncTransaction[str, str]")
+            assert_type(await tx.setdefault("k", "x"), str)
+            async with tx, tx.cursor() as cursor:
+                assert_type(await cursor.seek("l"), bool)
+                assert_type(cursor.item, "tuple[str, str]")
+        async with db.namespace("n", key=codecs.i64, value="str") as space:
+            assert_type(space, "lsmkv.aio.AsyncLSM[int, str]")
+            async with db.batch() as batch, db.snapshot() as then:
+                batch.namespace(space)[7] = "seven"
+                assert_type(then.namespace(space), "lsmkv.aio.AsyncSnapshot[int, str]")
+        assert_type(await db.transact(first_of), "str | None")
+        assert_type(await db.transact(lambda tx: tx.get("k")), "str | None")
+        assert_type([part async for part in db.items().chunks(3)], "list[list[tuple[str, str]]]")
+        assert_type(await db.floor("z"), "tuple[str, str] | None")
+        assert_type(await db.pop("nothing", 7), "str | int")
+        reading: lsmkv.aio.AsyncSource[str, str] = db
         view: lsmkv.aio.AsyncView[str] = reading.keys()
         assert await view.count() == 2
         unborn: lsmkv.aio.AsyncWriteBatch[str, str] = db.batch()
@@ -276,6 +291,11 @@ async def awaited() -> None:
     numbers = await opening
     assert_type(numbers, "lsmkv.aio.AsyncLSM[int, bytes]")
     await numbers.close()
+
+
+async def first_of(tx: lsmkv.aio.AsyncTransaction[str, str]) -> str | None:
+    found = await tx.first()
+    return found and found[1]
 
 
 async def aiter_of(view: lsmkv.aio.AsyncItemsView[str, str]) -> AsyncIterator[tuple[str, str]]:
