@@ -56,12 +56,13 @@ def test_what_does_not_fit_is_refused(numbers, key, value):
     assert content(numbers) == before
 
 
-def test_a_codec_without_a_format_is_hex(path):
+def test_a_codec_without_a_format_is_one_by_its_name(path):
     with library.open(path, key="(str,i64)", value="str") as db:
         db["cat", 7] = "sat"
     shown = lsmkv("scan", path)
-    assert shown == b"63617400" + b"8000000000000007\tsat\n"
-    assert lsmkv("get", path, shown.split()[0].decode()) == b"sat"
+    assert shown == b'["cat",7]\tsat\n'
+    assert lsmkv("get", path, shown.split(b"\t")[0].decode()) == b"sat"
+    assert lsmkv("keys", path, "--key-format", "hex") == b"63617400" + b"8000000000000007\n"
     lsmkv("put", path, "cat", "x", status=2)
     assert content(path) == {("cat", 7): "sat"}
 
