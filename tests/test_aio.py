@@ -924,3 +924,10 @@ def test_the_child_of_a_fork_is_told(run_python):
         asyncio.run(db.close())
         """
     )
+
+
+def test_what_can_be_written_to():
+    """A store and a transaction offer the same, for functions that take either."""
+    assert issubclass(lsmkv.aio.AsyncLSM, lsmkv.aio.AsyncTarget)
+    assert issubclass(lsmkv.aio.AsyncTransaction, lsmkv.aio.AsyncTarget)
+    assert not issubclass(lsmkv.aio.AsyncSnapshot, lsmkv.aio.AsyncTarget)
