@@ -67,7 +67,7 @@ def interrupt_latency():
         before, due = len(handled), time.perf_counter() + after
         signal.setitimer(signal.ITIMER_REAL, after)
         try:
-            while len(handled) == before:  # it may come where nothing can be raised, as in a destructor
+            while len(handled) == before:  # it may come where nothing can be raised: a destructor, gc.callbacks
                 action()
         except KeyboardInterrupt:
             pass
@@ -87,7 +87,13 @@ def interrupt_latency():
             if latency < 0.1:
                 return
 
-    before = signal.signal(signal.SIGALRM, handler)
+    def unraisable(what):
+        if what.exc_type is not KeyboardInterrupt:
+            usual_hook(what)
+
+    before, usual_hook = signal.signal(signal.SIGALRM, handler), sys.unraisablehook
+    sys.unraisablehook = unraisable
     yield measure
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+    sys.unraisablehook = usual_hook
