@@ -3,6 +3,7 @@
  *   open.c registry.c recovery.c   from a path to a running engine and back
  *   write.c commit.c rotate.c      frame, index, publish; group commit; the next segment
  *   read.c scan.c snapshot.c       one key; a range; a frozen state
+ *   apart.c                        large values: into value segments, and whether they are there
  *   namespace.c                    key spaces of their own: made, opened, dropped
  *   transaction.c reads.c conflict.c   a private version; what it looked at; whether that still stands
  *   flush.c compaction.c planner.c L0 into a run; runs into one; which, and why
@@ -13,7 +14,7 @@
  *   inspect.c events.c             what can be seen from outside
  *
  * Locks, in the order in which they may be taken: namespace_mutex > work_mutex > counted.mutex > write_mutex >
- * sync_mutex > state_mutex. None is waited for by a thread that holds the interpreter lock, and none but the first two
+ * sync_mutex > state_mutex; those of `values` come after write_mutex, and are held with none after it. None is waited for by a thread that holds the interpreter lock, and none but the first two
  * is held across
  * file access other than the log's own. */
 #ifndef LK_ENGINE_DB_H
@@ -24,6 +25,7 @@
 #include "engine/version.h"
 #include "os/thread.h"
 #include "store/epoch.h"
+#include "store/values.h"
 
 enum { LK_EVENTS = 256 };
 
@@ -85,6 +87,7 @@ struct lk_db {
     struct lk_cache cache;
     uint32_t run_id_next;
     struct lk_counted counted;      /* the number of live keys: under its own mutex */
+    struct lk_values values;        /* value segments: has mutexes of its own */
 
     struct lk_mutex namespace_mutex; /* making and dropping namespaces: one at a time */
 

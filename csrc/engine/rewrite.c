@@ -264,13 +264,19 @@ int lk_rewrite_seal(struct lk_rewrite *rewrite)
 {
     struct lk_db *db = rewrite->db;
     int rc = rewrite->meta_count ? lk_io_dir_sync(db->env, db->dir) : 0;
+    uint64_t apart = 0;
 
     while (rc == 0 && rewrite->table_count < rewrite->meta_count) {
         uint32_t index = rewrite->table_count;
         rc = lk_table_open(db->env, db->dir, &rewrite->metas[index], db->seed, &db->cache, db->map_tables,
                            &rewrite->tables[index]);
         rewrite->table_count += rc == 0;
+        if (rc == 0)
+            rc = lk_values_attach(&db->values, &rewrite->tables[index]->uses, 0);
+        apart += rc == 0 ? rewrite->tables[index]->uses.count : 0;
     }
+    if (rc == 0 && apart) /* the edit will name tables that refer to them */
+        rc = lk_values_sync(&db->values);
     return rc;
 }
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/apart.h"
 #include "engine/background.h"
 #include "engine/commit.h"
 #include "engine/count.h"
@@ -69,6 +70,8 @@ int lk_engine_stop(struct lk_db *db)
     if (!db->readonly) {
         atomic_store(&db->closing, 0); /* the last flush is not to be cancelled */
         rc = lk_engine_settle(db);
+        lk_values_end_lanes(&db->values); /* and what nobody refers to goes */
+        lk_apart_keep(db, 1);
         if (rc == 0 && !db->manifest.failed) {
             lk_count_at_close(db);
             rc = state_closed(db);
@@ -98,8 +101,10 @@ void lk_engine_free(struct lk_db *db)
         atomic_store(&db->spare->obsolete, 1);
     lk_segment_free(db->spare);
     lk_counted_deinit(&db->counted);
+    lk_apart_keep(db, 1);
     lk_version_unref(atomic_exchange(&db->version, NULL));
     lk_epochs_deinit(&db->epochs);
+    lk_values_deinit(&db->values); /* after the versions that waited there */
     lk_manifest_close(&db->manifest);
     if (db->lock)
         (void)db->env->ops->close(db->lock);
@@ -166,6 +171,7 @@ static void fill_in(struct lsmkv_options *options)
     options->run_count = options->run_count ? options->run_count : standard.run_count;
     options->cache_bytes = options->cache_bytes ? options->cache_bytes : standard.cache_bytes;
     options->mode = options->mode ? options->mode : standard.mode;
+    options->large_value_bytes = options->large_value_bytes ? options->large_value_bytes : standard.large_value_bytes;
 }
 
 int lk_engine_options(const struct lsmkv_options *given, struct lsmkv_options *out)
@@ -194,6 +200,8 @@ int lk_engine_options(const struct lsmkv_options *given, struct lsmkv_options *o
         what = "l0_segments lies between 1 and 8";
     else if (outside(out->run_count, 1, 32))
         what = "run_count lies between 1 and 32";
+    else if (out->large_value_bytes < 16)
+        what = "large_value_bytes is at least 16";
     else if (out->cache_bytes < 64u << 10)
         what = "cache_bytes is at least 64 KiB";
     else if (outside((uint64_t)out->log_source, 0, 2) || outside((uint64_t)out->table_source, 0, 2))

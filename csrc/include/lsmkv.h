@@ -128,6 +128,8 @@ enum lsmkv_open_flags {
 
 enum lsmkv_source { LSMKV_SOURCE_AUTO = 0, LSMKV_SOURCE_MAPPED = 1, LSMKV_SOURCE_READ = 2 };
 
+#define LSMKV_LARGE_NEVER UINT32_MAX
+
 /* lsmkv_options_init fills in the defaults; a zero in a byte or count field means its default. */
 struct lsmkv_options {
     size_t struct_bytes;       /* sizeof(struct lsmkv_options) of the caller's build */
@@ -144,6 +146,9 @@ struct lsmkv_options {
     int log_source; /* enum lsmkv_source for the log; AUTO asks the file system */
     int table_source; /* enum lsmkv_source for tables */
     uint32_t mode; /* directory permissions at creation; default 0700 (files follow) */
+    /* Values of so many bytes and more are written once, into files of their own that log and tables refer to; at least
+     * 16, LSMKV_LARGE_NEVER (default): none are. May differ from open to open. */
+    uint32_t large_value_bytes;
     /* Names of the codecs keys and values were encoded with by the caller; the engine orders bytes and only keeps
      * the names. NULL: whatever the store says ("bytes" when it is new). Another name than the store's is MISMATCH. */
     const char *key_codec, *value_codec; /* borrowed during the call */
@@ -312,6 +317,7 @@ struct lsmkv_range {
     int has_start, has_stop; /* 0: unbounded on that side */
     int exclude_start, include_stop; /* both 0: start <= key < stop */
     int reverse;
+    int keys_only; /* values are lent as empty: what they are is not looked at */
 };
 
 /* A scan of `range` (NULL: everything) at `snapshot` (NULL: the present, pinned now). Copies the

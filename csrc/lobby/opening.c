@@ -16,7 +16,8 @@ void lsmkv_options_init(struct lsmkv_options *options)
                                       .l0_segments = 3,
                                       .run_count = 4,
                                       .cache_bytes = 32u << 20,
-                                      .mode = 0700};
+                                      .mode = 0700,
+                                      .large_value_bytes = LSMKV_LARGE_NEVER};
 }
 
 int lsmkv_open(const char *path, const struct lsmkv_options *options, lsmkv **out)

@@ -4,6 +4,7 @@
  *   lab_crash T1b [images [processes [at most so many seconds]]]
  *   lab_crash again story boundary image [stop image]     one case once more; TRACE=1 shows the machine's log
  *   lab_crash list                                        the stories
+ *   SET=words lab_crash ...                               only those of sets whose name has these words
  *
  * T1: every story is stopped at every boundary of the simulated machine; there, what a power cut or a kill may
  * leave is made, in many ways, and each image must pass image.h's check. An image counts when no earlier one had the
@@ -275,7 +276,10 @@ static void crash_twice(unsigned number, uint64_t quota)
 
 static void work(int second, unsigned worker, unsigned workers, uint64_t quota)
 {
+    const char *only = getenv("SET");
     for (unsigned i = worker; i < STORIES && !too_late() && tally.violations < VIOLATIONS_SHOWN; i += workers) {
+        if (only && !strstr(story_sets[i % STORY_SETS].name, only))
+            continue;
         if (second)
             crash_twice(i, quota);
         else
