@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/collect.h"
 #include "engine/commit.h"
 #include "engine/compaction.h"
 #include "engine/events.h"
@@ -38,6 +39,7 @@ static uint64_t l0_bytes(const struct lk_version *version)
         uint64_t log = atomic_load(&version->memtables[i]->segment->end);
         uint64_t index = 8 * lk_memtable_index_bytes(version->memtables[i]);
         bytes += log > MEMORY_COUNTS && index > log ? index : log;
+        bytes += atomic_load(&version->memtables[i]->value_bytes); /* which a flush is the first to tell from garbage */
     }
     return bytes;
 }
@@ -55,12 +57,14 @@ void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
         const struct lk_run *run = version->runs[i];
         struct lk_shape_run *out = &shape->runs[shape->run_count++];
         *out = (struct lk_shape_run){
-            .id = run->id, .into = run->into, .bytes = lk_run_bytes(run), .damaged = run_is_damaged(run)};
+            .id = run->id, .into = run->into, 
+            .bytes = lk_run_bytes(run), .values = lk_run_value_bytes(run), .damaged = run_is_damaged(run)};
         for (uint32_t j = 0; j < run->count; j++) {
             out->records += run->tables[j]->meta.records;
             out->tombstones += run->tables[j]->meta.tombstones;
         }
     }
+    shape->value_garbage = lk_collect_garbage(db, version);
     lk_version_unref(version);
 }
 

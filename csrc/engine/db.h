@@ -7,6 +7,7 @@
  *   namespace.c                    key spaces of their own: made, opened, dropped
  *   transaction.c reads.c conflict.c   a private version; what it looked at; whether that still stands
  *   flush.c compaction.c planner.c L0 into a run; runs into one; which, and why
+ *   collect.c move.c planner_values.c   garbage in value segments: how much, what to do, moving what is not
  *   count.c counted.c layer.c      how many keys there are; a count that follows the present
  *   background.c keeper.c wake.c   who does it, and when
  *   leave.c                        what a reader was the last to hold

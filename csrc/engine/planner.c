@@ -217,7 +217,8 @@ struct lk_job lk_plan(const struct lk_shape *shape)
     if (!crowded && full && plan_flush(shape, &job))
         return job;
     if (plan_under_way(shape, &job) || (crowded && plan_count(shape, &job)) || plan_flush(shape, &job) ||
-        (shape->merge_wanted && plan_everything(shape, &job)) || plan_count(shape, &job) || plan_space(shape, &job, 0))
+        (shape->merge_wanted && plan_everything(shape, &job)) || plan_count(shape, &job) || plan_space(shape, &job, 0) ||
+        lk_plan_values(shape, &job))
         return job;
     decide(&job, LK_JOB_NONE, 0, 0, "nothing to do: %u of %u sealed segments, %u of %u runs", shape->sealed,
            shape->l0_segments, shape->run_count, shape->run_limit);

@@ -18,6 +18,7 @@ enum { LK_SHAPE_RUNS = 64 };
 struct lk_shape_run {
     uint32_t id, into;   /* into != 0: a merge into that run is under way */
     uint64_t bytes, records, tombstones;
+    uint64_t values;     /* bytes in value segments that it refers to */
     int damaged;
 };
 
@@ -29,6 +30,7 @@ struct lk_shape {
     uint32_t run_limit;       /* option */
     int flush_wanted;         /* somebody asked */
     int merge_wanted;         /* somebody asked for everything in one run */
+    uint64_t value_garbage;   /* bytes of value segments that nothing refers to, of those that could be emptied */
     uint32_t run_count;
     struct lk_shape_run runs[LK_SHAPE_RUNS]; /* newest first */
 };
@@ -38,9 +40,12 @@ enum lk_job_kind { LK_JOB_NONE, LK_JOB_FLUSH, LK_JOB_MERGE };
 struct lk_job {
     enum lk_job_kind kind;
     uint32_t first, last; /* merge: indices into runs */
+    int collect;          /* merge: value segments are chosen first, and their values moved */
     char why[160];
 };
 
 struct lk_job lk_plan(const struct lk_shape *shape);
+/* planner_values.c: the last rule. 1 when it has decided. */
+int lk_plan_values(const struct lk_shape *shape, struct lk_job *job);
 
 #endif

@@ -2,6 +2,7 @@
 #include "engine/rewrite.h"
 
 #include "engine/clock.h"
+#include "engine/collect.h"
 #include "store/drop.h"
 #include "store/table_writer.h"
 #include "util/alloc.h"
@@ -58,6 +59,7 @@ void lk_rewrite_end(struct lk_rewrite *rewrite, int installed)
     lk_free(rewrite->tables);
     lk_free(rewrite->sources);
     lk_free(rewrite->met);
+    lk_values_release_uses(&rewrite->moved);
     *rewrite = (struct lk_rewrite){0};
     lk_error_restore(&saved);
 }
@@ -116,7 +118,8 @@ static int place(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
     struct lk_cursor *cursor = lk_merge_current(&rewrite->merge);
     const struct lk_record *record = &cursor->record;
     enum lk_fate fate = fate_of(rewrite, record);
-    int rc = 0;
+    struct lk_moved moved;
+    int rc = 0, moves = fate == LK_FATE_WRITE && lk_move_wanted(rewrite->db, record);
 
     if (fate == LK_FATE_DROP) {
         rewrite->dropped++;
@@ -124,8 +127,14 @@ static int place(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
     }
     if (!*writer)
         rc = open_writer(rewrite, writer);
-    else if (lk_table_writer_full(*writer, LK_RECORD_HEAD_MAX + record->key.len + record->value.len))
+    else if (lk_table_writer_full(*writer, LK_RECORD_HEAD_MAX + record->key.len +
+                                               (moves ? LK_REFERENCE : record->value.len)) ||
+             (moves && rewrite->moved_bytes >= LK_MOVED_MOST))
         return 1;
+    if (rc == 0 && moves) {
+        rc = lk_move(rewrite, cursor, &moved);
+        cursor = &moved.cursor;
+    }
     if (rc == 0)
         rc = write_record(*writer, cursor, fate);
     rewrite->written += rc == 0;
@@ -210,6 +219,7 @@ static int finish(struct lk_rewrite *rewrite, struct lk_table_writer **writer, s
 int lk_rewrite_table(struct lk_rewrite *rewrite, struct lk_slice lo, int close, struct lk_buf *next, int *ended)
 {
     struct lk_table_writer *writer = NULL;
+    rewrite->moved_bytes = 0;
     int rc = fill(rewrite, &writer);
 
     *ended = 0;

@@ -40,6 +40,8 @@ struct lk_rewrite {
     struct lk_table **tables;        /* owned: the same, opened (lk_rewrite_seal) */
     uint32_t meta_count, table_count, cap;
     uint64_t began_ns;
+    struct lk_value_uses moved;      /* owned: holds the segments that values were moved to */
+    uint64_t moved_bytes;            /* for the table under construction */
 };
 
 /* Room for source_count sources. 0 or NOMEM. lk_rewrite_end in either case. */

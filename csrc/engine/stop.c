@@ -70,7 +70,9 @@ int lk_engine_stop(struct lk_db *db)
     if (!db->readonly) {
         atomic_store(&db->closing, 0); /* the last flush is not to be cancelled */
         rc = lk_engine_settle(db);
-        lk_values_end_lanes(&db->values); /* and what nobody refers to goes */
+        lk_values_end_lanes(&db->values);
+        if (rc == 0)
+            rc = lk_values_sync(&db->values); /* what nobody refers to goes with it */
         lk_apart_keep(db, 1);
         if (rc == 0 && !db->manifest.failed) {
             lk_count_at_close(db);

@@ -119,10 +119,6 @@ static int verify_log(struct verify *verify, const struct lk_segment *segment)
         else
             rc = verify_frame(verify, &frame), at += frame.total;
     }
-    if (rc == LSMKV_CANCELLED) {
-        lk_segment_free(copy);
-        return rc;
-    }
     if (rc > 0)
         rc = lk_fail_corrupt(segment->name, 0, "%s has lost its head", segment->name);
     rc = damage(verify, rc);

@@ -32,6 +32,7 @@ struct lk_value_segment {
     _Atomic int dirty;               /* written since it was last synced; store/values.c */
     _Atomic int damaged;             /* a value could not be read: never collected again */
     _Atomic int chosen;              /* merges copy its values elsewhere */
+    _Atomic int current;             /* a lane writes to it */
     _Atomic int obsolete;            /* the file goes with the last reference */
     _Atomic uint32_t references;     /* store/values.c */
 };

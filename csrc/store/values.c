@@ -81,7 +81,8 @@ int lk_values_sync(struct lk_values *values)
                           "store, see to the disk, and open it again");
     struct lk_value_segment **taken = rc == 0 ? take_dirty(values, &count) : NULL;
     for (uint32_t i = 0; rc == 0 && i < count; i++)
-        rc = lk_value_segment_sync(taken[i]);
+        if (atomic_load(&taken[i]->references) > 1) /* otherwise nobody refers to it, and nobody will */
+            rc = lk_value_segment_sync(taken[i]);
     values->sync_failed = rc;
     lk_mutex_unlock(&values->sync_mutex);
     struct lsmkv_error saved = *lk_error();
@@ -129,8 +130,11 @@ static int prepare(struct lk_values *values, struct lk_value_lane_state *lane, u
     int rc = make(values, bytes, &fresh);
     if (rc < 0)
         return rc;
-    if (lane->segment)
+    if (lane->segment) {
+        atomic_store(&lane->segment->current, 0);
         lk_values_release(values, lane->segment);
+    }
+    atomic_store(&fresh->current, 1);
     lane->segment = fresh;
     return 0;
 }
@@ -197,7 +201,9 @@ void lk_values_end_lanes(struct lk_values *values)
         struct lk_value_segment *segment = lane->segment;
         lane->segment = NULL;
         lk_mutex_unlock(&lane->mutex);
-        if (segment)
+        if (segment) {
+            atomic_store(&segment->current, 0);
             lk_values_release(values, segment);
+        }
     }
 }

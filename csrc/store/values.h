@@ -55,6 +55,7 @@ struct lk_values {
     int sync_failed;               /* sticky: under sync_mutex */
     _Atomic int keep;              /* files stay: the store opens, closes, is read-only, or its manifest failed */
     _Atomic uint64_t written, moved; /* bytes written to lane 0, lane 1 */
+    _Atomic uint32_t chosen;       /* segments that are to be emptied: 0 makes lk_values_leaves cheap */
 };
 
 void lk_values_init(struct lk_values *values);
@@ -106,6 +107,12 @@ LK_MUST_CHECK static inline int lk_values_show(struct lk_values *values, struct 
 }
 /* Read the value of a record that a version pins: appended to *to. `reference` is the record's value. File access. */
 LK_MUST_CHECK int lk_values_read(struct lk_values *values, struct lk_slice reference, struct lk_buf *to);
+/* Copy it into lane LK_LANE_MOVED, verified: *to is the new reference, *uses counts it. On CORRUPT and IO of the old place
+ * (*lost is then 1) its segment is not collected any more. */
+LK_MUST_CHECK int lk_values_move(struct lk_values *values, struct lk_slice reference, struct lk_value_uses *uses,
+                                 uint8_t to[LK_REFERENCE], int *lost);
+/* Is the segment that `reference` is about chosen to be emptied? */
+int lk_values_leaves(struct lk_values *values, struct lk_slice reference);
 /* Verify it, so that it is known. */
 LK_MUST_CHECK int lk_values_check(struct lk_values *values, struct lk_slice reference);
 

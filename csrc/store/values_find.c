@@ -135,6 +135,8 @@ void lk_values_release(struct lk_values *values, struct lk_value_segment *segmen
     lk_mutex_unlock(&values->mutex);
     if (!atomic_load(&values->keep))
         atomic_store(&segment->obsolete, 1);
+    if (atomic_load(&segment->chosen))
+        atomic_fetch_sub(&values->chosen, 1);
     lk_value_segment_free(segment);
 }
 

@@ -89,6 +89,9 @@ static const char *const story_scripts[] = {
     "4p 2T C 3p f C T M C 2T o T",
     "5q f 5q r 3q k q o 3q",
     "M 4u l R f l 4u D l M 2u l o l 2T l",
+    "60p f 60p c 30h c o 20p c",
+    "40p f 30p n c 20h c N c o c",
+    "12v f 12v c 4V o 8v c",
 };
 enum { STORY_SCRIPTS = sizeof story_scripts / sizeof story_scripts[0], STORY_RANDOM = 16 };
 enum { STORIES = STORY_SETS * (STORY_SCRIPTS + STORY_RANDOM) };
