@@ -497,6 +497,8 @@ struct lsmkv_stats {
     uint64_t memtable_bytes, memtable_keys; /* active segment */
     uint64_t sealed_segments, sealed_bytes; /* L0 */
     uint64_t runs, tables, table_bytes, table_records, table_tombstones;
+    uint64_t value_files, value_file_bytes, value_live_bytes; /* large values; live: what is referred to */
+    uint64_t value_bytes, value_moved_bytes; /* bytes written to value segments: by writers, by flushes and merges */
     uint64_t user_bytes; /* keys and values accepted */
     uint64_t log_bytes, flush_bytes, merge_bytes, manifest_bytes, recovery_bytes; /* written, by cause */
     uint64_t read_bytes; /* read from table files */

@@ -14,7 +14,14 @@
 
 /* ---- options ----------------------------------------------------------------------------- */
 
-enum kind { U32, U64, INT, WORD, SECONDS /* None or a number here; milliseconds there, 0 for None */ };
+enum kind {
+    U32,
+    U64,
+    INT,
+    WORD,
+    LARGE,  /* 0 here is LSMKV_LARGE_NEVER there */
+    SECONDS /* None or a number here; milliseconds there, 0 for None */
+};
 
 static const char *const durabilities[] = {"none", "os", "interval", "always", NULL};
 static const char *const log_sources[] = {"auto", "mapped", "written", NULL};
@@ -35,6 +42,7 @@ static const struct field {
     {"l0_segments", U32, offsetof(struct lsmkv_options, l0_segments), NULL},
     {"run_count", U32, offsetof(struct lsmkv_options, run_count), NULL},
     {"cache_bytes", U64, offsetof(struct lsmkv_options, cache_bytes), NULL},
+    {"large_value_bytes", LARGE, offsetof(struct lsmkv_options, large_value_bytes), NULL},
     {"log_source", WORD, offsetof(struct lsmkv_options, log_source), log_sources},
     {"table_source", WORD, offsetof(struct lsmkv_options, table_source), table_sources},
     {"ttl", SECONDS, offsetof(struct lsmkv_options, ttl_ms), NULL},
@@ -71,6 +79,8 @@ static int put_number(struct lsm_module *module, struct lsmkv_options *options, 
         return -1;
     if (field->kind != U64 && number > INT32_MAX)
         return lsm_refuse_option(module, "%s=%R is too large", field->name, value);
+    if (field->kind == LARGE && narrow == 0)
+        narrow = LSMKV_LARGE_NEVER;
     if (field->kind == U64)
         memcpy((char *)options + field->offset, &(uint64_t){number}, sizeof(uint64_t));
     else
@@ -121,6 +131,8 @@ static PyObject *get_field(const struct lsmkv_options *options, const struct fie
     memcpy(&wide, (const char *)options + field->offset, is_wide ? sizeof wide : sizeof(uint32_t)); /* little-endian */
     if (field->kind == WORD)
         return PyUnicode_FromString(wide < 4 ? field->words[wide] : "?");
+    if (field->kind == LARGE && wide == LSMKV_LARGE_NEVER)
+        wide = 0;
     if (field->kind == SECONDS)
         return wide ? PyFloat_FromDouble((double)wide / 1e3) : Py_NewRef(Py_None);
     return PyLong_FromUnsignedLongLong(wide);
