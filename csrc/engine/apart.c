@@ -65,6 +65,8 @@ static int hold(struct lk_db *db, const struct lk_reference *reference, int trus
         lk_value_uses_find(uses, reference->number)->segment = segment;
     else if (segment)
         lk_values_release(&db->values, segment);
+    if (rc == 0 && !trusted)
+        rc = lk_values_note(&db->values, lk_value_uses_find(uses, reference->number)->segment);
     return rc;
 }
 

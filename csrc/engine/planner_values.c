@@ -31,7 +31,7 @@ int lk_plan_values(const struct lk_shape *shape, struct lk_job *job)
         values += shape->runs[i].values;
         newer += i + 1 < shape->run_count ? shape->runs[i].values : 0;
     }
-    uint64_t garbage = shape->value_garbage, slack = shape->merge_wanted ? 0 : shape->segment_bytes;
+    uint64_t garbage = shape->value_garbage, slack = shape->merge_wanted ? 0 : shape->segment_bytes / 4;
     uint64_t share = shape->merge_wanted ? SHARE_WANTED : SHARE;
     if (!shape->merge_wanted && bytes / WORTH > garbage + newer)
         return 0;

@@ -54,6 +54,8 @@ static struct store stores[] = {
     {.name = "closed, log only", .script = "5s M 2u b r 3p a T l m", .set = 4},
     {.name = "killed, log only", .script = "5p M u b y e E 4p a h D y p p", .set = 4, .killed = 1},
     {.name = "closed, merged", .script = "12p M 6u f 12p l f 10p r c D 4d f l 6p t", .set = 6},
+    {.name = "closed, values apart", .script = "6p 3v f 8h 2v M 3u f r c 3p l", .set = 7},
+    {.name = "killed, values apart", .script = "6p v f 6h y 3p v 2p", .set = 7, .killed = 1},
     {.name = "no log", .script = "10p M 3u l r f 8p j l f 5p", .set = 3},
 };
 enum { STORES = sizeof stores / sizeof stores[0], WAYS = 2 };
@@ -538,9 +540,10 @@ static int is_table(const char *name)
 {
     return ends_with(name, ".tbl");
 }
+/* Of the log, or of values that it refers to. */
 static int is_log(const char *name)
 {
-    return ends_with(name, ".log");
+    return ends_with(name, ".log") || ends_with(name, ".val");
 }
 
 static const char *look_and_verify(const struct scene *scene, lsmkv *db, uint64_t number, int readonly)
