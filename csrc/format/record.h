@@ -57,7 +57,7 @@ const uint8_t *lk_record_get_any(const uint8_t *at, const uint8_t *end, struct l
 /* The head only: enough to know how many bytes the whole record takes before they are verified.
  * Returns bytes of the head (through link and expiry), 0 when more than `end - at` bytes are needed
  * or the bytes are no record; *total is the record's whole size. LK_RECORD_HEAD_MAX bytes are always
- * enough. All checks of lk_record_get but that of a range delete's stop. */
+ * enough. All checks of lk_record_get but those of a range delete's stop and of a reference. */
 size_t lk_record_peek(const uint8_t *at, const uint8_t *end, uint64_t *total);
 
 /* Most records are plain puts with both lengths in one byte each: decoded in place, without a call. */
