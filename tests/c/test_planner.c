@@ -4,7 +4,8 @@
  *   limit 4                          runs allowed
  *   wanted flush merge               what somebody asked for
  *   runs 30 32>9 31!>9 9:40 12t7     newest first, sizes in MiB; >9 is being merged into run 9, ! is damaged,
- *                                    9: has this id, t7 holds seven tombstones
+ *                                    9: has this id, t7 holds seven tombstones, v700 refers to 700 MiB of values
+ *   garbage 20                       MiB of value segments that nothing refers to
  *
  * And random shapes, against what must hold of every answer. */
 #include "engine/planner.h"
@@ -26,6 +27,8 @@ static void parse_run(char *word, struct lk_shape *shape)
             run->into = (uint32_t)strtoul(word, &word, 10);
         else if (mark == 't')
             run->tombstones = strtoul(word, &word, 10);
+        else if (mark == 'v')
+            run->values = (uint64_t)strtoul(word, &word, 10) << 20;
         else
             CHECK(!"a mark that means something");
     }
@@ -38,6 +41,8 @@ static void parse_line(char *line, struct lk_shape *shape)
         CHECK(sscanf(line, "l0 %u of %u, %lf MiB, full %lf", &shape->sealed, &shape->l0_segments, &mib, &full) >= 3);
         shape->sealed_bytes = (uint64_t)(mib * (1 << 20));
         shape->segment_bytes = (uint64_t)(full * (1 << 20));
+    } else if (strncmp(line, "garbage ", 8) == 0) {
+        shape->value_garbage = (uint64_t)atoi(line + 8) << 20;
     } else if (strncmp(line, "limit ", 6) == 0) {
         shape->run_limit = (uint32_t)atoi(line + 6);
     } else if (strncmp(line, "wanted ", 7) == 0) {
