@@ -365,7 +365,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_put(lsmkv_txn *txn, lsmkv *db, const vo
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_delete(lsmkv_txn *txn, lsmkv *db, const void *key, size_t key_bytes);
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_delete_range(lsmkv_txn *txn, lsmkv *db, const struct lsmkv_slice *start,
                                                       const struct lsmkv_slice *stop);
-/* Everything in the batch, in its order; the batch stays as it is. */
+/* Everything in the batch, in its order; the batch stays as it is. After NOMEM the transaction may hold a part of it:
+ * undo to a savepoint, or free the transaction. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_write(lsmkv_txn *txn, const lsmkv_batch *batch);
 /* Savepoints nest: begin, then either keep (the writes stay part of the transaction) or undo (as if they had not been made; what
  * was read stays remembered). INVALID when there is none. */
