@@ -20,7 +20,6 @@ import time
 
 import lsmkv.aio
 
-
 TICK = 4e6  # schedstat of a running thread may be so old
 
 
