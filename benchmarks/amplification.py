@@ -1,4 +1,4 @@
-"""What each store writes and keeps for what it is given: python benchmarks/amplification.py [--records N] [--stores A,B]
+"""What each store writes and keeps for what it is given: benchmarks/amplification.py [--records N]
 
 The same history for every store, each in a process of its own and in the words of stores.py:
 

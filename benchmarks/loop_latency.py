@@ -5,11 +5,11 @@ One task awaits asyncio.sleep(0) again and again and takes the time of each turn
 records, gets them one by one, gets a hundred at a time, writes them, compacts. Two controls tell what the machine does
 to such a task by itself: nothing else going on, and a thread that counts in Python (which may keep the lock for 5 ms).
 
-Beside other programs a turn is mostly late because a thread of ours waits for a core. Linux counts for each thread how
-long it ran and how long it waited for a core (schedstat). "own" is a turn less the longest that one thread waited during
-it, and no more than all threads that may take the interpreter lock have run during it: who holds the lock without
-running does so for lack of a core. That is an estimate, so a third control holds the lock for long stretches on purpose:
-where "own" does not show those, it shows nothing about lsmkv either, and only the raw columns count."""
+Beside other programs a turn is mostly late because a thread of ours waits for a core. Linux counts for each thread
+how long it ran and how long it waited for a core (schedstat). "own" is a turn less the longest that one thread waited
+during it, and no more than all threads that may take the interpreter lock have run during it: who holds the lock
+without running does so for lack of a core. That is an estimate, so a third control holds the lock for long stretches on
+purpose: where "own" does not show those, it shows nothing about lsmkv either, and only the raw columns count."""
 
 import argparse
 import asyncio
