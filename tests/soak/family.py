@@ -1,10 +1,11 @@
 """A store under everything at once, for as long as one likes: python tests/soak/family.py [--minutes N] [--svg FILE]
 
-Round after round: load, overwrite evenly, overwrite a few hot keys, delete here and there, delete whole ranges, scan, get,
-hold snapshots over all of it, close and open again; values of no bytes to megabytes. Every answer is held against a
-dict (history.py). Each second what can be seen from outside is noted: bytes on the disk, bytes that are live, memory by
-/proc, runs, stalls; at the end of a round the store is left to itself until it has nothing more to do, and then
-its space must be within --space times the live bytes, and 16 MiB. The last line is the result; the SVG shows it all over time.
+Round after round: load, overwrite evenly, overwrite a few hot keys, delete here and there, delete whole ranges, scan,
+get, hold snapshots over all of it, close and open again; values of no bytes to megabytes. Every answer is held against
+a dict (history.py). Each second what can be seen from outside is noted: bytes on the disk, bytes that are live, memory
+by /proc, runs, stalls; at the end of a round the store is left to itself until it has nothing more to do, and then its
+space must be within --space times the live bytes, and 16 MiB. The last line is the result; the SVG shows it all over
+time.
 """
 
 import argparse
