@@ -9,6 +9,7 @@
 #include "engine/events.h"
 #include "engine/install.h"
 #include "engine/rotate.h"
+#include "engine/stall.h"
 #include "engine/wake.h"
 #include "store/view.h"
 
@@ -258,7 +259,7 @@ int lk_background_flush(struct lk_db *db)
 
 int lk_background_relieve(struct lk_db *db)
 {
-    uint64_t began = db->env->ops->monotonic_ns(db->env);
+    uint64_t began = lk_stall_now(db);
     int rc = 0;
     lk_mutex_lock(&db->work_mutex);
     struct lk_version *version = lk_install_present(db);
@@ -267,9 +268,7 @@ int lk_background_relieve(struct lk_db *db)
     if (full)
         rc = lk_background_flush_locked(db);
     lk_mutex_unlock(&db->work_mutex);
-    atomic_fetch_add(&db->counters.stalls, 1);
-    atomic_fetch_add(&db->counters.stall_memtable, 1);
-    atomic_fetch_add(&db->counters.stall_ns, db->env->ops->monotonic_ns(db->env) - began);
+    lk_stall_count(db, LK_STALL_memtable, began);
     set_pace(db);
     return rc;
 }

@@ -9,6 +9,7 @@
  *   count.c counted.c layer.c      how many keys there are; a count that follows the present
  *   background.c keeper.c wake.c   who does it, and when
  *   leave.c                        what a reader was the last to hold
+ *   stall.c                        what writers waited for
  *   install.c                      manifest edit, then the new version
  *   inspect.c events.c             what can be seen from outside
  *
@@ -27,10 +28,22 @@
 
 enum { LK_EVENTS = 256 };
 
+enum lk_stall_cause {
+#define X(cause, words) LK_STALL_##cause,
+    LSMKV_STALL_TABLE(X)
+#undef X
+        LK_STALL_CAUSES
+};
+
+struct lk_stalls {
+    _Atomic uint64_t count, ns, longest_ns;
+};
+
 struct lk_counters { /* relaxed; any thread */
     _Atomic uint64_t puts, deletes, range_deletes, scans; /* gets are counted in the epoch slots */
     _Atomic uint64_t user_bytes, log_bytes, flush_bytes, merge_bytes, recovery_bytes;
-    _Atomic uint64_t syncs, stalls, stall_ns, stall_memtable, stall_pacing, stall_sync;
+    _Atomic uint64_t syncs;
+    struct lk_stalls stalls[LK_STALL_CAUSES]; /* engine/stall.h */
     _Atomic uint64_t live_snapshots, live_iterators, recovered_bytes, recovered_records;
 };
 

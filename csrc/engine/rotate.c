@@ -1,6 +1,7 @@
 /* rotate: spare, start, swap. */
 #include "engine/rotate.h"
 
+#include "engine/stall.h"
 #include "engine/wake.h"
 #include "store/view.h"
 #include "util/alloc.h"
@@ -126,12 +127,24 @@ static int take_segment(struct lk_db *db, uint64_t body_bytes, uint32_t keys, st
     *out = spare;
     if (spare)
         return 0;
+    uint64_t began = lk_stall_now(db);
     int rc = make(db, capacity, out);
     while (rc == LSMKV_FULL && capacity / GROWTH >= SMALL_SEGMENT &&
            capacity / GROWTH > lk_frame_bytes(body_bytes) + SMALL_SEGMENT / 2) {
         capacity /= GROWTH; /* little space is left: what fits into it may still be written */
         rc = make(db, capacity, out);
     }
+    if (db->active && db->segment_kind != LK_SEGMENT_NONE)
+        lk_stall_count(db, LK_STALL_segment, began);
+    return rc;
+}
+
+static int prefault(struct lk_db *db, struct lk_segment *segment)
+{
+    uint64_t began = lk_stall_now(db);
+    int rc = lk_segment_prefault(segment, LK_PREFAULT_AHEAD);
+    if (db->active)
+        lk_stall_count(db, LK_STALL_prefault, began);
     return rc;
 }
 
@@ -141,7 +154,7 @@ static int start(struct lk_db *db, uint64_t body_bytes, uint32_t keys, uint32_t 
     struct lk_segment *segment = NULL;
     int rc = take_segment(db, body_bytes, keys, &segment);
     if (rc == 0 && segment->kind == LK_SEGMENT_MAPPED && atomic_load(&segment->ready) < LK_FILE_HEAD)
-        rc = lk_segment_prefault(segment, LK_PREFAULT_AHEAD);
+        rc = prefault(db, segment);
     if (rc == 0)
         rc = lk_segment_start(segment, db->store, prev, prev_end);
     if (rc < 0) {

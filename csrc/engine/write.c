@@ -7,6 +7,7 @@
 #include "engine/commit.h"
 #include "engine/read.h"
 #include "engine/rotate.h"
+#include "engine/stall.h"
 
 enum { MARK_BYTES = 24, PACE_BYTES = 64 * 1024, TOO_MANY_TRIES = 10 };
 
@@ -224,11 +225,21 @@ static int pause_if_due(struct lk_db *db, const struct op *op)
     }
     db->pace_credit = PACE_BYTES + op->payload;
     lk_rotate_unlock(db);
-    atomic_fetch_add(&db->counters.stalls, 1);
-    atomic_fetch_add(&db->counters.stall_pacing, 1);
-    atomic_fetch_add(&db->counters.stall_ns, pause);
+    uint64_t began = lk_stall_now(db);
     db->env->ops->sleep_ns(db->env, pause);
+    lk_stall_count(db, LK_STALL_pacing, began);
     return 1;
+}
+
+/* Wait until everything through `lsn` is visible: behind somebody's sync. */
+static int visible(struct lk_db *db, uint64_t lsn)
+{
+    if (atomic_load_explicit(&db->lsn_visible, memory_order_acquire) >= lsn)
+        return 0;
+    uint64_t began = lk_stall_now(db);
+    int rc = lk_commit_visible(db, lsn);
+    lk_stall_count(db, LK_STALL_sync, began);
+    return rc;
 }
 
 /* Make room by sealing; the mutex is released when it has to wait. 0: try again; a failure: released. */
@@ -243,7 +254,7 @@ static int make_room(struct lk_db *db, const struct op *op, int *held)
     lk_rotate_unlock(db);
     *held = 0;
     if (rc == LSMKV_WOULDBLOCK)
-        return lk_commit_visible(db, appended);
+        return visible(db, appended);
     return rc == LSMKV_NOTFOUND ? lk_background_relieve(db) : rc;
 }
 
@@ -254,7 +265,10 @@ static int prefault(struct lk_db *db, const struct op *op)
                       lk_frame_bytes(room_for(db->active, op)) + MARK_BYTES;
     if (wanted <= atomic_load_explicit(&segment->ready, memory_order_relaxed))
         return 0;
-    return lk_segment_prefault(segment, wanted + LK_PREFAULT_AHEAD);
+    uint64_t began = lk_stall_now(db);
+    int rc = lk_segment_prefault(segment, wanted + LK_PREFAULT_AHEAD);
+    lk_stall_count(db, LK_STALL_prefault, began);
+    return rc;
 }
 
 /* The guard has said no: give the mutex back, and return once all it may have looked at is visible. */
@@ -262,7 +276,7 @@ static int refuse(struct lk_db *db, int rc)
 {
     uint64_t appended = db->lsn_appended;
     lk_rotate_unlock(db);
-    int seen = rc < 0 ? 0 : lk_commit_visible(db, appended);
+    int seen = rc < 0 ? 0 : visible(db, appended);
     return seen < 0 ? seen : rc;
 }
 
@@ -273,7 +287,7 @@ static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, 
     int rc = 0, held = 0, tries = 0;
     for (;;) {
         if (!held) {
-            lk_mutex_lock(&db->write_mutex);
+            lk_stall_lock(db);
             held = 1;
             if (atomic_load(&db->failed)) {
                 lk_rotate_unlock(db);
@@ -316,8 +330,11 @@ static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, 
 static int confirm(struct lk_db *db, uint64_t end, int sync)
 {
     if (!sync)
-        return lk_commit_visible(db, end);
-    return db->segment_kind == LK_SEGMENT_NONE ? lk_background_flush(db) : lk_commit_through(db, end);
+        return visible(db, end);
+    uint64_t began = lk_stall_now(db);
+    int rc = db->segment_kind == LK_SEGMENT_NONE ? lk_background_flush(db) : lk_commit_through(db, end);
+    lk_stall_count(db, LK_STALL_sync, began);
+    return rc;
 }
 
 static int write_op(struct lk_db *db, const struct op *op, uint64_t hash, int sync, uint64_t *lsn)
