@@ -1,9 +1,10 @@
-"""How long `db[key] = value` takes while the store is busy: python benchmarks/put_latency.py [--records N] [--path FOLDER].
+"""How long `db[key] = value` takes while the store is busy: python benchmarks/put_latency.py [--records N]
+[--path FOLDER].
 
 N records are loaded and flushed, then N others are put one by one in random order into the same store, each of them
-timed, with the compactor at work: the program `load_latency` in benchmarks/c from Python. Then: what the engine says its
-writer waited for. "own" leaves out the time for which Linux kept this thread from a core (schedstat), which on a machine
-with other programs is most of the slowest puts; it is read after each put over 0.5 ms, and every thousand puts."""
+timed, with the compactor at work: the program `load_latency` in benchmarks/c from Python. Then: what the engine says
+its writer waited for. "own" leaves out the time for which Linux kept this thread from a core (schedstat), which beside
+other programs is most of the slowest puts; it is read after each put over 0.5 ms, and every thousand puts."""
 
 import argparse
 import os
@@ -67,11 +68,8 @@ def main():
         began = time.perf_counter()
         each, own = load(db, asked.records, key)
         took, stats = time.perf_counter() - began, db.stats()
-        runs, cores = f"{before['runs']} runs, {before['tables']} tables before", os.cpu_count()
-        load_now = f"load {os.getloadavg()[0]:.1f} on {cores} cores"
-        print(
-            f"{asked.records} records in {took:.1f} s, {runs}, Python {sys.version.split()[0]}, {load_now}; microseconds"
-        )
+        print(f"{asked.records} records in {took:.1f} s, {before['runs']} runs before; microseconds")
+        print(f"Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         print(f"{'':10}" + "".join(f"{name:>12}" for name in SHARES) + f"{'> 5 ms':>12}")
         show("put", each)
         show("own", own)

@@ -8,14 +8,13 @@
 #include "engine/compaction.h"
 #include "engine/events.h"
 #include "engine/install.h"
+#include "engine/pace.h"
 #include "engine/rotate.h"
 #include "engine/stall.h"
 #include "engine/wake.h"
 #include "store/view.h"
 
 enum {
-    PAUSE_NS = 100000,
-    PAUSE_MAX_NS = 900000,
     RETRY_NS = 1000000000,
     MEMORY_COUNTS = 1 << 20 /* below that a segment's index is small, whatever it holds */
 };
@@ -65,16 +64,12 @@ void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
     lk_version_unref(version);
 }
 
-/* Writers pause a little for every 64 KiB when L0 has more than its fill, and longer the fuller it is. */
 static void set_pace(struct lk_db *db)
 {
-    struct lk_version *version = lk_install_present(db);
-    uint32_t sealed = version->memtable_count - 1, calm = db->options.l0_segments + 1, pause = 0;
-    uint64_t bytes = l0_bytes(version);
-    if (sealed > calm && bytes > db->options.segment_bytes && db->options.threads > 0)
-        pause = PAUSE_NS << (sealed - calm < 4 ? sealed - calm - 1 : 3);
-    atomic_store(&db->pace_ns, pause > PAUSE_MAX_NS ? PAUSE_MAX_NS : pause);
-    lk_version_unref(version);
+    struct lk_shape shape;
+    lk_background_shape(db, &shape);
+    double space = lk_pace_space(&shape);
+    atomic_store(&db->pace_space, space <= 0 ? 0 : space < 1 ? (uint32_t)(space * 1000) : 1000);
 }
 
 struct lk_job lk_background_next(struct lk_db *db)
@@ -263,7 +258,8 @@ int lk_background_relieve(struct lk_db *db)
     int rc = 0;
     lk_mutex_lock(&db->work_mutex);
     struct lk_version *version = lk_install_present(db);
-    int full = lk_rotate_l0_is_full(db, version);
+    struct lk_l0 l0 = lk_pace_l0(version);
+    int full = lk_pace_l0_is_full(&db->options, &l0);
     lk_version_unref(version);
     if (full)
         rc = lk_background_flush_locked(db);

@@ -2,6 +2,7 @@
  *
  *   open.c registry.c recovery.c   from a path to a running engine and back
  *   write.c commit.c rotate.c      frame, index, publish; group commit; the next segment
+ *   spare.c pace.c                 the segment after that; how fast writers may write
  *   read.c scan.c snapshot.c       one key; a range; a frozen state
  *   namespace.c                    key spaces of their own: made, opened, dropped
  *   transaction.c reads.c conflict.c   a private version; what it looked at; whether that still stands
@@ -75,10 +76,12 @@ struct lk_db {
     uint64_t lsn_marked;            /* newest LSN a sync mark in the log names */
     uint64_t segment_bytes_next;    /* capacity of the next ordinary segment */
     uint32_t record_bytes_average;  /* sizes the lines of the next segment */
-    uint64_t pace_credit;           /* bytes until the next pause */
+    uint64_t pace_credit;           /* bytes that have been paid for; engine/pace.h */
+    uint64_t pace_since_ns;         /* when some were bought last */
+    struct lk_memtable *void_spare; /* owned: came too late for its number; freed after the mutex is given back */
     int rotated;                    /* the background is to be told, after the mutex is given back */
     uint32_t batch_keys_factor;     /* more lines for the next segment, after a batch did not fit */
-    _Atomic uint32_t pace_ns;       /* length of a pause; 0: none. Set by background.c */
+    _Atomic uint32_t pace_space;    /* space debt in thousandths, as engine/pace.h counts; set by background.c */
 
     /* Group commit: under sync_mutex; the leader syncs with it released. */
     struct lk_mutex sync_mutex;
@@ -105,17 +108,18 @@ struct lk_db {
     struct lk_mutex state_mutex;
     struct lk_cond state_changed;   /* work appeared, a job ended, the engine closes */
     _Atomic uint32_t number_next;   /* next file number */
-    struct lk_segment *spare;       /* owned; prepared by the keeper, its name durable */
-    uint64_t work_generation;       /* rises with every wake */
-    struct lk_version *left;        /* owned: let go by their last reader, for the keeper to free (engine/leave.h) */
-    uint64_t inline_seen;           /* threads=0: the generation that was looked at last */
-    _Atomic int closing;            /* background work stops within 100 ms */
+    struct lk_memtable *spare; /* owned reference; made by the keeper, its file's name durable (engine/spare.h) */
+    int spare_making; /* the keeper makes one just now */
+    uint64_t work_generation; /* rises with every wake */
+    struct lk_version *left; /* owned: let go by their last reader, for the keeper to free (engine/leave.h) */
+    uint64_t inline_seen; /* threads=0: the generation that was looked at last */
+    _Atomic int closing; /* background work stops within 100 ms */
     struct lk_thread *keeper, *compactor;
     _Atomic uint32_t scans_since_seal;
-    uint32_t handles;               /* open handles; registry.c's, under the registry mutex */
-    struct lsmkv *namespaces;       /* borrowed: those of them that are on a namespace; the same */
-    int dying;                      /* its last handle is being closed; the same */
-    _Atomic uint32_t references;    /* handles not released, snapshots, scans: the struct's memory */
+    uint32_t handles; /* open handles; registry.c's, under the registry mutex */
+    struct lsmkv *namespaces; /* borrowed: those of them that are on a namespace; the same */
+    int dying; /* its last handle is being closed; the same */
+    _Atomic uint32_t references; /* handles not released, snapshots, scans: the struct's memory */
     struct lk_db *registry_next;
 
     struct lk_counters counters;

@@ -3,7 +3,7 @@
 #include "engine/background.h"
 #include "engine/events.h"
 #include "engine/leave.h"
-#include "engine/rotate.h"
+#include "engine/spare.h"
 #include "engine/wake.h"
 
 enum { NAP_MAX_NS = 500000000 };
@@ -19,13 +19,14 @@ void lk_keeper_run(void *arg)
     struct lk_db *db = arg;
     int complained = 0;
     while (!atomic_load(&db->closing)) {
+        int prepared = lk_spare_step(db); /* on a full disk the writer finds out itself */
         int rc = lk_background_sync_due(db);
-        int prepared = lk_rotate_prepare(db); /* on a full disk the writer finds out itself */
         lk_epoch_reclaim(&db->epochs);
         lk_leave_free(db);
         if ((rc < 0 || prepared < 0) && !complained)
             lk_event(db, "failure", "%.200s", lk_error()->text);
         complained = rc < 0 || prepared < 0;
-        lk_wake_wait(db, nap(db));
+        if (prepared != 0)
+            lk_wake_wait(db, nap(db));
     }
 }
