@@ -132,7 +132,7 @@ static int start_none(struct lk_env *env, const char *name, void (*run)(void *),
     return 0;
 }
 
-static void open_slow(void)
+static void open_slow_with(int durability)
 {
     memset(&slow, 0, sizeof slow);
     slow.now = 1000000000;
@@ -141,12 +141,17 @@ static void open_slow(void)
     slow.ops.sleep_ns = slow_sleep;
     slow.ops.thread_start = start_none;
     slow.env.ops = &slow.ops;
-    store_new_real(LSMKV_SYNC_OS);
+    store_new_real(durability);
     store.env = &slow.env;
     store.options.threads = 2;
     store.options.segment_bytes = 32 * MIB;
     store.options.table_bytes = 32 * MIB;
     store_open();
+}
+
+static void open_slow(void)
+{
+    open_slow_with(LSMKV_SYNC_OS);
 }
 
 static void *put_many(void *count)
@@ -193,6 +198,26 @@ TEST(a_try_call_answers_wouldblock_when_a_pause_is_due)
     CHECK_EQ(atomic_load(&slow.slept), 0);
     CHECK_EQ(lsmkv_put(store.db, "k", 1, value, sizeof value, -1, NULL), 0);
     CHECK(atomic_load(&slow.slept) > 0);
+    store_free();
+}
+
+/* Two intervals without a sync are to be expected of a slow disk; more, and the log must not run away from it. */
+TEST(scenario_24_writers_slow_down_when_the_sync_is_behind)
+{
+    uint32_t count = 500;
+    open_slow_with(LSMKV_SYNC_INTERVAL);
+    engine()->last_sync_ns = slow.now;
+    slow.now += 2 * (uint64_t)store.options.sync_interval_ms * 1000000;
+    put_many(&count);
+    CHECK_EQ(atomic_load(&slow.slept), 0);
+    slow.now += 2 * (uint64_t)store.options.sync_interval_ms * 1000000;
+    put_many(&count);
+    CHECK(atomic_load(&slow.slept) > 0);
+    uint64_t slept = slow.slept;
+    engine()->last_sync_ns = slow.now;
+    engine()->pace_credit = 0;
+    put_many(&count);
+    CHECK_EQ(atomic_load(&slow.slept), slept);
     store_free();
 }
 
