@@ -9,6 +9,7 @@
 #include "engine/events.h"
 #include "engine/install.h"
 #include "engine/pace.h"
+#include "engine/rate.h"
 #include "engine/rotate.h"
 #include "engine/stall.h"
 #include "engine/wake.h"
@@ -177,7 +178,8 @@ static int run_job(struct lk_db *db, const struct lk_job *job, struct lsmkv_step
     return rc;
 }
 
-int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
+/* Run one ready job; `lock` takes work_mutex. */
+static int step(struct lk_db *db, struct lsmkv_step *did, void (*lock)(struct lk_db *))
 {
     struct lsmkv_step own;
     did = did ? did : &own;
@@ -186,14 +188,14 @@ int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
         return lk_fail(db->manifest.failed,
                        "the manifest could not be written: no more flushes and merges until the store is "
                        "opened again");
-    lk_mutex_lock(&db->work_mutex);
+    lock(db);
     struct lk_job job = lk_background_next(db);
     int rc = LSMKV_NOTFOUND;
     if (job.kind != LK_JOB_NONE)
         rc = run_job(db, &job, did);
     if (rc == LSMKV_NOTFOUND && view_wanted(db))
         rc = make_view(db, did);
-    lk_mutex_unlock(&db->work_mutex);
+    lk_rate_unlock_work(db);
     set_pace(db);
     if (rc == 0)
         lk_wake(db);
@@ -201,13 +203,18 @@ int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
     return rc;
 }
 
+int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
+{
+    return step(db, did, lk_rate_lock_work);
+}
+
 int lk_background_settle(struct lk_db *db)
 {
     if (!db->unsettled)
         return 0;
-    lk_mutex_lock(&db->work_mutex);
+    lk_rate_lock_work(db);
     int rc = db->unsettled ? lk_background_flush_locked(db) : 0;
-    lk_mutex_unlock(&db->work_mutex);
+    lk_rate_unlock_work(db);
     return rc;
 }
 
@@ -233,9 +240,9 @@ int lk_background_seal(struct lk_db *db)
 
 static int flush_sealed(struct lk_db *db)
 {
-    lk_mutex_lock(&db->work_mutex);
+    lk_rate_lock_work(db);
     int rc = lk_background_flush_locked(db);
-    lk_mutex_unlock(&db->work_mutex);
+    lk_rate_unlock_work(db);
     return rc;
 }
 
@@ -256,14 +263,14 @@ int lk_background_relieve(struct lk_db *db)
 {
     uint64_t began = lk_stall_now(db);
     int rc = 0;
-    lk_mutex_lock(&db->work_mutex);
+    lk_rate_lock_work(db);
     struct lk_version *version = lk_install_present(db);
     struct lk_l0 l0 = lk_pace_l0(version);
     int full = lk_pace_l0_is_full(&db->options, &l0);
     lk_version_unref(version);
     if (full)
         rc = lk_background_flush_locked(db);
-    lk_mutex_unlock(&db->work_mutex);
+    lk_rate_unlock_work(db);
     lk_stall_count(db, LK_STALL_memtable, began);
     set_pace(db);
     return rc;
@@ -306,7 +313,7 @@ static void compactor_run(void *arg)
     struct lk_db *db = arg;
     int complained = 0;
     while (!atomic_load(&db->closing)) {
-        int rc = lk_background_step(db, NULL);
+        int rc = step(db, NULL, lk_rate_lock_work_limited);
         if (rc < 0 && rc != LSMKV_CANCELLED && !complained)
             lk_event(db, "failure", "%.200s", lk_error()->text);
         complained = rc < 0;

@@ -10,7 +10,7 @@
  *   count.c counted.c layer.c      how many keys there are; a count that follows the present
  *   background.c keeper.c wake.c   who does it, and when
  *   leave.c                        what a reader was the last to hold
- *   stall.c                        what writers waited for
+ *   stall.c rate.c                 what writers waited for; how fast background work may write
  *   install.c                      manifest edit, then the new version
  *   inspect.c events.c             what can be seen from outside
  *
@@ -45,6 +45,7 @@ struct lk_counters { /* relaxed; any thread */
     _Atomic uint64_t user_bytes, log_bytes, flush_bytes, merge_bytes, recovery_bytes;
     _Atomic uint64_t syncs;
     struct lk_stalls stalls[LK_STALL_CAUSES]; /* engine/stall.h */
+    _Atomic uint64_t limited_ns;              /* background work slept, engine/rate.h */
     _Atomic uint64_t live_snapshots, live_iterators, recovered_bytes, recovered_records;
 };
 
@@ -101,6 +102,9 @@ struct lk_db {
     struct lk_cache cache;
     uint32_t run_id_next;
     struct lk_counted counted;      /* the number of live keys: under its own mutex */
+    uint64_t rate_free_ns;          /* when what background work wrote is paid for; engine/rate.h */
+    int work_limited;               /* who holds work_mutex is the compactor */
+    _Atomic uint32_t hurry;         /* callers that wait for work_mutex; any thread */
 
     struct lk_mutex namespace_mutex; /* making and dropping namespaces: one at a time */
 

@@ -43,6 +43,7 @@ static void add_counters(struct lk_db *db, struct lsmkv_stats *out)
     out->recovery_bytes = get(&counters->recovery_bytes);
     out->syncs = get(&counters->syncs);
     add_stalls(counters, out);
+    out->limited_ns = get(&counters->limited_ns);
     out->live_snapshots = get(&counters->live_snapshots);
     out->live_iterators = get(&counters->live_iterators);
     out->recovered_bytes = get(&counters->recovered_bytes);

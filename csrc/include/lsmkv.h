@@ -152,6 +152,7 @@ struct lsmkv_options {
      * threads included; it must not block. wall_context must outlive the engine. */
     uint64_t (*wall_ns)(void *context);
     void *wall_context;
+    uint64_t background_bytes_per_second; /* of tables written by flushes and merges of the compactor; 0: no limit */
 };
 
 LSMKV_API void lsmkv_options_init(struct lsmkv_options *options);
@@ -508,6 +509,7 @@ struct lsmkv_stats {
 #define X(cause, words) uint64_t stall_##cause, stall_##cause##_ns, stall_##cause##_longest_ns;
     LSMKV_STALL_TABLE(X)
 #undef X
+    uint64_t limited_ns; /* background work slept, to keep to background_bytes_per_second */
     uint64_t anonymous_bytes; /* lines, order, views, buffers, read source */
     uint64_t live_snapshots, live_iterators, pinned_bytes;
     uint64_t recovered_bytes, recovered_records; /* replayed at open */

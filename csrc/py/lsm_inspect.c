@@ -72,7 +72,8 @@ static const struct {
 #define STALL(cause, words) X(stall_##cause), X(stall_##cause##_ns), X(stall_##cause##_longest_ns),
     LSMKV_STALL_TABLE(STALL)
 #undef STALL
-        X(anonymous_bytes),
+        X(limited_ns),
+    X(anonymous_bytes),
     X(live_snapshots),
     X(live_iterators),
     X(pinned_bytes),

@@ -20,6 +20,7 @@ GROUPS = {  # what is in no group comes last, as "other"
         "stalls",
         "stall_ns",
         *(f"stall_{cause}{unit}" for cause in STALLS for unit in ("", "_ns", "_longest_ns")),
+        "limited_ns",
     ),
     "held": ("anonymous_bytes", "live_snapshots", "live_iterators", "pinned_bytes"),
 }

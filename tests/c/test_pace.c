@@ -1,26 +1,17 @@
 /* What writers pay for the work they leave behind: debts, prices, pauses. */
 #include <pthread.h>
 
-#include "store_kit.h"
+#include "slow_kit.h"
 
 #include "engine/pace.h"
 #include "engine/rotate.h"
 #include "engine/spare.h"
-
-enum { MIB = 1 << 20 };
 
 static struct lsmkv_options standard(void)
 {
     struct lsmkv_options options;
     lsmkv_options_init(&options);
     return options;
-}
-
-static struct lsmkv_stats stats_now(void)
-{
-    struct lsmkv_stats stats;
-    CHECK_EQ(lsmkv_get_stats(store.db, &stats), 0);
-    return stats;
 }
 
 /* ---- debts -------------------------------------------------------------------------------------- */
@@ -97,62 +88,6 @@ TEST(scenario_29_runs_that_wait_to_be_merged_slow_writers)
 }
 
 /* ---- pauses ------------------------------------------------------------------------------------- */
-
-/* A clock that only sleeping moves, and what was slept. */
-static struct {
-    struct lk_env_ops ops;
-    struct lk_env env;
-    _Atomic uint64_t now, slept, longest;
-    _Atomic int at_gate, gate; /* gate: sleepers stay until it is 0 */
-} slow;
-
-static uint64_t slow_now(struct lk_env *env)
-{
-    (void)env;
-    return atomic_load(&slow.now);
-}
-
-static void slow_sleep(struct lk_env *env, uint64_t ns)
-{
-    (void)env;
-    atomic_fetch_add(&slow.now, ns);
-    atomic_fetch_add(&slow.slept, ns);
-    if (ns > atomic_load(&slow.longest))
-        atomic_store(&slow.longest, ns);
-    atomic_fetch_add(&slow.at_gate, 1);
-    while (atomic_load(&slow.gate))
-        lk_thread_yield();
-}
-
-/* No keeper and no compactor: nobody but the test says what is owed. */
-static int start_none(struct lk_env *env, const char *name, void (*run)(void *), void *arg, struct lk_thread **out)
-{
-    (void)env, (void)name, (void)run, (void)arg;
-    *out = NULL;
-    return 0;
-}
-
-static void open_slow_with(int durability)
-{
-    memset(&slow, 0, sizeof slow);
-    slow.now = 1000000000;
-    slow.ops = *lk_env_posix()->ops;
-    slow.ops.monotonic_ns = slow_now;
-    slow.ops.sleep_ns = slow_sleep;
-    slow.ops.thread_start = start_none;
-    slow.env.ops = &slow.ops;
-    store_new_real(durability);
-    store.env = &slow.env;
-    store.options.threads = 2;
-    store.options.segment_bytes = 32 * MIB;
-    store.options.table_bytes = 32 * MIB;
-    store_open();
-}
-
-static void open_slow(void)
-{
-    open_slow_with(LSMKV_SYNC_OS);
-}
 
 static void *put_many(void *count)
 {
