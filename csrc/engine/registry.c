@@ -66,6 +66,8 @@ static int same_options(const struct lk_db *db, const struct lsmkv_options *want
         which = "l0_segments";
     else if (differs(have->run_count, wanted->run_count, standard.run_count))
         which = "run_count";
+    else if (differs(have->background_bytes_per_second, wanted->background_bytes_per_second, 0))
+        which = "background_bytes_per_second";
     else if (differs(have->cache_bytes, wanted->cache_bytes, standard.cache_bytes))
         which = "cache_bytes";
     else if (differs((uint64_t)have->table_source, (uint64_t)wanted->table_source, (uint64_t)standard.table_source))
