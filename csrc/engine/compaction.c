@@ -36,6 +36,7 @@ struct merge {
     struct lk_buf next;            /* owned: where the step ends */
     int ended;                     /* the inputs are exhausted */
     struct lk_rewrite rewrite;
+    struct lk_shadow shadow;       /* over the runs newer than the inputs */
 };
 
 /* ---- which runs ------------------------------------------------------------------------------- */
@@ -108,8 +109,8 @@ static int choose(struct merge *merge, const struct lk_job *job)
 
 /* ---- one try of a step ------------------------------------------------------------------------ */
 
-/* The log positions that the inputs' tables speak for. */
-static void note_lsns(struct lk_rewrite *rewrite, const struct lk_run *run)
+/* The log positions and the time that the inputs' tables speak for. */
+static void note_age(struct lk_rewrite *rewrite, const struct lk_run *run)
 {
     for (uint32_t i = 0; i < run->count; i++) {
         const struct lk_table_meta *meta = &run->tables[i]->meta;
@@ -117,6 +118,8 @@ static void note_lsns(struct lk_rewrite *rewrite, const struct lk_run *run)
             rewrite->lsn_min = meta->lsn_min;
         if (meta->lsn_max > rewrite->lsn_max)
             rewrite->lsn_max = meta->lsn_max;
+        if (meta->written_ns > rewrite->written_ns)
+            rewrite->written_ns = meta->written_ns;
     }
 }
 
@@ -135,8 +138,11 @@ static int prepare(struct merge *merge, uint64_t most)
         lk_run_cursor_init(&merge->cursors[i], run->tables, run->count, 1);
         merge->open_count++;
         rewrite->sources[i] = (struct lk_merge_source){.cursor = &merge->cursors[i].cursor, .ranges = &run->ranges};
-        note_lsns(rewrite, run);
+        note_age(rewrite, run);
     }
+    if (rc == 0)
+        rc = lk_shadow_begin(&merge->shadow, &merge->db->epochs, merge->db->seed, merge->version->runs, merge->first);
+    rewrite->shadow = &merge->shadow;
     rewrite->older = merge->version->runs + older;
     rewrite->older_count = merge->version->run_count - older;
     rewrite->run = merge->output_id;
@@ -147,12 +153,27 @@ static int prepare(struct merge *merge, uint64_t most)
 static void undo(struct merge *merge, int installed)
 {
     lk_rewrite_end(&merge->rewrite, installed);
+    lk_shadow_deinit(&merge->shadow);
     for (; merge->open_count; merge->open_count--) {
         struct lk_cursor *cursor = &merge->cursors[merge->open_count - 1].cursor;
         cursor->ops->deinit(cursor);
     }
     lk_free(merge->cursors);
     merge->cursors = NULL;
+}
+
+/* How many records of the new table newer runs hold or delete. */
+static void count_shadowed(struct merge *merge)
+{
+    struct lk_table_meta *meta = &merge->rewrite.metas[0];
+    const struct lk_shadow *shadow = &merge->shadow;
+
+    meta->shadowed = shadow->total < meta->records ? shadow->total : meta->records;
+    for (uint32_t i = 0; meta->records && i < shadow->run_count; i++) {
+        const struct lk_interval *interval = lk_ranges_find(&shadow->runs[i]->ranges, meta->key_min);
+        if (interval && (interval->open_end || lk_compare(meta->key_max, interval->stop) < 0))
+            meta->shadowed = meta->records;
+    }
 }
 
 static int write_table(struct merge *merge, uint64_t most)
@@ -163,6 +184,8 @@ static int write_table(struct merge *merge, uint64_t most)
         lk_rewrite_seek(&merge->rewrite, merge->bound);
         rc = lk_rewrite_table(&merge->rewrite, merge->bound, merge->output != NULL, &merge->next, &merge->ended);
     }
+    if (rc == 0 && merge->rewrite.meta_count)
+        count_shadowed(merge);
     return rc;
 }
 
@@ -404,6 +427,8 @@ int lk_merge_step_run(struct lk_db *db, const struct lk_job *job, struct lsmkv_s
         rc = step(&merge);
     if (rc == 0)
         report(&merge, job, did);
+    if (rc == 0 && merge.ended)
+        atomic_store(&db->scans_at_merge, atomic_load(&db->counters.scans));
     /* When the manifest has failed, nobody knows what it names: nothing is removed then. */
     undo(&merge, rc == 0 || db->manifest.failed);
     lk_buf_deinit(&merge.next);

@@ -128,6 +128,8 @@ static int place(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
         return 1;
     if (rc == 0)
         rc = write_record(*writer, cursor, fate);
+    if (rc == 0 && rewrite->shadow)
+        lk_shadow_note(rewrite->shadow, record->key);
     rewrite->written += rc == 0;
     return rc;
 }
@@ -199,6 +201,8 @@ static int finish(struct lk_rewrite *rewrite, struct lk_table_writer **writer, s
         rc = lk_table_writer_finish(*writer, lo, hi, &ranges, rewrite->lsn_min, rewrite->lsn_max, meta);
         if (rc == 0) {
             *writer = NULL;
+            meta->shadowed = 0;
+            meta->written_ns = rewrite->written_ns;
             rewrite->meta_count++;
             rewrite->bytes_out += meta->bytes;
         }
@@ -218,6 +222,8 @@ int lk_rewrite_table(struct lk_rewrite *rewrite, struct lk_slice lo, int close, 
         rc = *ended ? 0 : lk_buf_copy(next, lk_merge_current(&rewrite->merge)->record.key);
     }
     struct lk_slice hi = lk_buf_slice(next);
+    if (rc == 0 && rewrite->shadow)
+        lk_shadow_drain(rewrite->shadow);
     if (rc == 0)
         rc = finish(rewrite, &writer, lo, *ended ? NULL : &hi, close);
     lk_table_writer_abandon(writer);
