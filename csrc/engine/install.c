@@ -57,6 +57,8 @@ static int put_table(struct lk_buf *edit, const struct lk_table *table)
 static int edit_of(struct lk_db *db, const struct lk_change *change, struct lk_buf *edit)
 {
     int rc = put_state(db, edit, change->memtables_through);
+    if (rc == 0 && change->moved)
+        rc = lk_edit_drop(edit, change->moved->meta.number); /* before it is added again */
     for (uint32_t i = 0; rc == 0 && i < change->added_count; i++) {
         rc = put_table(edit, change->added[i]);
         lk_env_note(db->env, LK_NOTE_EDIT_NAMES, change->added[i]->meta.number, change->lsn_named);

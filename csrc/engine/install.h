@@ -22,6 +22,8 @@ struct lk_change {
     /* Tables it knows that are in no run any more: marked obsolete once the edit is durable. */
     struct lk_table *const *dropped;
     uint32_t dropped_count;
+    /* A table that leaves its run and is among those added, opened anew under another interval; NULL: none. */
+    const struct lk_table *moved;
     int loses; /* data leaves the store with the dropped tables, so no count follows */
     /* What the added tables shadow in others; NULL: nothing. */
     const struct lk_shadow *shadow;

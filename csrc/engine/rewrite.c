@@ -47,9 +47,9 @@ void lk_rewrite_end(struct lk_rewrite *rewrite, int installed)
 
     for (uint32_t i = 0; i < rewrite->meta_count; i++) {
         if (i < rewrite->table_count) {
-            atomic_store(&rewrite->tables[i]->obsolete, !installed);
+            atomic_store(&rewrite->tables[i]->obsolete, !installed && !rewrite->borrowed);
             lk_table_unref(rewrite->tables[i]);
-        } else if (!installed) {
+        } else if (!installed && !rewrite->borrowed) {
             remove_output(rewrite, &rewrite->metas[i]);
         }
         lk_table_meta_deinit(&rewrite->metas[i]);
@@ -144,6 +144,8 @@ static int fill(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
 
     while (rc == 0 && merge->valid && rewrite->seen < rewrite->most) {
         uint32_t source = merge->winner;
+        if (rewrite->stop && lk_compare(lk_merge_current(merge)->record.key, *rewrite->stop) >= 0)
+            return 0;
         rewrite->seen++;
         rc = place(rewrite, writer);
         if (rc != 0)
