@@ -1,8 +1,7 @@
 /* apart: see engine/apart.h. */
 #include "engine/apart.h"
 
-static int write_apart(struct lk_db *db, struct lk_record *record, uint8_t to[LK_REFERENCE],
-                       struct lk_value_uses *uses)
+static int write_apart(struct lk_db *db, struct lk_record *record, uint8_t to[LK_REFERENCE], struct lk_value_uses *uses)
 {
     struct lk_reference reference;
     int rc = lk_values_write(&db->values, LK_LANE_USER, record->value, uses, &reference);

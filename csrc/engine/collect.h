@@ -22,7 +22,7 @@ struct lk_value_facts {
 };
 void lk_collect_facts(struct lk_db *db, const struct lk_version *version, struct lk_value_facts *out);
 
-/* ---- move.c: what a merge or flush does with one record's value ---- */
+/* ---- move_value.c: what a merge or flush does with one record's value ---- */
 
 /* End a table when so much was moved for it, so that a step stays short. */
 enum { LK_MOVED_MOST = 64 << 20 };

@@ -22,7 +22,8 @@ static double mib(uint64_t bytes)
 int lk_plan_values(const struct lk_shape *shape, struct lk_job *job)
 {
     uint64_t bytes = 0, values = 0, newer = 0;
-    if (shape->run_count == 0)
+    int left_alone = shape->policy == LSMKV_MERGE_FIFO || (shape->policy == LSMKV_MERGE_NONE && !shape->merge_wanted);
+    if (shape->run_count == 0 || left_alone)
         return 0;
     for (uint32_t i = 0; i < shape->run_count; i++) {
         if (shape->runs[i].into || shape->runs[i].damaged)

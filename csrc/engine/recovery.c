@@ -49,8 +49,8 @@ static int count_records(struct survey *survey, const struct lk_segment *segment
                                    segment->name);
         at = next;
         survey->records++;
-        int rc = record.flags & LK_RECORD_APART ? check_value(survey, segment, &record, survey->arrived + frame->total)
-                                                : 0;
+        int rc =
+            record.flags & LK_RECORD_APART ? check_value(survey, segment, &record, survey->arrived + frame->total) : 0;
         if (rc != 0)
             return rc;
     }

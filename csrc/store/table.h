@@ -40,6 +40,7 @@ struct lk_table {
     struct lk_hash_seed seed;
     _Atomic uint32_t references;
     _Atomic int obsolete;       /* remove the file with the last reference */
+    _Atomic uint64_t shadowed;  /* records that a newer run holds too: engine/shadow.h */
     _Atomic int damaged;        /* a merge met a place that cannot be read: its run is left alone until reopen */
 };
 
@@ -115,7 +116,8 @@ int lk_table_corrupt(const struct lk_table *table, uint64_t offset, const char *
 /* Pages hold puts and deletes, with or without expiry, and nothing else. */
 static inline int lk_table_flags_wrong(uint8_t flags)
 {
-    return (flags & ~(LK_RECORD_KIND | LK_RECORD_EXPIRY | LK_RECORD_APART)) != 0 || (flags & LK_RECORD_KIND) == LK_RANGE_DELETE;
+    return (flags & ~(LK_RECORD_KIND | LK_RECORD_EXPIRY | LK_RECORD_APART)) != 0 ||
+           (flags & LK_RECORD_KIND) == LK_RANGE_DELETE;
 }
 
 /* Decode one record of a page from [at, end): as lk_record_get, and NULL for what pages do not hold.

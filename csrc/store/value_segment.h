@@ -47,8 +47,7 @@ void lk_value_segment_free(struct lk_value_segment *segment); /* closes; removes
 
 static inline int lk_value_segment_fits(const struct lk_value_segment *segment, uint64_t bytes)
 {
-    return lk_value_footprint(bytes) <=
-           segment->capacity - atomic_load_explicit(&segment->end, memory_order_relaxed);
+    return lk_value_footprint(bytes) <= segment->capacity - atomic_load_explicit(&segment->end, memory_order_relaxed);
 }
 /* Append a value; *out refers to it. `scratch` has LK_VALUE_SCRATCH bytes. On failure nothing counts of it. */
 enum { LK_VALUE_SCRATCH = 64 * 1024 };

@@ -92,7 +92,7 @@ void lk_values_release_uses(struct lk_value_uses *uses);
 LK_MUST_CHECK int lk_values_join(struct lk_value_uses *to, const struct lk_value_uses *more);
 
 /* ---- between values.c and values_find.c ---- */
-LK_MUST_CHECK int lk_values_add(struct lk_values *values, struct lk_value_segment *segment);  /* into the list */
+LK_MUST_CHECK int lk_values_add(struct lk_values *values, struct lk_value_segment *segment); /* into the list */
 LK_MUST_CHECK int lk_values_note(struct lk_values *values, struct lk_value_segment *segment); /* as dirty */
 
 /* ---- readers ---- */

@@ -129,8 +129,9 @@ TEST(a_record_with_a_reference_is_a_put)
     struct lk_reference made = {.offset = 64, .number = 13, .bytes = 4096};
     uint8_t reference[LK_REFERENCE], bytes[64];
     lk_reference_put(reference, &made);
-    struct lk_record record = {
-        .flags = LK_PUT | LK_RECORD_APART, .key = lk_text("cat"), .value = lk_slice(reference, sizeof reference)},
+    struct lk_record record = {.flags = LK_PUT | LK_RECORD_APART,
+                               .key = lk_text("cat"),
+                               .value = lk_slice(reference, sizeof reference)},
                      got;
     uint8_t *end = lk_record_put(bytes, &record);
     CHECK(lk_record_get(bytes, end, &got) == end && (got.flags & LK_RECORD_APART));

@@ -27,7 +27,14 @@ KIND = st.sampled_from(KINDS)
 OPTION_SETS = [
     {"options": "teach"},
     {"threads": 0, "segment_bytes": 4096, "table_bytes": 512, "page_bytes": 64, "l0_segments": 1, "run_count": 2},
-    {"threads": 0, "segment_bytes": 8192, "table_bytes": 4096, "l0_segments": 2, "durability": "always", "large_value_bytes": 16},
+    {
+        "threads": 0,
+        "segment_bytes": 8192,
+        "table_bytes": 4096,
+        "l0_segments": 2,
+        "durability": "always",
+        "large_value_bytes": 16,
+    },
     {"threads": 2, "segment_bytes": 4096, "table_bytes": 2048, "page_bytes": 128, "l0_segments": 1, "run_count": 2},
     {"threads": 2, "segment_bytes": 4096, "table_bytes": 2048, "l0_segments": 1, "large_value_bytes": 40},
     {"threads": 0, "segment_bytes": 4096, "table_source": "read", "run_count": 1, "large_value_bytes": 16},

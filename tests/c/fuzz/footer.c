@@ -21,7 +21,8 @@ static void footer_check(const struct lk_footer *f, uint64_t file_bytes)
     FUZZ_CHECK((wide)f->lines_at + (wide)64 * f->line_count <= f->checks_at);
     FUZZ_CHECK(f->fences_at % 64 == 0 && f->lines_at % 64 == 0 && f->checks_at % LK_GRANULE == 0);
     FUZZ_CHECK((uint64_t)f->check_count * LK_GRANULE == f->checks_at);
-    FUZZ_CHECK(properties + f->key_min_bytes + f->key_max_bytes + f->range_bytes + f->use_bytes + LK_FOOTER == file_bytes);
+    FUZZ_CHECK(properties + f->key_min_bytes + f->key_max_bytes + f->range_bytes + f->use_bytes + LK_FOOTER ==
+               file_bytes);
     FUZZ_CHECK(f->line_count > 0 && f->records <= (wide)f->line_count * LK_LINE_SLOTS);
     FUZZ_CHECK((f->fence_count == 0) == (f->pages_end == LK_TABLE_HEAD));
     FUZZ_CHECK(f->codec == 0 && f->features == 0 && f->lsn_min <= f->lsn_max);
