@@ -29,6 +29,7 @@ struct lk_rewrite {
     struct lk_run *const *older;     /* borrowed: the runs below the output. None: the output is the bottom */
     uint32_t older_count, run;       /* run: id of the output */
     uint64_t lsn_min, lsn_max;       /* of the sources */
+    int young;                       /* a flush: what it writes is soon written again */
     uint64_t most;                   /* end the table before a further record when so many have been met */
     /* What was done. */
     struct lk_merge merge;

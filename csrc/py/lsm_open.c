@@ -19,6 +19,7 @@ enum kind { U32, U64, INT, WORD, SECONDS /* None or a number here; milliseconds 
 static const char *const durabilities[] = {"none", "os", "interval", "always", NULL};
 static const char *const log_sources[] = {"auto", "mapped", "written", NULL};
 static const char *const table_sources[] = {"auto", "mapped", "read", NULL};
+static const char *const compressions[] = {"none", "auto", "lz4", "zstd", NULL};
 
 static const struct field {
     const char *name;
@@ -37,6 +38,7 @@ static const struct field {
     {"cache_bytes", U64, offsetof(struct lsmkv_options, cache_bytes), NULL},
     {"log_source", WORD, offsetof(struct lsmkv_options, log_source), log_sources},
     {"table_source", WORD, offsetof(struct lsmkv_options, table_source), table_sources},
+    {"compression", WORD, offsetof(struct lsmkv_options, compression), compressions},
     {"ttl", SECONDS, offsetof(struct lsmkv_options, ttl_ms), NULL},
     {"mode", U32, offsetof(struct lsmkv_options, mode), NULL},
 };
