@@ -4,6 +4,7 @@
  *   segment: active, sealed, read    yes, until its memtable goes              in place
  *   table, mapped                    yes: verified granules never leave        in place
  *   table, read into the cache       no: granules are evicted                  a private copy
+ *   table, mapped, packed page       no: it stands in the slot's scratch       a private copy
  *   value segment, mapped            yes: table or memtable hold it            in place, once verified
  *   value segment, read by calls     no                                        a private copy
  *

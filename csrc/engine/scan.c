@@ -36,6 +36,7 @@ struct lk_scan {
     uint32_t memtable_count, run_count, source_count;
     struct lk_buf copy;               /* owned: pairs of a waiting chunk */
     struct lk_buf apart, fetched;     /* owned: indices of its pairs that are references yet; what they refer to */
+    struct lk_buf shelf;              /* owned: pairs of the present chunk that did not stay where they were */
     struct lk_buf from, to;           /* owned: what was walked, for a transaction to remember */
 };
 
@@ -52,6 +53,7 @@ static void reflect(struct run_source *source)
     source->clipped.valid = inner->valid && lk_compare(inner->record.key, source->bound) >= 0;
     source->clipped.status = inner->status;
     source->clipped.head = inner->head;
+    source->clipped.fleeting = inner->fleeting;
     source->clipped.record = inner->record;
 }
 
@@ -223,6 +225,7 @@ void lk_scan_free(struct lk_scan *scan)
     lk_buf_deinit(&scan->copy);
     lk_buf_deinit(&scan->apart);
     lk_buf_deinit(&scan->fetched);
+    lk_buf_deinit(&scan->shelf);
     lk_buf_deinit(&scan->from);
     lk_buf_deinit(&scan->to);
     if (scan->at.version)
@@ -283,26 +286,54 @@ static int beyond(const struct lk_scan *scan, struct lk_slice key)
     return order < 0 || (order == 0 && scan->exclude_start);
 }
 
+/* Put a record that goes when its cursor moves onto the shelf, as pairs[count]. The shelf grows; what stands on it and
+ * is lent already moves along. 0 or NOMEM. */
+static int shelve(struct lk_scan *scan, const struct lk_record *record, struct lsmkv_pair *pairs, size_t count)
+{
+    struct lk_buf *shelf = &scan->shelf;
+    uintptr_t before = (uintptr_t)shelf->at;
+    int rc = lk_buf_reserve(shelf, record->key.len + record->value.len);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; (uintptr_t)shelf->at != before && i < count * 2; i++) {
+        struct lsmkv_slice *part = i & 1 ? &pairs[i / 2].value : &pairs[i / 2].key;
+        uintptr_t offset = (uintptr_t)part->data - before;
+        if ((uintptr_t)part->data >= before && offset <= shelf->len)
+            part->data = shelf->at + offset;
+    }
+    pairs[count].key = (struct lsmkv_slice){shelf->at + shelf->len, record->key.len};
+    rc = lk_buf_append(shelf, record->key.at, record->key.len);
+    pairs[count].value = (struct lsmkv_slice){shelf->at + shelf->len, record->value.len};
+    return rc < 0 ? rc : lk_buf_append(shelf, record->value.at, record->value.len);
+}
+
 /* The index-th pair. A value that lives apart and is not in memory: WOULDBLOCK, or, `defer`, its reference stands in the
  * pair until fetch() has read it. *bytes: of the pair as it will be. */
-static int take(struct lk_scan *scan, const struct lk_record *record, int defer, size_t index, struct lsmkv_pair *pair,
+static int take(struct lk_scan *scan, const struct lk_cursor *cursor, int defer, struct lsmkv_pair *pairs, size_t index,
                 size_t *bytes)
 {
-    struct lk_record shown = *record;
+    struct lk_record record = cursor->record;
     struct lk_reference reference;
     uint32_t number = (uint32_t)index;
-    int rc = scan->keys_only ? 0 : lk_values_show(&scan->db->values, &shown);
-    *pair = (struct lsmkv_pair){{record->key.at, record->key.len}, {"", 0}};
     if (scan->keys_only) {
-        *bytes = record->key.len;
+        record.value = lk_slice("", 0);
+        record.flags &= (uint8_t)~LK_RECORD_APART;
+    }
+    struct lk_record shown = record;
+    int rc = lk_values_show(&scan->db->values, &shown);
+    if (rc == LSMKV_WOULDBLOCK && !defer)
+        return rc;
+    pairs[index] = (struct lsmkv_pair){{record.key.at, record.key.len}, {record.value.at, record.value.len}};
+    *bytes = record.key.len + shown.value.len;
+    int kept = cursor->fleeting ? shelve(scan, &record, pairs, index) : 0;
+    if (kept < 0 || !(record.flags & LK_RECORD_APART))
+        return kept;
+    if (rc == 0) { /* what is shown stays where it is */
+        pairs[index].value = (struct lsmkv_slice){shown.value.at, shown.value.len};
         return 0;
     }
-    pair->value = (struct lsmkv_slice){shown.value.at, shown.value.len};
-    *bytes = record->key.len + shown.value.len;
-    if (rc != LSMKV_WOULDBLOCK || !defer)
-        return rc;
-    if (lk_reference_get(record->value, &reference) == 0)
-        *bytes = record->key.len + reference.bytes;
+    if (lk_reference_get(record.value, &reference) == 0)
+        *bytes = record.key.len + reference.bytes;
     return lk_buf_append(&scan->apart, &number, sizeof number);
 }
 
@@ -313,30 +344,42 @@ static int collect(struct lk_scan *scan, struct lk_merge *merge, int defer, size
 {
     size_t found = 0, bytes = 0, steps = 0, more = 0;
     struct lk_slice last = {0};
-    int any = 0, taken = 0;
+    int any = 0, kept = 0, taken = 0, rc = 0;
     lk_buf_reset(&scan->apart);
+    lk_buf_reset(&scan->shelf);
     seek(scan, merge);
-    for (; merge->valid && found < most && bytes < most_bytes && steps < PATIENCE_STEPS; steps++) {
-        const struct lk_record *record = &lk_merge_current(merge)->record;
+    for (; rc == 0 && merge->valid && found < most && bytes < most_bytes && steps < PATIENCE_STEPS; steps++) {
+        const struct lk_cursor *cursor = lk_merge_current(merge);
+        const struct lk_record *record = &cursor->record;
+        int shown = lk_record_visible(record, scan->at.wall_ns);
         if (beyond(scan, record->key)) {
             scan->over = 1;
             break;
         }
-        if (lk_record_visible(record, scan->at.wall_ns)) {
-            taken = take(scan, record, defer, found, &pairs[found], &more);
+        if (shown) {
+            taken = take(scan, cursor, defer, pairs, found, &more);
             if (taken != 0)
                 break;
+            last = lk_slice(pairs[found].key.data, pairs[found].key.size);
             found++;
             bytes += more;
+            kept = 0;
+        } else {
+            last = record->key;
+            kept = cursor->fleeting;
+            if (kept)
+                rc = lk_buf_copy(&scan->last, last);
         }
-        last = record->key;
         any = 1;
-        if (found < most && bytes < most_bytes)
+        if (rc == 0 && found < most && bytes < most_bytes)
             lk_merge_step(merge);
     }
+    if (rc < 0)
+        return rc;
     if (!merge->valid && merge->status == 0)
         scan->over = 1;
-    int rc = any ? lk_buf_copy(&scan->last, last) : 0;
+    if (any && !kept)
+        rc = lk_buf_copy(&scan->last, last);
     scan->started |= any;
     *count = found;
     if (rc == 0 && (taken < 0 || (taken > 0 && found == 0)))
