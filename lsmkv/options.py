@@ -66,8 +66,8 @@ class Options:
     l0_segments: int = 3
     """Number of sealed segments that start a flush, 1 to 8."""
 
-    run_count: int = 4
-    """Number of sorted runs that start a merge, 1 to 32."""
+    run_count: int = 8
+    """Number of sorted runs above which some are merged, 1 to 32."""
 
     merge_policy: MergePolicy = "default"
     """What is merged without being asked. "default": by measured garbage, by what scans pay for runs, by their number.
@@ -138,7 +138,7 @@ PRESETS: dict[Preset, Overrides] = {
     # An embedded device, or many stores in one process.
     "low_memory": {"segment_bytes": 2 * MIB, "table_bytes": 8 * MIB, "cache_bytes": 4 * MIB},
     # A first load: large sorted pieces, few merges; a killed process loses nothing, a power cut may.
-    "bulk": {"durability": "os", "segment_bytes": 256 * MIB, "l0_segments": 4, "run_count": 8},
+    "bulk": {"durability": "os", "segment_bytes": 256 * MIB, "l0_segments": 4, "run_count": 16},
     # Every acknowledged write is on the disk.
     "durable": {"durability": "always"},
     # So small that a thousand keys already show segments, runs and merges; nothing happens behind one's back.

@@ -148,7 +148,7 @@ struct lsmkv_options {
     uint64_t table_bytes; /* target of a table file; 512 B .. 64 MiB, default 64 MiB */
     uint32_t page_bytes; /* target of a page; 64 B .. 64 KiB, default 2 KiB */
     uint32_t l0_segments; /* sealed segments that trigger a flush; 1 .. 8, default 3 */
-    uint32_t run_count; /* sorted runs that trigger a merge; 1 .. 32, default 4 */
+    uint32_t run_count; /* sorted runs that trigger a merge; 1 .. 32, default 8 */
     int merge_policy; /* enum lsmkv_merge_policy */
     double space_limit; /* default, leveled: bytes in tables per byte that lives there; 1.05 .. 1000, default 1.25 */
     /* FIFO deletes data: what the oldest runs hold is gone when tables are more than fifo_bytes together, or when a run
