@@ -475,7 +475,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_codec_get(const lsmkv_codec *codec, size_t 
 
 /* Turn the memtable and all sealed segments into a table run. Returns once that is durable. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_flush(lsmkv *db);
-/* Flush, then merge runs until one is left. Runs are merged whole, so at least the range is settled. */
+/* Flush, then merge runs until one is left. With start or stop: until what lies in start <= key < stop is in the oldest
+ * run, and only tables whose interval meets the range are written. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_compact(lsmkv *db, const struct lsmkv_slice *start, const struct lsmkv_slice *stop,
                                              lsmkv_progress progress, void *context);
 

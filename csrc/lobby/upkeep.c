@@ -21,12 +21,17 @@ int lsmkv_compact(lsmkv *db, const struct lsmkv_slice *start, const struct lsmkv
 {
     struct lk_lobby_range range;
     int rc = lk_lobby_writable(db);
-    if (rc == 0)
-        rc = lk_lobby_range_take(db->space, start, stop, &range);
     if (rc != 0)
         return rc;
-    lk_lobby_range_drop(&range); /* runs are merged whole: at least the range is settled */
-    return lk_compact(db, progress, context);
+    if (!start && !stop)
+        return lk_compact(db, NULL, progress, context);
+    rc = lk_lobby_range_take(db->space, start, stop, &range);
+    if (rc != 0)
+        return rc;
+    struct lk_span span = {.start = range.record.key, .stop = range.record.value};
+    rc = lk_lobby_range_is_empty(&range) ? lsmkv_flush(db) : lk_compact(db, &span, progress, context);
+    lk_lobby_range_drop(&range);
+    return rc;
 }
 
 int lsmkv_step(lsmkv *db, struct lsmkv_step *did)
