@@ -492,6 +492,12 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_step(lsmkv *db, struct lsmkv_step *did);
 /* Number of jobs ready to run. */
 LSMKV_API uint32_t lsmkv_pending(lsmkv *db);
 
+/* No merges from here on, and no runs dropped; flushes go on, and so do merges that are asked for (lsmkv_compact). One
+ * that is under way ends with its present table and goes on later. Pauses of all handles are counted; those of a
+ * handle end with it. A pause that lasts lets runs pile up. resume: INVALID when this handle has paused nothing. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_pause(lsmkv *db);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_resume(lsmkv *db);
+
 /* Read and verify every byte of every file of the open store's newest state; the first damage fails
  * with CORRUPT. found, when given, is called once for each damaged place, and then verification goes
  * on to the end. */
