@@ -6,10 +6,10 @@
 #include "store/table_cursor.h"
 
 struct lk_clip_cursor {
-    struct lk_cursor cursor;     /* first: a pointer to it is a pointer to the whole */
+    struct lk_cursor cursor; /* first: a pointer to it is a pointer to the whole */
     struct lk_run_cursor inner;
-    struct lk_slice from, to;    /* borrowed */
-    int open_end;                /* there is no `to` */
+    struct lk_slice from, to; /* borrowed */
+    int open_end; /* there is no `to` */
 };
 
 /* to NULL: to the end. tables: pinned by the caller. */

@@ -368,10 +368,10 @@ static const struct {
     void (*play)(struct history *h);
     unsigned weight;
 } verbs[] = {
-    {do_put, 300},  {do_delete, 50},   {do_remove, 40},    {do_delete_range, 14}, {do_batch, 60},  {do_write_if, 40},
-    {do_txn, 60},   {do_get, 250},     {do_read_many, 50}, {do_scan, 30},         {do_walk, 80},   {do_count, 20},
-    {do_view, 15},  {do_snapshot, 20}, {do_flush, 6},      {do_step, 12},         {do_compact, 5}, {do_sync, 8}, {do_pause, 4},
-    {do_verify, 3}, {do_explain, 10},  {do_time, 12},      {do_namespace, 6},     {do_life, 4},
+    {do_put, 300}, {do_delete, 50},   {do_remove, 40},    {do_delete_range, 14}, {do_batch, 60},    {do_write_if, 40},
+    {do_txn, 60},  {do_get, 250},     {do_read_many, 50}, {do_scan, 30},         {do_walk, 80},     {do_count, 20},
+    {do_view, 15}, {do_snapshot, 20}, {do_flush, 6},      {do_step, 12},         {do_compact, 5},   {do_sync, 8},
+    {do_pause, 4}, {do_verify, 3},    {do_explain, 10},   {do_time, 12},         {do_namespace, 6}, {do_life, 4},
 };
 
 static void play_one(struct history *h, uint64_t dice)
