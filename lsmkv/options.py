@@ -33,6 +33,7 @@ BOUNDS = {
     "run_count": (1, 32),
     "fifo_bytes": (0, 1 << 60),
     "cache_bytes": (64 * KIB, 1 << 46),
+    "background_bytes_per_second": (0, 1 << 46),
     "mode": (0, 0o777),
 }
 
@@ -88,6 +89,10 @@ class Options:
     cache_bytes: int = 32 * MIB
     """Bytes of memory for table contents when tables are read and not mapped, at least 64 KiB."""
 
+    background_bytes_per_second: int = 0
+    """Bytes of tables that flushes and merges in the background write in a second at most; 0: no limit. It does not
+    hold for what a call waits for, nor when the log has grown so far that writers would have to be slowed down."""
+
     log_source: LogSource = "auto"
     """How the log is written: "mapped" memory, "written" by system calls, or "auto", as the file system allows."""
 
@@ -127,6 +132,7 @@ class Overrides(TypedDict, total=False):
     fifo_bytes: int
     fifo_age: float | None
     cache_bytes: int
+    background_bytes_per_second: int
     log_source: LogSource
     table_source: TableSource
     ttl: float | None

@@ -8,13 +8,14 @@
 #include "engine/compaction.h"
 #include "engine/events.h"
 #include "engine/install.h"
+#include "engine/pace.h"
+#include "engine/rate.h"
 #include "engine/rotate.h"
+#include "engine/stall.h"
 #include "engine/wake.h"
 #include "store/view.h"
 
 enum {
-    PAUSE_NS = 100000,
-    PAUSE_MAX_NS = 900000,
     RETRY_NS = 1000000000,
     MEMORY_COUNTS = 1 << 20 /* below that a segment's index is small, whatever it holds */
 };
@@ -34,16 +35,12 @@ uint64_t lk_background_l0_bytes(const struct lk_version *version)
     return bytes;
 }
 
-/* Writers pause a little for every 64 KiB when L0 has more than its fill, and longer the fuller it is. */
 static void set_pace(struct lk_db *db)
 {
-    struct lk_version *version = lk_install_present(db);
-    uint32_t sealed = version->memtable_count - 1, calm = db->options.l0_segments + 1, pause = 0;
-    uint64_t bytes = lk_background_l0_bytes(version);
-    if (sealed > calm && bytes > db->options.segment_bytes && db->options.threads > 0)
-        pause = PAUSE_NS << (sealed - calm < 4 ? sealed - calm - 1 : 3);
-    atomic_store(&db->pace_ns, pause > PAUSE_MAX_NS ? PAUSE_MAX_NS : pause);
-    lk_version_unref(version);
+    struct lk_shape shape;
+    lk_background_shape(db, &shape);
+    double space = lk_pace_space(&shape);
+    atomic_store(&db->pace_space, space <= 0 ? 0 : space < 1 ? (uint32_t)(space * 1000) : 1000);
 }
 
 struct lk_job lk_background_next(struct lk_db *db)
@@ -153,7 +150,8 @@ static int run_job(struct lk_db *db, const struct lk_job *job, struct lsmkv_step
     return rc;
 }
 
-int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
+/* Run one ready job; `lock` takes work_mutex. */
+static int step(struct lk_db *db, struct lsmkv_step *did, void (*lock)(struct lk_db *))
 {
     struct lsmkv_step own;
     did = did ? did : &own;
@@ -162,14 +160,14 @@ int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
         return lk_fail(db->manifest.failed,
                        "the manifest could not be written: no more flushes and merges until the store is "
                        "opened again");
-    lk_mutex_lock(&db->work_mutex);
+    lock(db);
     struct lk_job job = lk_background_next(db);
     int rc = LSMKV_NOTFOUND;
     if (job.kind != LK_JOB_NONE)
         rc = run_job(db, &job, did);
     if (rc == LSMKV_NOTFOUND && view_wanted(db))
         rc = make_view(db, did);
-    lk_mutex_unlock(&db->work_mutex);
+    lk_rate_unlock_work(db);
     set_pace(db);
     if (rc == 0)
         lk_wake(db);
@@ -177,13 +175,18 @@ int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
     return rc;
 }
 
+int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
+{
+    return step(db, did, lk_rate_lock_work);
+}
+
 int lk_background_settle(struct lk_db *db)
 {
     if (!db->unsettled)
         return 0;
-    lk_mutex_lock(&db->work_mutex);
+    lk_rate_lock_work(db);
     int rc = db->unsettled ? lk_background_flush_locked(db) : 0;
-    lk_mutex_unlock(&db->work_mutex);
+    lk_rate_unlock_work(db);
     return rc;
 }
 
@@ -209,9 +212,9 @@ int lk_background_seal(struct lk_db *db)
 
 static int flush_sealed(struct lk_db *db)
 {
-    lk_mutex_lock(&db->work_mutex);
+    lk_rate_lock_work(db);
     int rc = lk_background_flush_locked(db);
-    lk_mutex_unlock(&db->work_mutex);
+    lk_rate_unlock_work(db);
     return rc;
 }
 
@@ -230,18 +233,17 @@ int lk_background_flush(struct lk_db *db)
 
 int lk_background_relieve(struct lk_db *db)
 {
-    uint64_t began = db->env->ops->monotonic_ns(db->env);
+    uint64_t began = lk_stall_now(db);
     int rc = 0;
-    lk_mutex_lock(&db->work_mutex);
+    lk_rate_lock_work(db);
     struct lk_version *version = lk_install_present(db);
-    int full = lk_rotate_l0_is_full(db, version);
+    struct lk_l0 l0 = lk_pace_l0(version);
+    int full = lk_pace_l0_is_full(&db->options, &l0);
     lk_version_unref(version);
     if (full)
         rc = lk_background_flush_locked(db);
-    lk_mutex_unlock(&db->work_mutex);
-    atomic_fetch_add(&db->counters.stalls, 1);
-    atomic_fetch_add(&db->counters.stall_memtable, 1);
-    atomic_fetch_add(&db->counters.stall_ns, db->env->ops->monotonic_ns(db->env) - began);
+    lk_rate_unlock_work(db);
+    lk_stall_count(db, LK_STALL_memtable, began);
     set_pace(db);
     return rc;
 }
@@ -283,7 +285,7 @@ static void compactor_run(void *arg)
     struct lk_db *db = arg;
     int complained = 0;
     while (!atomic_load(&db->closing)) {
-        int rc = lk_background_step(db, NULL);
+        int rc = step(db, NULL, lk_rate_lock_work_limited);
         if (rc < 0 && rc != LSMKV_CANCELLED && !complained)
             lk_event(db, "failure", "%.200s", lk_error()->text);
         complained = rc < 0;

@@ -2,12 +2,14 @@
 #include "engine/rewrite.h"
 
 #include "engine/clock.h"
+#include "engine/rate.h"
 #include "store/drop.h"
 #include "store/table_writer.h"
 #include "util/alloc.h"
 
 enum {
     LOOK_UP = 4096,   /* records between two looks at db->closing */
+    PAY_BYTES = 256 * 1024, /* between two looks at what was written */
     LEAP_AFTER = 4096 /* hidden records that cost about as much to step over as a streaming cursor's seek */
 };
 
@@ -96,7 +98,17 @@ static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writ
         .page_bytes = db->options.page_bytes,
         .seed = db->seed,
     };
+    rewrite->asked = rewrite->paid = 0;
     return lk_table_writer_open(&plan, writer);
+}
+
+/* The table has grown to so many bytes. */
+static void pay(struct lk_rewrite *rewrite, uint64_t bytes)
+{
+    if (bytes > rewrite->paid)
+        lk_rate_pay(rewrite->db, bytes - rewrite->paid);
+    rewrite->paid = bytes;
+    rewrite->asked = 0;
 }
 
 static int write_record(struct lk_table_writer *writer, struct lk_cursor *cursor, enum lk_fate fate)
@@ -128,6 +140,9 @@ static int place(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
         return 1;
     if (rc == 0)
         rc = write_record(*writer, cursor, fate);
+    rewrite->asked += record->key.len + record->value.len;
+    if (rc == 0 && rewrite->asked >= PAY_BYTES)
+        pay(rewrite, lk_table_writer_bytes(*writer));
     if (rc == 0 && rewrite->shadow)
         lk_shadow_note(rewrite->shadow, record->key);
     rewrite->written += rc == 0;
@@ -207,6 +222,7 @@ static int finish(struct lk_rewrite *rewrite, struct lk_table_writer **writer, s
             meta->written_ns = rewrite->written_ns;
             rewrite->meta_count++;
             rewrite->bytes_out += meta->bytes;
+            pay(rewrite, meta->bytes);
         }
     }
     lk_ranges_deinit(&ranges);

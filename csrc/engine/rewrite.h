@@ -41,8 +41,9 @@ struct lk_rewrite {
     uint64_t *met;                   /* owned: records met, by source */
     uint64_t seen;                   /* records looked at, the one that failed among them */
     uint64_t written, dropped, bytes_out;
-    struct lk_table_meta *metas;     /* owned: the tables made, ascending */
-    struct lk_table **tables;        /* owned: the same, opened (lk_rewrite_seal) */
+    uint64_t asked, paid; /* payload since the writer was asked; bytes of its table paid for (engine/rate.h) */
+    struct lk_table_meta *metas; /* owned: the tables made, ascending */
+    struct lk_table **tables; /* owned: the same, opened (lk_rewrite_seal) */
     uint32_t meta_count, table_count, cap;
     int borrowed;                    /* the one table is an old one taken over: its file stays, whatever happens */
     uint64_t began_ns;

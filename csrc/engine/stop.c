@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/install.h"
 #include "engine/leave.h"
+#include "engine/spare.h"
 #include "format/codec_name.h"
 #include "util/alloc.h"
 
@@ -73,9 +74,7 @@ int lk_engine_stop(struct lk_db *db)
             lk_count_at_close(db);
             rc = state_closed(db);
         }
-        if (db->spare)
-            atomic_store(&db->spare->obsolete, 1);
-        lk_segment_free(db->spare);
+        lk_spare_drop(db->spare);
         db->spare = NULL;
     }
     lk_counted_drop(db);
@@ -94,9 +93,7 @@ int lk_engine_stop(struct lk_db *db)
 
 void lk_engine_free(struct lk_db *db)
 {
-    if (db->spare)
-        atomic_store(&db->spare->obsolete, 1);
-    lk_segment_free(db->spare);
+    lk_spare_drop(db->spare);
     lk_counted_deinit(&db->counted);
     lk_version_unref(atomic_exchange(&db->version, NULL));
     lk_epochs_deinit(&db->epochs);

@@ -166,6 +166,7 @@ struct lsmkv_options {
      * threads included; it must not block. wall_context must outlive the engine. */
     uint64_t (*wall_ns)(void *context);
     void *wall_context;
+    uint64_t background_bytes_per_second; /* of tables written by flushes and merges of the compactor; 0: no limit */
 };
 
 LSMKV_API void lsmkv_options_init(struct lsmkv_options *options);
@@ -379,7 +380,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_put(lsmkv_txn *txn, lsmkv *db, const vo
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_delete(lsmkv_txn *txn, lsmkv *db, const void *key, size_t key_bytes);
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_delete_range(lsmkv_txn *txn, lsmkv *db, const struct lsmkv_slice *start,
                                                       const struct lsmkv_slice *stop);
-/* Everything in the batch, in its order; the batch stays as it is. */
+/* Everything in the batch, in its order; the batch stays as it is. After NOMEM the transaction may hold a part of it:
+ * undo to a savepoint, or free the transaction. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_write(lsmkv_txn *txn, const lsmkv_batch *batch);
 /* Savepoints nest: begin, then either keep (the writes stay part of the transaction) or undo (as if they had not been made; what
  * was read stays remembered). INVALID when there is none. */
@@ -506,6 +508,15 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_verify(lsmkv *db, lsmkv_found found, lsmkv_
 
 /* ---- inspect -------------------------------------------------------------------------- */
 
+/* What a write may wait for, each with what is counted of it: how often, how long altogether, and the longest once. */
+#define LSMKV_STALL_TABLE(X)                                                            \
+    X(pacing, "a pause of less than a millisecond, so that flushes and merges keep up") \
+    X(memtable, "L0 was full: a flush had to come first")                               \
+    X(segment, "no spare log segment was ready: the writer made one")                   \
+    X(prefault, "the pages of the log were not ready: the writer prefaulted some")      \
+    X(lock, "another thread had the writer lock")                                       \
+    X(sync, "a sync, of this write or of one before it")
+
 struct lsmkv_stats {
     uint64_t lsn_visible, lsn_durable; /* segment number << 32 | offset */
     uint64_t puts, deletes, range_deletes, gets, gets_missed, scans; /* calls since open, this engine */
@@ -515,8 +526,12 @@ struct lsmkv_stats {
     uint64_t user_bytes; /* keys and values accepted */
     uint64_t log_bytes, flush_bytes, merge_bytes, manifest_bytes, recovery_bytes; /* written, by cause */
     uint64_t read_bytes; /* read from table files */
-    uint64_t syncs, stalls, stall_ns;
-    uint64_t stall_memtable, stall_pacing, stall_sync; /* stalls by cause */
+    uint64_t syncs;
+    uint64_t stalls, stall_ns; /* waits of writers that they did not ask for: of every cause but sync */
+#define X(cause, words) uint64_t stall_##cause, stall_##cause##_ns, stall_##cause##_longest_ns;
+    LSMKV_STALL_TABLE(X)
+#undef X
+    uint64_t limited_ns; /* background work slept, to keep to background_bytes_per_second */
     uint64_t anonymous_bytes; /* lines, order, views, buffers, read source */
     uint64_t live_snapshots, live_iterators, pinned_bytes;
     uint64_t recovered_bytes, recovered_records; /* replayed at open */
