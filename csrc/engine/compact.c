@@ -65,7 +65,7 @@ static int step_span(struct lk_db *db, const struct lk_span *span, struct lsmkv_
     struct lk_shape shape;
     struct lk_stretch stretch;
     int rc = LSMKV_NOTFOUND;
-    lk_mutex_lock(&db->work_mutex);
+    lk_rate_lock_work(db);
     lk_background_shape(db, &shape);
     shape.sealed = 0;
     shape.paused = 0;
@@ -80,7 +80,7 @@ static int step_span(struct lk_db *db, const struct lk_span *span, struct lsmkv_
         for (uint32_t from = 0; rc == LSMKV_NOTFOUND && lk_plan_stretch(&shape, from, &stretch);
              from = stretch.last + 1)
             rc = lk_span_step(db, span, stretch.first, stretch.last, did);
-    lk_mutex_unlock(&db->work_mutex);
+    lk_rate_unlock_work(db);
     lk_epoch_reclaim(&db->epochs);
     return rc;
 }
