@@ -81,11 +81,11 @@ class Options:
     """Bytes in tables for each byte that lives in them, above which "default" and "leveled" merge; 1.05 to 1000."""
 
     fifo_bytes: int = 0
-    """For "fifo": bytes of tables above which the oldest runs are deleted with their data, never the newest; 0: none."""
+    """For "fifo": bytes of tables above which the oldest runs are deleted with their data, not the newest; 0: none."""
 
     fifo_age: float | None = None
-    """For "fifo": seconds after which a run is deleted with its data, at most 31 years; None: never. They count from the
-    flush that wrote the newest of it."""
+    """For "fifo": seconds after which a run is deleted with its data, at most 31 years; None: never. They count from
+    the flush that wrote the newest of it."""
 
     cache_bytes: int = 32 * MIB
     """Bytes of memory for table contents when tables are read and not mapped, at least 64 KiB."""

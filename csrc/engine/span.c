@@ -1,41 +1,13 @@
-/* span: one step. See engine/span.h.
- *
- *   piece   tables that are written anew for one run: what is merged, and what is left of tables that are cut
- *   cut     of a newer run: the tables [from, to) leave, up to two pieces take their place and interval */
+/* span: one step. See engine/span.h. */
 #include "engine/span.h"
 
 #include <stdio.h>
 
 #include "engine/install.h"
-#include "store/clip_cursor.h"
+#include "engine/span_parts.h"
 #include "util/alloc.h"
 
 enum { TABLES = 4 }; /* of the oldest run, in one step */
-
-struct piece {
-    struct lk_rewrite rewrite;
-    struct lk_clip_cursor *clips; /* owned, one for each source */
-    struct lk_ranges *ranges;     /* owned, the same */
-    uint32_t open_count;
-};
-
-struct cut {
-    uint32_t from, to;            /* tables that leave; equal: none */
-    struct piece pieces[2];
-    uint32_t piece_count;
-};
-
-struct step {
-    struct lk_db *db;             /* borrowed */
-    const struct lk_span *span;   /* borrowed */
-    struct lk_version *version;   /* owned reference */
-    uint32_t first, last;
-    struct lk_slice lo, hi;       /* borrowed: the interval of the oldest run's tables */
-    int hi_open;
-    struct lk_slice from, to;     /* borrowed: of it and the range; newer runs give what lies here */
-    int to_open;
-    struct cut *cuts;             /* owned: of the runs first..last */
-};
 
 /* ---- what lies where -------------------------------------------------------------------------- */
 
@@ -85,7 +57,7 @@ static void meeting(const struct lk_run *run, struct lk_slice start, struct lk_s
 }
 
 /* The first key at which there is something to do. */
-static int find_work(const struct step *step, struct lk_slice *at)
+static int find_work(const struct lk_span_parts *step, struct lk_slice *at)
 {
     const struct lk_span *span = step->span;
     int found = 0;
@@ -108,11 +80,11 @@ static int find_work(const struct step *step, struct lk_slice *at)
 }
 
 /* The tables of the oldest run around that key, and what of the range lies in their interval. */
-static void choose(struct step *step, struct lk_slice at)
+static void choose(struct lk_span_parts *step, struct lk_slice at)
 {
     const struct lk_run *run = step->version->runs[step->last];
     const struct lk_span *span = step->span;
-    struct cut *cut = &step->cuts[step->last - step->first];
+    struct lk_span_cut *cut = &step->cuts[step->last - step->first];
     uint32_t end;
 
     meeting(run, at, span->stop, span->open_end, &cut->from, &end);
@@ -128,7 +100,7 @@ static void choose(struct step *step, struct lk_slice at)
 
 /* ---- pieces ----------------------------------------------------------------------------------- */
 
-static int begin_piece(struct step *step, struct piece *piece, uint32_t run, uint32_t sources)
+static int begin_piece(struct lk_span_parts *step, struct lk_span_piece *piece, uint32_t run, uint32_t sources)
 {
     const struct lk_version *version = step->version;
     struct lk_rewrite *rewrite = &piece->rewrite;
@@ -144,7 +116,8 @@ static int begin_piece(struct step *step, struct piece *piece, uint32_t run, uin
     return rc;
 }
 
-static int add_source(struct piece *piece, const struct lk_run *run, struct lk_slice from, const struct lk_slice *to)
+static int add_source(struct lk_span_piece *piece, const struct lk_run *run, struct lk_slice from,
+                      const struct lk_slice *to)
 {
     uint32_t index = piece->open_count;
     struct lk_rewrite *rewrite = &piece->rewrite;
@@ -164,7 +137,7 @@ static int add_source(struct piece *piece, const struct lk_run *run, struct lk_s
 }
 
 /* Write the piece's tables; they tile [lo, hi). close: even when nothing survives. */
-static int write_piece(struct piece *piece, struct lk_slice lo, const struct lk_slice *hi, int close)
+static int write_piece(struct lk_span_piece *piece, struct lk_slice lo, const struct lk_slice *hi, int close)
 {
     struct lk_buf bounds[2] = {{0}, {0}};
     int rc = lk_buf_copy(&bounds[0], lo), ended = 0;
@@ -181,7 +154,7 @@ static int write_piece(struct piece *piece, struct lk_slice lo, const struct lk_
     return rc == 0 ? lk_rewrite_seal(&piece->rewrite) : rc;
 }
 
-static void end_piece(struct piece *piece, int installed)
+static void end_piece(struct lk_span_piece *piece, int installed)
 {
     if (!piece->clips && !piece->ranges && !piece->rewrite.sources)
         return;
@@ -195,7 +168,8 @@ static void end_piece(struct piece *piece, int installed)
 }
 
 /* What is known of the garbage in the tables [from, to) of a run, by the part that was written anew. */
-static void carry_shadowed(const struct lk_run *run, const struct cut *cut, struct lk_rewrite *rewrite, uint64_t gone)
+static void carry_shadowed(const struct lk_run *run, const struct lk_span_cut *cut, struct lk_rewrite *rewrite,
+                           uint64_t gone)
 {
     uint64_t shadowed = 0;
 
@@ -212,24 +186,24 @@ static void carry_shadowed(const struct lk_run *run, const struct cut *cut, stru
 /* ---- newer runs -------------------------------------------------------------------------------- */
 
 /* Has the run anything outside [from, to) in the tables that are cut: below, or above? */
-static int has_below(const struct step *step, const struct lk_table *table)
+static int has_below(const struct lk_span_parts *step, const struct lk_table *table)
 {
     struct lk_slice at;
     return first_in(table, lk_slice("", 0), step->from, 0, &at);
 }
 
-static int has_above(const struct step *step, const struct lk_table *table)
+static int has_above(const struct lk_span_parts *step, const struct lk_table *table)
 {
     struct lk_slice at;
     return !step->to_open && first_in(table, step->to, lk_slice(NULL, 0), 1, &at);
 }
 
 /* A part of a run, from `from` to `to`, takes the interval [lo, hi). */
-static int keep(struct step *step, uint32_t run, struct lk_slice from, const struct lk_slice *to, struct lk_slice lo,
-                const struct lk_slice *hi)
+static int keep(struct lk_span_parts *step, uint32_t run, struct lk_slice from, const struct lk_slice *to,
+                struct lk_slice lo, const struct lk_slice *hi)
 {
-    struct cut *cut = &step->cuts[run - step->first];
-    struct piece *piece = &cut->pieces[cut->piece_count++];
+    struct lk_span_cut *cut = &step->cuts[run - step->first];
+    struct lk_span_piece *piece = &cut->pieces[cut->piece_count++];
     int rc = begin_piece(step, piece, run, 1);
 
     if (rc == 0)
@@ -242,10 +216,10 @@ static int keep(struct step *step, uint32_t run, struct lk_slice from, const str
 }
 
 /* The run without what it has in [from, to). Where nothing is left of the tables, an empty one closes the gap. */
-static int cut_run(struct step *step, uint32_t index)
+static int cut_run(struct lk_span_parts *step, uint32_t index)
 {
     const struct lk_run *run = step->version->runs[index];
-    struct cut *cut = &step->cuts[index - step->first];
+    struct lk_span_cut *cut = &step->cuts[index - step->first];
     int something = 0, rc = 0;
 
     meeting(run, step->from, step->to, step->to_open, &cut->from, &cut->to);
@@ -270,11 +244,11 @@ static int cut_run(struct step *step, uint32_t index)
 
 /* ---- the step ---------------------------------------------------------------------------------- */
 
-static int merge(struct step *step)
+static int merge(struct lk_span_parts *step)
 {
     const struct lk_run *oldest = step->version->runs[step->last];
-    struct cut *cut = &step->cuts[step->last - step->first];
-    struct piece *piece = &cut->pieces[cut->piece_count++];
+    struct lk_span_cut *cut = &step->cuts[step->last - step->first];
+    struct lk_span_piece *piece = &cut->pieces[cut->piece_count++];
     const struct lk_slice *to = step->to_open ? NULL : &step->to, *hi = step->hi_open ? NULL : &step->hi;
     uint32_t count = step->last - step->first + 1;
     int rc = begin_piece(step, piece, step->last, count);
@@ -290,104 +264,13 @@ static int merge(struct step *step)
     return rc;
 }
 
-/* The run with its pieces in the place of the tables that leave. *out NULL: nothing is left of it. */
-static int run_after(const struct step *step, uint32_t index, struct lk_run **out)
-{
-    const struct lk_run *run = step->version->runs[index];
-    const struct cut *cut = &step->cuts[index - step->first];
-    uint32_t count = 0, room = run->count;
-
-    *out = NULL;
-    for (uint32_t i = 0; i < cut->piece_count; i++)
-        room += cut->pieces[i].rewrite.table_count;
-    struct lk_table **tables = lk_alloc((room + 1) * sizeof *tables);
-    if (!tables)
-        return LSMKV_NOMEM;
-    for (uint32_t i = 0; i < cut->from; i++)
-        tables[count++] = run->tables[i];
-    for (uint32_t i = 0; i < cut->piece_count; i++)
-        for (uint32_t j = 0; j < cut->pieces[i].rewrite.table_count; j++)
-            tables[count++] = cut->pieces[i].rewrite.tables[j];
-    for (uint32_t i = cut->to; i < run->count; i++)
-        tables[count++] = run->tables[i];
-    if (count)
-        *out = lk_run_new(run->id, tables, count, 0, lk_slice("", 0));
-    lk_free(tables);
-    return count == 0 || *out ? 0 : LSMKV_NOMEM;
-}
-
-struct lists {
-    struct lk_run **runs;
-    struct lk_table **added, **dropped; /* all three owned arrays; of the runs those of first..last are references */
-    uint32_t run_count, fresh_from, fresh_to, added_count, dropped_count;
-};
-
-static int make_lists(const struct step *step, struct lists *lists)
-{
-    const struct lk_version *version = step->version;
-    uint32_t added = 0, dropped = 0;
-    int rc = 0;
-
-    for (uint32_t i = 0; i <= step->last - step->first; i++) {
-        dropped += step->cuts[i].to - step->cuts[i].from;
-        for (uint32_t j = 0; j < step->cuts[i].piece_count; j++)
-            added += step->cuts[i].pieces[j].rewrite.table_count;
-    }
-    lists->runs = lk_alloc((version->run_count + 1) * sizeof *lists->runs);
-    lists->added = lk_alloc((added + 1) * sizeof *lists->added);
-    lists->dropped = lk_alloc((dropped + 1) * sizeof *lists->dropped);
-    if (!lists->runs || !lists->added || !lists->dropped)
-        return LSMKV_NOMEM;
-    for (uint32_t i = 0; i < step->first; i++)
-        lists->runs[lists->run_count++] = version->runs[i];
-    lists->fresh_from = lists->fresh_to = lists->run_count;
-    for (uint32_t i = step->first; rc == 0 && i <= step->last; i++) {
-        const struct cut *cut = &step->cuts[i - step->first];
-        struct lk_run *made = NULL;
-        rc = run_after(step, i, &made);
-        if (made)
-            lists->runs[lists->run_count++] = made;
-        lists->fresh_to = lists->run_count;
-        for (uint32_t j = cut->from; j < cut->to; j++)
-            lists->dropped[lists->dropped_count++] = version->runs[i]->tables[j];
-        for (uint32_t j = 0; j < cut->piece_count; j++)
-            for (uint32_t k = 0; k < cut->pieces[j].rewrite.table_count; k++)
-                lists->added[lists->added_count++] = cut->pieces[j].rewrite.tables[k];
-    }
-    for (uint32_t i = step->last + 1; rc == 0 && i < version->run_count; i++)
-        lists->runs[lists->run_count++] = version->runs[i];
-    return rc;
-}
-
-static int install(const struct step *step)
-{
-    struct lists lists = {0};
-    int rc = make_lists(step, &lists);
-
-    if (rc < 0)
-        lk_fail(rc, "memory ran out before a merged range could be installed");
-    else
-        rc = lk_install(step->db, &(struct lk_change){.runs = lists.runs,
-                                                      .run_count = lists.run_count,
-                                                      .added = lists.added,
-                                                      .added_count = lists.added_count,
-                                                      .dropped = lists.dropped,
-                                                      .dropped_count = lists.dropped_count});
-    for (uint32_t i = lists.fresh_from; i < lists.fresh_to; i++)
-        lk_run_unref(lists.runs[i]);
-    lk_free(lists.runs);
-    lk_free(lists.added);
-    lk_free(lists.dropped);
-    return rc;
-}
-
-static void report(const struct step *step, struct lsmkv_step *did)
+static void report(const struct lk_span_parts *step, struct lsmkv_step *did)
 {
     uint32_t tables = 0;
 
     *did = (struct lsmkv_step){.nanoseconds = 0};
     for (uint32_t i = step->first; i <= step->last; i++) {
-        const struct cut *cut = &step->cuts[i - step->first];
+        const struct lk_span_cut *cut = &step->cuts[i - step->first];
         tables += cut->to - cut->from;
         for (uint32_t j = cut->from; j < cut->to; j++) {
             did->bytes_in += step->version->runs[i]->tables[j]->meta.bytes;
@@ -407,7 +290,7 @@ static void report(const struct step *step, struct lsmkv_step *did)
     atomic_fetch_add_explicit(&step->db->counters.merge_bytes, did->bytes_out, memory_order_relaxed);
 }
 
-static void release(struct step *step, int installed)
+static void release(struct lk_span_parts *step, int installed)
 {
     for (uint32_t i = 0; step->cuts && i <= step->last - step->first; i++)
         for (uint32_t j = 0; j < 2; j++)
@@ -418,7 +301,8 @@ static void release(struct step *step, int installed)
 
 int lk_span_step(struct lk_db *db, const struct lk_span *span, uint32_t first, uint32_t last, struct lsmkv_step *did)
 {
-    struct step step = {.db = db, .span = span, .version = lk_install_present(db), .first = first, .last = last};
+    struct lk_span_parts step = {
+        .db = db, .span = span, .version = lk_install_present(db), .first = first, .last = last};
     struct lk_slice at = {0};
     int rc = find_work(&step, &at) ? 0 : LSMKV_NOTFOUND;
 
@@ -433,7 +317,7 @@ int lk_span_step(struct lk_db *db, const struct lk_span *span, uint32_t first, u
     for (uint32_t i = first; rc == 0 && i < last; i++)
         rc = cut_run(&step, i);
     if (rc == 0)
-        rc = install(&step);
+        rc = lk_span_install(&step);
     if (rc == 0)
         report(&step, did);
     /* When the manifest has failed, nobody knows what it names: nothing is removed then. */
