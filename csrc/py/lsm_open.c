@@ -35,6 +35,7 @@ static const struct field {
     {"l0_segments", U32, offsetof(struct lsmkv_options, l0_segments), NULL},
     {"run_count", U32, offsetof(struct lsmkv_options, run_count), NULL},
     {"cache_bytes", U64, offsetof(struct lsmkv_options, cache_bytes), NULL},
+    {"max_pinned_bytes", U64, offsetof(struct lsmkv_options, max_pinned_bytes), NULL},
     {"background_bytes_per_second", U64, offsetof(struct lsmkv_options, background_bytes_per_second), NULL},
     {"log_source", WORD, offsetof(struct lsmkv_options, log_source), log_sources},
     {"table_source", WORD, offsetof(struct lsmkv_options, table_source), table_sources},
