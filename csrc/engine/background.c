@@ -21,19 +21,11 @@ enum {
     MEMORY_COUNTS = 1 << 20 /* below that a segment's index is small, whatever it holds */
 };
 
-/* ---- the shape, and the pace that follows from it ---------------------------------------------- */
-
-static int run_is_damaged(const struct lk_run *run)
-{
-    for (uint32_t i = 0; i < run->count; i++)
-        if (atomic_load(&run->tables[i]->damaged))
-            return 1;
-    return 0;
-}
+/* ---- the pace that follows from L0 ---------------------------------------------- */
 
 /* What L0 weighs: its log, or, for tiny records, the memory of its index, of which three bytes stand for as much
  * as 24 of log. */
-static uint64_t l0_bytes(const struct lk_version *version)
+uint64_t lk_background_l0_bytes(const struct lk_version *version)
 {
     uint64_t bytes = 0;
     for (uint32_t i = 1; i < version->memtable_count; i++) {
@@ -42,28 +34,6 @@ static uint64_t l0_bytes(const struct lk_version *version)
         bytes += log > MEMORY_COUNTS && index > log ? index : log;
     }
     return bytes;
-}
-
-void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
-{
-    struct lk_version *version = lk_install_present(db);
-    memset(shape, 0, sizeof *shape);
-    shape->sealed = version->memtable_count - 1;
-    shape->sealed_bytes = l0_bytes(version);
-    shape->segment_bytes = db->options.segment_bytes;
-    shape->l0_segments = db->options.l0_segments;
-    shape->run_limit = db->options.run_count;
-    for (uint32_t i = 0; i < version->run_count && i < LK_SHAPE_RUNS; i++) {
-        const struct lk_run *run = version->runs[i];
-        struct lk_shape_run *out = &shape->runs[shape->run_count++];
-        *out = (struct lk_shape_run){
-            .id = run->id, .into = run->into, .bytes = lk_run_bytes(run), .damaged = run_is_damaged(run)};
-        for (uint32_t j = 0; j < run->count; j++) {
-            out->records += run->tables[j]->meta.records;
-            out->tombstones += run->tables[j]->meta.tombstones;
-        }
-    }
-    lk_version_unref(version);
 }
 
 static void set_pace(struct lk_db *db)
@@ -171,7 +141,9 @@ int lk_background_flush_locked(struct lk_db *db)
 
 static int run_job(struct lk_db *db, const struct lk_job *job, struct lsmkv_step *did)
 {
-    int rc = job->kind == LK_JOB_FLUSH ? flush_l0(db, did) : lk_merge_step_run(db, job, did);
+    int rc = job->kind == LK_JOB_FLUSH  ? flush_l0(db, did)
+             : job->kind == LK_JOB_DROP ? lk_drop_runs(db, job, did)
+                                        : lk_merge_step_run(db, job, did);
     if (rc == 0 && job->kind == LK_JOB_FLUSH)
         snprintf(did->why, sizeof did->why, "%s", job->why);
     if (rc == 0)

@@ -6,7 +6,9 @@
  *   read.c scan.c snapshot.c       one key; a range; a frozen state
  *   namespace.c                    key spaces of their own: made, opened, dropped
  *   transaction.c reads.c conflict.c   a private version; what it looked at; whether that still stands
- *   flush.c compaction.c planner.c L0 into a run; runs into one; which, and why
+ *   flush.c compaction.c drop_runs.c   L0 into a run; runs into one; the oldest runs out of the store
+ *   planner.c policy.c shape.c     which of these, and why; from which facts
+ *   shadow.c                       how much of the older runs is garbage
  *   count.c counted.c layer.c      how many keys there are; a count that follows the present
  *   background.c keeper.c wake.c   who does it, and when
  *   leave.c pin.c                  what a reader was the last to hold; snapshots that hold too much
@@ -120,10 +122,12 @@ struct lk_db {
     _Atomic int closing; /* background work stops within 100 ms */
     struct lk_thread *keeper, *compactor;
     _Atomic uint32_t scans_since_seal;
-    uint32_t handles; /* open handles; registry.c's, under the registry mutex */
-    struct lsmkv *namespaces; /* borrowed: those of them that are on a namespace; the same */
-    int dying; /* its last handle is being closed; the same */
-    _Atomic uint32_t references; /* handles not released, snapshots, scans: the struct's memory */
+    _Atomic uint64_t scans_at_merge; /* counters.scans when a merge last ended */
+    _Atomic uint32_t pauses;        /* callers that want no merges now */
+    uint32_t handles;               /* open handles; registry.c's, under the registry mutex */
+    struct lsmkv *namespaces;       /* borrowed: those of them that are on a namespace; the same */
+    int dying;                      /* its last handle is being closed; the same */
+    _Atomic uint32_t references;    /* handles not released, snapshots, scans: the struct's memory */
     struct lk_db *registry_next;
 
     _Atomic uint64_t pinned_bytes;  /* of files and memory in no version any more, kept by readers; any thread */

@@ -80,12 +80,15 @@ int lk_pace_l0_is_full(const struct lsmkv_options *options, const struct lk_l0 *
 double lk_pace_space(const struct lk_shape *shape)
 {
     double newer = 0, bottom = shape->run_count ? (double)shape->runs[shape->run_count - 1].bytes : 0;
-    double flushed = (double)shape->l0_segments * (double)shape->segment_bytes * shape->run_limit;
+    double limit = lk_policy_limit(shape);
+    double flushed = (double)shape->l0_segments * (double)shape->segment_bytes * limit;
+    if (shape->paused || shape->policy == LSMKV_MERGE_NONE || shape->policy == LSMKV_MERGE_FIFO)
+        return 0; /* waiting would not make it less */
     for (uint32_t i = 0; i + 1 < shape->run_count; i++)
         newer += (double)shape->runs[i].bytes;
     double calm = larger(bottom, 2 * flushed);
-    double runs = share(shape->run_count, (double)RUNS_CALM * shape->run_limit, (double)RUNS_MOST * shape->run_limit);
-    return larger(share(newer, calm, 3 * calm), runs);
+    double runs = share(shape->run_count, RUNS_CALM * limit, RUNS_MOST * limit);
+    return larger(shape->policy == LSMKV_MERGE_TIERED ? 0 : share(newer, calm, 3 * calm), runs);
 }
 
 /* Nothing below two intervals without a sync; then the further behind, the slower. */

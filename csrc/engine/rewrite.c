@@ -49,9 +49,9 @@ void lk_rewrite_end(struct lk_rewrite *rewrite, int installed)
 
     for (uint32_t i = 0; i < rewrite->meta_count; i++) {
         if (i < rewrite->table_count) {
-            atomic_store(&rewrite->tables[i]->obsolete, !installed);
+            atomic_store(&rewrite->tables[i]->obsolete, !installed && !rewrite->borrowed);
             lk_table_unref(rewrite->tables[i]);
-        } else if (!installed) {
+        } else if (!installed && !rewrite->borrowed) {
             remove_output(rewrite, &rewrite->metas[i]);
         }
         lk_table_meta_deinit(&rewrite->metas[i]);
@@ -143,6 +143,8 @@ static int place(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
     rewrite->asked += record->key.len + record->value.len;
     if (rc == 0 && rewrite->asked >= PAY_BYTES)
         pay(rewrite, lk_table_writer_bytes(*writer));
+    if (rc == 0 && rewrite->shadow)
+        lk_shadow_note(rewrite->shadow, record->key);
     rewrite->written += rc == 0;
     return rc;
 }
@@ -157,6 +159,8 @@ static int fill(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
 
     while (rc == 0 && merge->valid && rewrite->seen < rewrite->most) {
         uint32_t source = merge->winner;
+        if (rewrite->stop && lk_compare(lk_merge_current(merge)->record.key, *rewrite->stop) >= 0)
+            return 0;
         rewrite->seen++;
         rc = place(rewrite, writer);
         if (rc != 0)
@@ -214,6 +218,8 @@ static int finish(struct lk_rewrite *rewrite, struct lk_table_writer **writer, s
         rc = lk_table_writer_finish(*writer, lo, hi, &ranges, rewrite->lsn_min, rewrite->lsn_max, meta);
         if (rc == 0) {
             *writer = NULL;
+            meta->shadowed = 0;
+            meta->written_ns = rewrite->written_ns;
             rewrite->meta_count++;
             rewrite->bytes_out += meta->bytes;
             pay(rewrite, meta->bytes);
@@ -234,6 +240,8 @@ int lk_rewrite_table(struct lk_rewrite *rewrite, struct lk_slice lo, int close, 
         rc = *ended ? 0 : lk_buf_copy(next, lk_merge_current(&rewrite->merge)->record.key);
     }
     struct lk_slice hi = lk_buf_slice(next);
+    if (rc == 0 && rewrite->shadow)
+        lk_shadow_drain(rewrite->shadow);
     if (rc == 0)
         rc = finish(rewrite, &writer, lo, *ended ? NULL : &hi, close);
     lk_table_writer_abandon(writer);

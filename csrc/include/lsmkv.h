@@ -129,6 +129,15 @@ enum lsmkv_open_flags {
 
 enum lsmkv_source { LSMKV_SOURCE_AUTO = 0, LSMKV_SOURCE_MAPPED = 1, LSMKV_SOURCE_READ = 2 };
 
+/* What is merged without being asked. A store may be opened with another policy than before. */
+enum lsmkv_merge_policy {
+    LSMKV_MERGE_DEFAULT = 0, /* by measured garbage, by what scans pay for runs, by their number */
+    LSMKV_MERGE_LEVELED = 1, /* each run at least eight times the next newer one: fewest runs, most writing */
+    LSMKV_MERGE_TIERED = 2,  /* only when there are more than run_count runs: least writing, most space */
+    LSMKV_MERGE_FIFO = 3,    /* the oldest runs leave, with their data: fifo_bytes, fifo_age_ms */
+    LSMKV_MERGE_NONE = 4     /* nothing before there are 48 runs */
+};
+
 /* lsmkv_options_init fills in the defaults; a zero in a byte or count field means its default. */
 struct lsmkv_options {
     size_t struct_bytes;       /* sizeof(struct lsmkv_options) of the caller's build */
@@ -141,6 +150,11 @@ struct lsmkv_options {
     uint32_t page_bytes; /* target of a page; 64 B .. 64 KiB, default 2 KiB */
     uint32_t l0_segments; /* sealed segments that trigger a flush; 1 .. 8, default 3 */
     uint32_t run_count; /* sorted runs that trigger a merge; 1 .. 32, default 4 */
+    int merge_policy; /* enum lsmkv_merge_policy */
+    double space_limit; /* default, leveled: bytes in tables per byte that lives there; 1.05 .. 1000, default 1.25 */
+    /* FIFO deletes data: what the oldest runs hold is gone when tables are more than fifo_bytes together, or when a run
+     * was written more than fifo_age_ms ago. 0: no limit; with FIFO one of them is needed. The newest run is never too large. */
+    uint64_t fifo_bytes, fifo_age_ms;
     uint64_t cache_bytes; /* READ source: anonymous memory for table bytes; at least 64 KiB, default 32 MiB */
     int log_source; /* enum lsmkv_source for the log; AUTO asks the file system */
     int table_source; /* enum lsmkv_source for tables */
@@ -369,7 +383,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_put(lsmkv_txn *txn, lsmkv *db, const vo
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_delete(lsmkv_txn *txn, lsmkv *db, const void *key, size_t key_bytes);
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_delete_range(lsmkv_txn *txn, lsmkv *db, const struct lsmkv_slice *start,
                                                       const struct lsmkv_slice *stop);
-/* Everything in the batch, in its order; the batch stays as it is. */
+/* Everything in the batch, in its order; the batch stays as it is. After NOMEM the transaction may hold a part of it:
+ * undo to a savepoint, or free the transaction. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_write(lsmkv_txn *txn, const lsmkv_batch *batch);
 /* Savepoints nest: begin, then either keep (the writes stay part of the transaction) or undo (as if they had not been made; what
  * was read stays remembered). INVALID when there is none. */
@@ -471,7 +486,7 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_compact(lsmkv *db, const struct lsmkv_slice
 
 /* What one unit of background work did. */
 struct lsmkv_step {
-    char what[32]; /* "seal sort", "flush step", "merge step", "scan view", "sync", "remove files" */
+    char what[32]; /* "flush step", "merge step", "move step", "drop runs", "scan view" */
     char why[160]; /* the planner's reason, with its numbers */
     uint64_t bytes_in, bytes_out, records_in, records_out, nanoseconds;
 };

@@ -101,11 +101,12 @@ TEST(a_handle_for_reading_shares_too)
 
 TEST(options_that_conflict_are_named)
 {
-    static const char *const names[] = {"durability",      "sync_interval_ms", "threads",
-                                        "segment_bytes",   "table_bytes",      "page_bytes",
-                                        "l0_segments",     "run_count",        "cache_bytes",
-                                        "table_source",    "log_source",       "background_bytes_per_second",
-                                        "max_pinned_bytes"};
+    static const char *const names[] = {
+        "durability",  "sync_interval_ms", "threads",     "segment_bytes",
+        "table_bytes", "page_bytes",       "l0_segments", "run_count",
+        "cache_bytes", "table_source",     "log_source",  "merge_policy",
+        "space_limit", "fifo_bytes",       "fifo_age",    "background_bytes_per_second",
+        "max_pinned_bytes"};
     store_new_real(LSMKV_SYNC_OS);
     store_open();
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -147,9 +148,21 @@ TEST(options_that_conflict_are_named)
             options.log_source = LSMKV_SOURCE_READ;
             break;
         case 11:
-            options.background_bytes_per_second = 1 << 20;
+            options.merge_policy = LSMKV_MERGE_TIERED;
             break;
         case 12:
+            options.space_limit = 2;
+            break;
+        case 13:
+            options.fifo_bytes = 1;
+            break;
+        case 14:
+            options.fifo_age_ms = 1;
+            break;
+        case 15:
+            options.background_bytes_per_second = 1 << 20;
+            break;
+        case 16:
             options.max_pinned_bytes = 1 << 20;
             break;
         }
