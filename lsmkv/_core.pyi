@@ -116,7 +116,7 @@ def value_codec(
 # ---- what the engine tells ------------------------------------------------------------------
 
 @final
-class Level(structseq[Any], tuple[str, int, int, int, int, int, int, int, int, _Bytes, _Bytes]):
+class Level(structseq[Any], tuple[str, int, int, int, int, int, int, int, int, _Bytes, _Bytes, str, int, int]):
     __match_args__: Final = (
         "kind",
         "run",
@@ -129,6 +129,9 @@ class Level(structseq[Any], tuple[str, int, int, int, int, int, int, int, int, _
         "lsn_max",
         "key_min",
         "key_max",
+        "codec",
+        "record_bytes",
+        "stored_bytes",
     )
     @property
     def kind(self) -> str: ...
@@ -152,10 +155,16 @@ class Level(structseq[Any], tuple[str, int, int, int, int, int, int, int, int, _
     def key_min(self) -> _Bytes: ...
     @property
     def key_max(self) -> _Bytes: ...
+    @property
+    def codec(self) -> str: ...
+    @property
+    def record_bytes(self) -> int: ...
+    @property
+    def stored_bytes(self) -> int: ...
 
 @final
-class Probe(structseq[Any], tuple[str, int, int, str, int, int]):
-    __match_args__: Final = ("kind", "run", "number", "verdict", "lines", "records")
+class Probe(structseq[Any], tuple[str, int, int, str, int, int, int, int]):
+    __match_args__: Final = ("kind", "run", "number", "verdict", "lines", "records", "pages", "unpacked")
     @property
     def kind(self) -> str: ...
     @property
@@ -168,6 +177,10 @@ class Probe(structseq[Any], tuple[str, int, int, str, int, int]):
     def lines(self) -> int: ...
     @property
     def records(self) -> int: ...
+    @property
+    def pages(self) -> int: ...
+    @property
+    def unpacked(self) -> int: ...
 
 # ---- iterators and views --------------------------------------------------------------------
 

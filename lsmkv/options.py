@@ -15,6 +15,7 @@ Durability: TypeAlias = Literal["always", "interval", "os", "none"]
 LogSource: TypeAlias = Literal["auto", "mapped", "written"]
 MergePolicy: TypeAlias = Literal["default", "leveled", "tiered", "fifo", "none"]
 TableSource: TypeAlias = Literal["auto", "mapped", "read"]
+Compression: TypeAlias = Literal["none", "auto", "lz4", "zstd"]
 Preset: TypeAlias = Literal["default", "low_memory", "bulk", "durable", "teach"]
 
 WORDS: dict[str, tuple[str, ...]] = {
@@ -22,6 +23,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "merge_policy": ("default", "leveled", "tiered", "fifo", "none"),
     "log_source": ("auto", "mapped", "written"),
     "table_source": ("auto", "mapped", "read"),
+    "compression": ("none", "auto", "lz4", "zstd"),
 }
 BOUNDS = {
     "sync_interval_ms": (1, 86_400_000),
@@ -105,6 +107,10 @@ class Options:
     table_source: TableSource = "auto"
     """How tables are read: "mapped", "read" into cache_bytes of memory (for disks that may be pulled), or "auto"."""
 
+    compression: Compression = "none"
+    """How tables written from now on are packed. "auto": by LZ4, when a merge leaves nothing older below and a sample
+    shrinks by a quarter. "lz4", "zstd": every table. A table is read as it was written, whatever is chosen now."""
+
     ttl: float | None = None
     """Seconds that a key lives when the write names no ttl of its own, rounded up to milliseconds, at most 31 years;
     None: for ever. Of this handle, and not stored: a namespace stores its own."""
@@ -142,6 +148,7 @@ class Overrides(TypedDict, total=False):
     background_bytes_per_second: int
     log_source: LogSource
     table_source: TableSource
+    compression: Compression
     ttl: float | None
     mode: int
 

@@ -39,6 +39,7 @@ def test_every_field_reaches_the_engine(path):
         **{"background_bytes_per_second": 1 << 20, "max_pinned_bytes": 1 << 30, "table_source": "read"},
         **{"ttl": 7.5, "mode": 0o750},
         **{"merge_policy": "fifo", "space_limit": 1.5, "fifo_bytes": 1 << 20, "fifo_age": 3600.0},
+        "compression": "auto",
     }
     assert other.keys() == Options.__dataclass_fields__.keys()
     with lsmkv.open(path, **other) as db:

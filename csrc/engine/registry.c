@@ -82,6 +82,8 @@ static int same_options(const struct lk_db *db, const struct lsmkv_options *want
         which = "cache_bytes";
     else if (differs((uint64_t)have->table_source, (uint64_t)wanted->table_source, (uint64_t)standard.table_source))
         which = "table_source";
+    else if (differs((uint64_t)have->compression, (uint64_t)wanted->compression, (uint64_t)standard.compression))
+        which = "compression";
     else if (differs((uint64_t)have->log_source, (uint64_t)wanted->log_source, (uint64_t)standard.log_source))
         which = "log_source";
     else if (wanted->wall_ns && (wanted->wall_ns != have->wall_ns || wanted->wall_context != have->wall_context))

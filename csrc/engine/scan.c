@@ -35,6 +35,7 @@ struct lk_scan {
     struct lk_merge merge;
     uint32_t memtable_count, run_count, source_count;
     struct lk_buf copy;               /* owned: pairs of a waiting chunk */
+    struct lk_buf shelf;              /* owned: pairs of the present chunk that did not stay where they were */
     struct lk_buf from, to;           /* owned: what was walked, for a transaction to remember */
 };
 
@@ -51,6 +52,7 @@ static void reflect(struct run_source *source)
     source->clipped.valid = inner->valid && lk_compare(inner->record.key, source->bound) >= 0;
     source->clipped.status = inner->status;
     source->clipped.head = inner->head;
+    source->clipped.fleeting = inner->fleeting;
     source->clipped.record = inner->record;
 }
 
@@ -219,6 +221,7 @@ void lk_scan_free(struct lk_scan *scan)
     lk_buf_deinit(&scan->stop);
     lk_buf_deinit(&scan->last);
     lk_buf_deinit(&scan->copy);
+    lk_buf_deinit(&scan->shelf);
     lk_buf_deinit(&scan->from);
     lk_buf_deinit(&scan->to);
     if (scan->at.version)
@@ -279,6 +282,27 @@ static int beyond(const struct lk_scan *scan, struct lk_slice key)
     return order < 0 || (order == 0 && scan->exclude_start);
 }
 
+/* Put a record that goes when its cursor moves onto the shelf, as pairs[count]. The shelf grows; what stands on it and
+ * is lent already moves along. 0 or NOMEM. */
+static int shelve(struct lk_scan *scan, const struct lk_record *record, struct lsmkv_pair *pairs, size_t count)
+{
+    struct lk_buf *shelf = &scan->shelf;
+    uintptr_t before = (uintptr_t)shelf->at;
+    int rc = lk_buf_reserve(shelf, record->key.len + record->value.len);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; (uintptr_t)shelf->at != before && i < count * 2; i++) {
+        struct lsmkv_slice *part = i & 1 ? &pairs[i / 2].value : &pairs[i / 2].key;
+        uintptr_t offset = (uintptr_t)part->data - before;
+        if ((uintptr_t)part->data >= before && offset <= shelf->len)
+            part->data = shelf->at + offset;
+    }
+    pairs[count].key = (struct lsmkv_slice){shelf->at + shelf->len, record->key.len};
+    rc = lk_buf_append(shelf, record->key.at, record->key.len);
+    pairs[count].value = (struct lsmkv_slice){shelf->at + shelf->len, record->value.len};
+    return rc < 0 ? rc : lk_buf_append(shelf, record->value.at, record->value.len);
+}
+
 /* Walk on from where the last chunk ended. 0: *count pairs, perhaps none when patience ran out; NOTFOUND: over;
  * WOULDBLOCK: nothing found and a source needs bytes; a failure. Inside a slot. */
 static int collect(struct lk_scan *scan, struct lk_merge *merge, size_t most, size_t most_bytes, size_t patience,
@@ -286,27 +310,40 @@ static int collect(struct lk_scan *scan, struct lk_merge *merge, size_t most, si
 {
     size_t found = 0, bytes = 0, steps = 0;
     struct lk_slice last = {0};
-    int any = 0;
+    int any = 0, kept = 0, rc = 0;
+    lk_buf_reset(&scan->shelf);
     seek(scan, merge);
-    for (; merge->valid && found < most && bytes < most_bytes && steps < patience; steps++) {
-        const struct lk_record *record = &lk_merge_current(merge)->record;
+    for (; rc == 0 && merge->valid && found < most && bytes < most_bytes && steps < patience; steps++) {
+        const struct lk_cursor *cursor = lk_merge_current(merge);
+        const struct lk_record *record = &cursor->record;
+        int shown = lk_record_visible(record, scan->at.wall_ns);
         if (beyond(scan, record->key)) {
             scan->over = 1;
             break;
         }
         last = record->key;
         any = 1;
-        if (lk_record_visible(record, scan->at.wall_ns)) {
+        kept = cursor->fleeting && !shown;
+        if (kept)
+            rc = lk_buf_copy(&scan->last, last);
+        if (shown) {
             pairs[found].key = (struct lsmkv_slice){record->key.at, record->key.len};
-            pairs[found++].value = (struct lsmkv_slice){record->value.at, record->value.len};
+            pairs[found].value = (struct lsmkv_slice){record->value.at, record->value.len};
+            if (cursor->fleeting)
+                rc = shelve(scan, record, pairs, found);
+            last = lk_slice(pairs[found].key.data, pairs[found].key.size);
+            found += rc == 0;
             bytes += record->key.len + record->value.len;
         }
-        if (found < most && bytes < most_bytes)
+        if (rc == 0 && found < most && bytes < most_bytes)
             lk_merge_step(merge);
     }
+    if (rc < 0)
+        return rc;
     if (!merge->valid && merge->status == 0)
         scan->over = 1;
-    int rc = any ? lk_buf_copy(&scan->last, last) : 0;
+    if (any && !kept)
+        rc = lk_buf_copy(&scan->last, last);
     scan->started |= any;
     *count = found;
     if (rc == 0 && !merge->valid && merge->status != 0 && found == 0)

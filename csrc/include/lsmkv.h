@@ -138,6 +138,15 @@ enum lsmkv_merge_policy {
     LSMKV_MERGE_NONE = 4     /* nothing before there are 48 runs */
 };
 
+/* How the pages of tables are packed. A store may hold tables of every kind; a table is read as it was written. */
+enum lsmkv_compression {
+    LSMKV_COMPRESSION_NONE = 0,
+    LSMKV_COMPRESSION_AUTO =
+        1, /* merged tables without older data below, by LZ4, where a sample shrinks by a quarter */
+    LSMKV_COMPRESSION_LZ4 = 2,  /* every table */
+    LSMKV_COMPRESSION_ZSTD = 3  /* every table: half the size of LZ4's, several times slower to read */
+};
+
 /* lsmkv_options_init fills in the defaults; a zero in a byte or count field means its default. */
 struct lsmkv_options {
     size_t struct_bytes;       /* sizeof(struct lsmkv_options) of the caller's build */
@@ -169,6 +178,7 @@ struct lsmkv_options {
     void *wall_context;
     uint64_t background_bytes_per_second; /* of tables written by flushes and merges of the compactor; 0: no limit */
     uint64_t max_pinned_bytes; /* kept for readers alone; beyond it the oldest snapshot expires; 0: no limit */
+    int compression; /* enum lsmkv_compression, of tables that are written from now on; default NONE */
 };
 
 LSMKV_API void lsmkv_options_init(struct lsmkv_options *options);
@@ -547,6 +557,10 @@ struct lsmkv_level {
     uint64_t lsn_min, lsn_max;
     /* As stored: keys of namespaces, and those that begin with FF, with their prefix. Owned by the listing. */
     struct lsmkv_slice key_min, key_max;
+    /* Of tables: how pages are packed ("raw", "lz4", "zstd"; static storage; "" for others), bytes of all records, and
+     * of the pages that hold them. */
+    const char *codec;
+    uint64_t record_bytes, stored_bytes;
 };
 
 /* A listing of the present version; lsmkv_levels_free gives it back. No file access. */
@@ -571,6 +585,7 @@ struct lsmkv_probe {
     int verdict; /* 0 not in its range, 1 line says no, 2 tag matched another key, 3 value, 4 tombstone,
                               5 covered by a range delete, 6 bytes not verified yet, 7 expired */
     uint32_t lines, records; /* cache lines of the index read; records compared */
+    uint32_t pages, unpacked; /* packed pages that were unpacked, as far as needed; bytes that came out */
 };
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_explain(lsmkv *db, const void *key, size_t key_bytes, struct lsmkv_probe *out,
                                              size_t most, size_t *count, int *found);

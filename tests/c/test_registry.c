@@ -102,10 +102,10 @@ TEST(a_handle_for_reading_shares_too)
 TEST(options_that_conflict_are_named)
 {
     static const char *const names[] = {
-        "durability",  "sync_interval_ms", "threads",     "segment_bytes",
-        "table_bytes", "page_bytes",       "l0_segments", "run_count",
-        "cache_bytes", "table_source",     "log_source",  "merge_policy",
-        "space_limit", "fifo_bytes",       "fifo_age",    "background_bytes_per_second",
+        "durability",      "sync_interval_ms", "threads",     "segment_bytes",
+        "table_bytes",     "page_bytes",       "l0_segments", "run_count",
+        "cache_bytes",     "table_source",     "log_source",  "merge_policy",
+        "space_limit",     "fifo_bytes",       "fifo_age",    "background_bytes_per_second",
         "max_pinned_bytes"};
     store_new_real(LSMKV_SYNC_OS);
     store_open();
