@@ -36,6 +36,7 @@ BOUNDS = {
     "run_count": (1, 32),
     "fifo_bytes": (0, 1 << 60),
     "cache_bytes": (64 * KIB, 1 << 46),
+    "max_pinned_bytes": (0, 1 << 46),
     "background_bytes_per_second": (0, 1 << 46),
     "mode": (0, 0o777),
 }
@@ -92,6 +93,11 @@ class Options:
     cache_bytes: int = 32 * MIB
     """Bytes of memory for table contents when tables are read and not mapped, at least 64 KiB."""
 
+    max_pinned_bytes: int = 0
+    """Bytes of files and memory that may be kept only for snapshots, iterators, transactions and views, as
+    stats()["pinned_bytes"] counts them; 0: no limit. Beyond it the oldest snapshot that no call is using expires: its
+    next use raises SnapshotExpiredError. Iterators and views that were made from it go on."""
+
     background_bytes_per_second: int = 0
     """Bytes of tables that flushes and merges in the background write in a second at most; 0: no limit. It does not
     hold for what a call waits for, nor when the log has grown so far that writers would have to be slowed down."""
@@ -139,6 +145,7 @@ class Overrides(TypedDict, total=False):
     fifo_bytes: int
     fifo_age: float | None
     cache_bytes: int
+    max_pinned_bytes: int
     background_bytes_per_second: int
     log_source: LogSource
     table_source: TableSource

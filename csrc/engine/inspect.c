@@ -45,6 +45,7 @@ static void add_counters(struct lk_db *db, struct lsmkv_stats *out)
     add_stalls(counters, out);
     out->limited_ns = get(&counters->limited_ns);
     out->live_snapshots = get(&counters->live_snapshots);
+    out->expired_snapshots = get(&counters->expired_snapshots);
     out->live_iterators = get(&counters->live_iterators);
     out->recovered_bytes = get(&counters->recovered_bytes);
     out->recovered_records = get(&counters->recovered_records);
@@ -90,6 +91,7 @@ void lk_inspect_stats(struct lk_db *db, struct lsmkv_stats *out)
     out->manifest_bytes = db->manifest.bytes;
     out->read_bytes = get(&db->cache.read_bytes);
     out->anonymous_bytes = get(&db->cache.used);
+    out->pinned_bytes = get(&db->pinned_bytes);
     out->clean_open = db->clean_open;
     out->failed = atomic_load(&db->failed) != 0;
     if (lk_snapshot_take(db, &now) == 0) {

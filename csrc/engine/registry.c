@@ -66,6 +66,8 @@ static int same_options(const struct lk_db *db, const struct lsmkv_options *want
         which = "l0_segments";
     else if (differs(have->run_count, wanted->run_count, standard.run_count))
         which = "run_count";
+    else if (differs(have->max_pinned_bytes, wanted->max_pinned_bytes, 0))
+        which = "max_pinned_bytes";
     else if (differs(have->background_bytes_per_second, wanted->background_bytes_per_second, 0))
         which = "background_bytes_per_second";
     else if (differs((uint64_t)have->merge_policy, (uint64_t)wanted->merge_policy, (uint64_t)standard.merge_policy))

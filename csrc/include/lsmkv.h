@@ -64,7 +64,8 @@ extern "C" {
     X(BUSY, -14, "the object is in use by another thread")                     \
     X(FAILED, -15, "an earlier sync failed: the handle takes no more writes")  \
     X(CANCELLED, -16, "the operation was cancelled")                           \
-    X(MISMATCH, -17, "the store was written with another codec")
+    X(MISMATCH, -17, "the store was written with another codec")               \
+    X(EXPIRED, -18, "the snapshot was given up: too much was kept for old ones")
 
 enum lsmkv_status {
 #define X(name, number, words) LSMKV_##name = number,
@@ -176,6 +177,7 @@ struct lsmkv_options {
     uint64_t (*wall_ns)(void *context);
     void *wall_context;
     uint64_t background_bytes_per_second; /* of tables written by flushes and merges of the compactor; 0: no limit */
+    uint64_t max_pinned_bytes; /* kept for readers alone; beyond it the oldest snapshot expires; 0: no limit */
     int compression; /* enum lsmkv_compression, of tables that are written from now on; default NONE */
 };
 
@@ -323,7 +325,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snap
                                                      const struct lsmkv_slice *keys, size_t count,
                                                      struct lsmkv_slice *values, int *results, struct lsmkv_read *read);
 
-/* A snapshot pins what it sees until it is closed. It may outlive the handle's close: reads then
+/* A snapshot pins what it sees until it is closed, or until it expires (options.max_pinned_bytes): reads then answer
+ * EXPIRED, while iterators and views made from it go on. It may outlive the handle's close: reads then
  * answer CLOSED. free: any time, any thread; also ends it. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_snapshot_new(lsmkv *db, lsmkv_snapshot **out);
 LSMKV_API void lsmkv_snapshot_free(lsmkv_snapshot *snapshot);
@@ -543,7 +546,8 @@ struct lsmkv_stats {
 #undef X
     uint64_t limited_ns; /* background work slept, to keep to background_bytes_per_second */
     uint64_t anonymous_bytes; /* lines, order, views, buffers, read source */
-    uint64_t live_snapshots, live_iterators, pinned_bytes;
+    uint64_t live_snapshots, live_iterators, expired_snapshots;
+    uint64_t pinned_bytes; /* of files and memory kept only for snapshots, iterators, transactions and views */
     uint64_t recovered_bytes, recovered_records; /* replayed at open */
     int clean_open, failed; /* failed: a sync failed, no more writes */
 };
