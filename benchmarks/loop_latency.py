@@ -5,10 +5,11 @@ One task awaits asyncio.sleep(0) again and again and takes the time of each turn
 records, gets them one by one, gets a hundred at a time, writes them, compacts. Two controls tell what the machine does
 to such a task by itself: nothing else going on, and a thread that counts in Python (which may keep the lock for 5 ms).
 
-Beside other programs a turn is mostly late because a thread of ours waits for a core. Linux counts that time for each
-thread (schedstat); "own" is a turn less the longest that one thread waited during it. That is an estimate: leaving out
-the sum of all threads hid holds of 80 ms completely. So a third control holds the interpreter lock for long stretches
-on purpose: where "own" does not show those, it shows nothing about lsmkv either, and only the raw columns count."""
+Beside other programs a turn is mostly late because a thread of ours waits for a core. Linux counts for each thread
+how long it ran and how long it waited for a core (schedstat). "own" is a turn less the longest that one thread waited
+during it, and no more than all threads that may take the interpreter lock have run during it: who holds the lock
+without running does so for lack of a core. That is an estimate, so a third control holds the lock for long stretches on
+purpose: where "own" does not show those, it shows nothing about lsmkv either, and only the raw columns count."""
 
 import argparse
 import asyncio
@@ -19,17 +20,29 @@ import time
 
 import lsmkv.aio
 
+TICK = 4e6  # schedstat of a running thread may be so old
 
-def waiting_for_a_core():
-    """Nanoseconds that each thread which may take the interpreter lock has waited for a core so far."""
-    waited = {}
+
+def threads():
+    """{thread: (ns it has run, ns it has waited for a core)} of those which may take the interpreter lock."""
+    seen = {}
     for thread in threading.enumerate():
         try:
             with open(f"/proc/self/task/{thread.native_id}/schedstat") as opened:
-                waited[thread.native_id] = int(opened.read().split()[1])
+                ran, waited = map(int, opened.read().split()[:2])
+                seen[thread.native_id] = ran, waited
         except (OSError, IndexError, ValueError):  # ended, or another system
             pass
-    return waited
+    return seen
+
+
+def own(turn, before, now):
+    """What of a turn cannot be laid to the machine."""
+    if turn < 1e6:
+        return turn
+    ran = sum(now[one][0] - before.get(one, (0, 0))[0] for one in now)
+    waited = max((now[one][1] - before.get(one, now[one])[1] for one in now), default=0)
+    return max(min(turn - waited, ran + TICK), 0)
 
 
 class Pulse:
@@ -41,17 +54,16 @@ class Pulse:
         return self
 
     async def beat(self):
-        waited = waiting_for_a_core()
+        seen = threads()
         while True:
             before = time.perf_counter_ns()
             await asyncio.sleep(0)
             turn = time.perf_counter_ns() - before
             self.turns.append(turn)
             if turn > 1e6 or len(self.turns) % 100 == 0:
-                now = waiting_for_a_core()
-                longest = max((now[one] - waited.get(one, now[one]) for one in now), default=0)
-                self.own.append(max(turn - longest, 0) if turn > 1e6 else turn)
-                waited = now
+                now = threads()
+                self.own.append(own(turn, seen, now))
+                seen = now
 
     async def __aexit__(self, *error):
         self.took = time.perf_counter() - self.started

@@ -13,12 +13,14 @@ TTL_MOST = 1_000_000_000
 
 Durability: TypeAlias = Literal["always", "interval", "os", "none"]
 LogSource: TypeAlias = Literal["auto", "mapped", "written"]
+MergePolicy: TypeAlias = Literal["default", "leveled", "tiered", "fifo", "none"]
 TableSource: TypeAlias = Literal["auto", "mapped", "read"]
 Compression: TypeAlias = Literal["none", "auto", "lz4", "zstd"]
 Preset: TypeAlias = Literal["default", "low_memory", "bulk", "durable", "teach"]
 
 WORDS: dict[str, tuple[str, ...]] = {
     "durability": ("always", "interval", "os", "none"),
+    "merge_policy": ("default", "leveled", "tiered", "fifo", "none"),
     "log_source": ("auto", "mapped", "written"),
     "table_source": ("auto", "mapped", "read"),
     "compression": ("none", "auto", "lz4", "zstd"),
@@ -31,7 +33,9 @@ BOUNDS = {
     "page_bytes": (64, 64 * KIB),
     "l0_segments": (1, 8),
     "run_count": (1, 32),
+    "fifo_bytes": (0, 1 << 60),
     "cache_bytes": (64 * KIB, 1 << 46),
+    "background_bytes_per_second": (0, 1 << 46),
     "mode": (0, 0o777),
 }
 
@@ -68,8 +72,28 @@ class Options:
     run_count: int = 4
     """Number of sorted runs that start a merge, 1 to 32."""
 
+    merge_policy: MergePolicy = "default"
+    """What is merged without being asked. "default": by measured garbage, by what scans pay for runs, by their number.
+    "leveled": each run is kept at least eight times as large as the next newer one. "tiered": only when there are more
+    than run_count runs. "none": nothing before there are 48. "fifo" merges nothing either and **deletes data**: the
+    oldest runs leave the store, whatever they hold, by fifo_bytes or fifo_age. May differ from one open to the next."""
+
+    space_limit: float = 1.25
+    """Bytes in tables for each byte that lives in them, above which "default" and "leveled" merge; 1.05 to 1000."""
+
+    fifo_bytes: int = 0
+    """For "fifo": bytes of tables above which the oldest runs are deleted with their data, but never the newest; 0: none."""
+
+    fifo_age: float | None = None
+    """For "fifo": seconds after which a run is deleted with its data, at most 31 years; None: never. How long a key lives
+    at least, not at most: it counts from the flush that wrote it."""
+
     cache_bytes: int = 32 * MIB
     """Bytes of memory for table contents when tables are read and not mapped, at least 64 KiB."""
+
+    background_bytes_per_second: int = 0
+    """Bytes of tables that flushes and merges in the background write in a second at most; 0: no limit. It does not
+    hold for what a call waits for, nor when the log has grown so far that writers would have to be slowed down."""
 
     log_source: LogSource = "auto"
     """How the log is written: "mapped" memory, "written" by system calls, or "auto", as the file system allows."""
@@ -109,7 +133,12 @@ class Overrides(TypedDict, total=False):
     page_bytes: int
     l0_segments: int
     run_count: int
+    merge_policy: MergePolicy
+    space_limit: float
+    fifo_bytes: int
+    fifo_age: float | None
     cache_bytes: int
+    background_bytes_per_second: int
     log_source: LogSource
     table_source: TableSource
     compression: Compression
@@ -145,11 +174,15 @@ def _preset(name: object) -> Overrides:
 
 
 def check(name: str, value: object) -> None:
-    if name == "ttl":
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= TTL_MOST
-        if value is not None and not is_number:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name in ("ttl", "fifo_age"):
+        if value is not None and not (is_number and 0 < value <= TTL_MOST):
             wanted = f"a number of seconds above 0 and at most {TTL_MOST} (31 years), or None for ever"
-            raise OptionsError(f"ttl={value!r}: it is {wanted}")
+            raise OptionsError(f"{name}={value!r}: it is {wanted}")
+        return
+    if name == "space_limit":
+        if not (is_number and 1.05 <= value <= 1000):
+            raise OptionsError(f"space_limit={value!r}: it is a ratio from 1.05 to 1000")
         return
     if name in WORDS:
         if value not in WORDS[name]:

@@ -3,6 +3,7 @@
 import pytest
 
 import lsmkv
+from lsmkv.report import counters
 
 
 @pytest.fixture
@@ -29,6 +30,18 @@ def test_stats_count(db):
     assert after["scans"] > before["scans"] and after["lsn_visible"] == db.lsn > before["lsn_visible"]
     assert after["user_bytes"] > 0 and after["log_bytes"] > 0 and after["failed"] is False
     assert all(isinstance(value, int) for value in after.values())
+
+
+def test_stats_tell_what_writes_waited_for(path):
+    with lsmkv.open(path, durability="always") as db:
+        db[b"a"] = b"1"
+        stats = db.stats()
+    for cause in counters.STALLS:
+        assert stats[f"stall_{cause}"] == 0 or cause == "sync"
+        assert stats[f"stall_{cause}_ns"] >= stats[f"stall_{cause}_longest_ns"] >= 0
+    assert stats["stall_sync"] == 1 and stats["stall_sync_ns"] > 0  # asked for, so not among the stalls
+    assert stats["stalls"] == stats["stall_ns"] == 0
+    assert {name for name in stats if name.startswith("stall")} <= set(counters.GROUPS["waits"])
 
 
 def test_a_flush_moves_records_from_the_log_to_a_table(db):

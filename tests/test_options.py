@@ -36,7 +36,9 @@ def test_every_field_reaches_the_engine(path):
     other = {
         **{"durability": "always", "sync_interval_ms": 77, "threads": 0, "segment_bytes": 65536, "table_bytes": 8192},
         **{"page_bytes": 512, "l0_segments": 2, "run_count": 5, "cache_bytes": 131072, "log_source": "written"},
-        **{"table_source": "read", "compression": "auto", "ttl": 7.5, "mode": 0o750},
+        **{"background_bytes_per_second": 1 << 20, "table_source": "read", "ttl": 7.5, "mode": 0o750},
+        **{"merge_policy": "fifo", "space_limit": 1.5, "fifo_bytes": 1 << 20, "fifo_age": 3600.0},
+        "compression": "auto",
     }
     assert other.keys() == Options.__dataclass_fields__.keys()
     with lsmkv.open(path, **other) as db:
@@ -66,14 +68,19 @@ def test_frozen_and_keyword_only():
 
 
 def test_every_field_has_bounds_or_words():
-    assert {field.name for field in dataclasses.fields(Options)} == BOUNDS.keys() | WORDS.keys() | {"ttl"}
+    assert {field.name for field in dataclasses.fields(Options)} == BOUNDS.keys() | WORDS.keys() | {
+        "ttl",
+        "fifo_age",
+        "space_limit",
+    }
 
 
 WRONG = [
     *((name, value) for name in WORDS for value in ("nonsense", 1, None, b"os")),
     *((name, value) for name, (low, high) in BOUNDS.items() for value in (low - 1, high + 1, "8", 1.5, None, True)),
     ("threads", 1),
-    *(("ttl", value) for value in (0, -1, 1_000_000_001, math.inf, math.nan, "8", True)),
+    *((name, value) for name in ("ttl", "fifo_age") for value in (0, -1, 1_000_000_001, math.inf, math.nan, "8", True)),
+    *(("space_limit", value) for value in (1, 1.04, 1001, math.inf, math.nan, "8", True, None)),
 ]
 
 
@@ -84,6 +91,11 @@ def test_wrong_values(path, name, value):
     with pytest.raises(lsmkv.OptionsError, match=name):
         Options(**{name: value})
     assert not path.exists()
+
+
+def test_fifo_says_when_data_goes(path):
+    with pytest.raises(lsmkv.OptionsError, match="fifo_bytes"):
+        lsmkv.open(path, merge_policy="fifo")
 
 
 def test_unknown_names_list_the_known_ones(path):

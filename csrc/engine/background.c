@@ -8,30 +8,23 @@
 #include "engine/compaction.h"
 #include "engine/events.h"
 #include "engine/install.h"
+#include "engine/pace.h"
+#include "engine/rate.h"
 #include "engine/rotate.h"
+#include "engine/stall.h"
 #include "engine/wake.h"
 #include "store/view.h"
 
 enum {
-    PAUSE_NS = 100000,
-    PAUSE_MAX_NS = 900000,
     RETRY_NS = 1000000000,
     MEMORY_COUNTS = 1 << 20 /* below that a segment's index is small, whatever it holds */
 };
 
-/* ---- the shape, and the pace that follows from it ---------------------------------------------- */
-
-static int run_is_damaged(const struct lk_run *run)
-{
-    for (uint32_t i = 0; i < run->count; i++)
-        if (atomic_load(&run->tables[i]->damaged))
-            return 1;
-    return 0;
-}
+/* ---- the pace that follows from L0 ---------------------------------------------- */
 
 /* What L0 weighs: its log, or, for tiny records, the memory of its index, of which three bytes stand for as much
  * as 24 of log. */
-static uint64_t l0_bytes(const struct lk_version *version)
+uint64_t lk_background_l0_bytes(const struct lk_version *version)
 {
     uint64_t bytes = 0;
     for (uint32_t i = 1; i < version->memtable_count; i++) {
@@ -42,38 +35,12 @@ static uint64_t l0_bytes(const struct lk_version *version)
     return bytes;
 }
 
-void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
-{
-    struct lk_version *version = lk_install_present(db);
-    memset(shape, 0, sizeof *shape);
-    shape->sealed = version->memtable_count - 1;
-    shape->sealed_bytes = l0_bytes(version);
-    shape->segment_bytes = db->options.segment_bytes;
-    shape->l0_segments = db->options.l0_segments;
-    shape->run_limit = db->options.run_count;
-    for (uint32_t i = 0; i < version->run_count && i < LK_SHAPE_RUNS; i++) {
-        const struct lk_run *run = version->runs[i];
-        struct lk_shape_run *out = &shape->runs[shape->run_count++];
-        *out = (struct lk_shape_run){
-            .id = run->id, .into = run->into, .bytes = lk_run_bytes(run), .damaged = run_is_damaged(run)};
-        for (uint32_t j = 0; j < run->count; j++) {
-            out->records += run->tables[j]->meta.records;
-            out->tombstones += run->tables[j]->meta.tombstones;
-        }
-    }
-    lk_version_unref(version);
-}
-
-/* Writers pause a little for every 64 KiB when L0 has more than its fill, and longer the fuller it is. */
 static void set_pace(struct lk_db *db)
 {
-    struct lk_version *version = lk_install_present(db);
-    uint32_t sealed = version->memtable_count - 1, calm = db->options.l0_segments + 1, pause = 0;
-    uint64_t bytes = l0_bytes(version);
-    if (sealed > calm && bytes > db->options.segment_bytes && db->options.threads > 0)
-        pause = PAUSE_NS << (sealed - calm < 4 ? sealed - calm - 1 : 3);
-    atomic_store(&db->pace_ns, pause > PAUSE_MAX_NS ? PAUSE_MAX_NS : pause);
-    lk_version_unref(version);
+    struct lk_shape shape;
+    lk_background_shape(db, &shape);
+    double space = lk_pace_space(&shape);
+    atomic_store(&db->pace_space, space <= 0 ? 0 : space < 1 ? (uint32_t)(space * 1000) : 1000);
 }
 
 struct lk_job lk_background_next(struct lk_db *db)
@@ -173,7 +140,9 @@ int lk_background_flush_locked(struct lk_db *db)
 
 static int run_job(struct lk_db *db, const struct lk_job *job, struct lsmkv_step *did)
 {
-    int rc = job->kind == LK_JOB_FLUSH ? flush_l0(db, did) : lk_merge_step_run(db, job, did);
+    int rc = job->kind == LK_JOB_FLUSH  ? flush_l0(db, did)
+             : job->kind == LK_JOB_DROP ? lk_drop_runs(db, job, did)
+                                        : lk_merge_step_run(db, job, did);
     if (rc == 0 && job->kind == LK_JOB_FLUSH)
         snprintf(did->why, sizeof did->why, "%s", job->why);
     if (rc == 0)
@@ -181,7 +150,8 @@ static int run_job(struct lk_db *db, const struct lk_job *job, struct lsmkv_step
     return rc;
 }
 
-int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
+/* Run one ready job; `lock` takes work_mutex. */
+static int step(struct lk_db *db, struct lsmkv_step *did, void (*lock)(struct lk_db *))
 {
     struct lsmkv_step own;
     did = did ? did : &own;
@@ -190,14 +160,14 @@ int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
         return lk_fail(db->manifest.failed,
                        "the manifest could not be written: no more flushes and merges until the store is "
                        "opened again");
-    lk_mutex_lock(&db->work_mutex);
+    lock(db);
     struct lk_job job = lk_background_next(db);
     int rc = LSMKV_NOTFOUND;
     if (job.kind != LK_JOB_NONE)
         rc = run_job(db, &job, did);
     if (rc == LSMKV_NOTFOUND && view_wanted(db))
         rc = make_view(db, did);
-    lk_mutex_unlock(&db->work_mutex);
+    lk_rate_unlock_work(db);
     set_pace(db);
     if (rc == 0)
         lk_wake(db);
@@ -205,13 +175,18 @@ int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
     return rc;
 }
 
+int lk_background_step(struct lk_db *db, struct lsmkv_step *did)
+{
+    return step(db, did, lk_rate_lock_work);
+}
+
 int lk_background_settle(struct lk_db *db)
 {
     if (!db->unsettled)
         return 0;
-    lk_mutex_lock(&db->work_mutex);
+    lk_rate_lock_work(db);
     int rc = db->unsettled ? lk_background_flush_locked(db) : 0;
-    lk_mutex_unlock(&db->work_mutex);
+    lk_rate_unlock_work(db);
     return rc;
 }
 
@@ -237,9 +212,9 @@ int lk_background_seal(struct lk_db *db)
 
 static int flush_sealed(struct lk_db *db)
 {
-    lk_mutex_lock(&db->work_mutex);
+    lk_rate_lock_work(db);
     int rc = lk_background_flush_locked(db);
-    lk_mutex_unlock(&db->work_mutex);
+    lk_rate_unlock_work(db);
     return rc;
 }
 
@@ -258,18 +233,17 @@ int lk_background_flush(struct lk_db *db)
 
 int lk_background_relieve(struct lk_db *db)
 {
-    uint64_t began = db->env->ops->monotonic_ns(db->env);
+    uint64_t began = lk_stall_now(db);
     int rc = 0;
-    lk_mutex_lock(&db->work_mutex);
+    lk_rate_lock_work(db);
     struct lk_version *version = lk_install_present(db);
-    int full = lk_rotate_l0_is_full(db, version);
+    struct lk_l0 l0 = lk_pace_l0(version);
+    int full = lk_pace_l0_is_full(&db->options, &l0);
     lk_version_unref(version);
     if (full)
         rc = lk_background_flush_locked(db);
-    lk_mutex_unlock(&db->work_mutex);
-    atomic_fetch_add(&db->counters.stalls, 1);
-    atomic_fetch_add(&db->counters.stall_memtable, 1);
-    atomic_fetch_add(&db->counters.stall_ns, db->env->ops->monotonic_ns(db->env) - began);
+    lk_rate_unlock_work(db);
+    lk_stall_count(db, LK_STALL_memtable, began);
     set_pace(db);
     return rc;
 }
@@ -311,7 +285,7 @@ static void compactor_run(void *arg)
     struct lk_db *db = arg;
     int complained = 0;
     while (!atomic_load(&db->closing)) {
-        int rc = lk_background_step(db, NULL);
+        int rc = step(db, NULL, lk_rate_lock_work_limited);
         if (rc < 0 && rc != LSMKV_CANCELLED && !complained)
             lk_event(db, "failure", "%.200s", lk_error()->text);
         complained = rc < 0;

@@ -35,7 +35,9 @@ LK_MUST_CHECK int lk_background_seal(struct lk_db *db);
 /* The keeper's loop; keeper.c. */
 void lk_keeper_run(void *db);
 
-/* The present shape for the planner. */
+/* The present shape for the planner; shape.c. */
 void lk_background_shape(struct lk_db *db, struct lk_shape *shape);
+/* What the sealed memtables of a version weigh. */
+uint64_t lk_background_l0_bytes(const struct lk_version *version);
 
 #endif

@@ -1,6 +1,10 @@
 /* commit: group commit and visibility. */
 #include "engine/commit.h"
 
+#include "engine/install.h"
+
+enum { PAGE = 4096 };
+
 void lk_commit_publish(struct lk_db *db)
 {
     uint64_t durable = atomic_load_explicit(&db->lsn_durable, memory_order_acquire);
@@ -64,13 +68,27 @@ static int sync_segments(struct lk_db *db, uint64_t *through)
     return rc;
 }
 
-/* The leader's part: called with sync_mutex held and `syncing` clear, returns so. */
-static void lead(struct lk_db *db)
+/* Sync the oldest `most` bytes of what is not durable, if there are so many, or a sealed segment's last ones. Whole
+ * pages: a page that is still written to would have to fault again. 0; NOTFOUND: there is less. Pins the version. */
+static int sync_some(struct lk_db *db, uint64_t most)
 {
-    uint64_t through = 0;
-    db->syncing = 1;
-    lk_mutex_unlock(&db->sync_mutex);
-    int rc = sync_segments(db, &through);
+    struct lk_version *version = lk_install_present(db);
+    int rc = LSMKV_NOTFOUND;
+    for (uint32_t i = version->memtable_count; rc == LSMKV_NOTFOUND && i-- > 0;) {
+        struct lk_segment *segment = version->memtables[i]->segment;
+        uint64_t from = atomic_load(&segment->synced), end = atomic_load(&segment->end);
+        uint64_t part = (from & ~(uint64_t)(PAGE - 1)) + most;
+        if (segment->kind != LK_SEGMENT_MAPPED || from >= end || (i == 0 && part > end))
+            continue;
+        rc = lk_segment_sync(segment, part < end ? part : end);
+    }
+    lk_version_unref(version);
+    return rc;
+}
+
+/* The end of a sync that has made everything up to `through` durable, or nothing in particular (0). */
+static void conclude(struct lk_db *db, int rc, uint64_t through)
+{
     lk_mutex_lock(&db->write_mutex);
     lk_mutex_lock(&db->sync_mutex);
     if (rc == 0) {
@@ -85,7 +103,30 @@ static void lead(struct lk_db *db)
     lk_cond_wake_all(&db->sync_done);
     lk_mutex_unlock(&db->sync_mutex);
     lk_mutex_unlock(&db->write_mutex);
+}
+
+/* The leader's part: called with sync_mutex held and `syncing` clear, returns so. */
+static void lead(struct lk_db *db)
+{
+    uint64_t through = 0;
+    db->syncing = 1;
+    lk_mutex_unlock(&db->sync_mutex);
+    int rc = sync_segments(db, &through);
+    conclude(db, rc, through);
     lk_mutex_lock(&db->sync_mutex);
+}
+
+int lk_commit_ahead(struct lk_db *db, uint64_t most)
+{
+    lk_mutex_lock(&db->sync_mutex);
+    int busy = db->syncing || atomic_load(&db->failed);
+    db->syncing |= !busy;
+    lk_mutex_unlock(&db->sync_mutex);
+    if (busy)
+        return LSMKV_NOTFOUND;
+    int rc = sync_some(db, most);
+    conclude(db, rc < 0 ? rc : 0, 0);
+    return rc;
 }
 
 /* Until *position >= lsn. */

@@ -21,6 +21,10 @@ void lk_commit_publish(struct lk_db *db);
 /* Return once everything up to `lsn` is durable. 0 or the failure of the sync. No lock held but work_mutex. */
 LK_MUST_CHECK int lk_commit_through(struct lk_db *db, uint64_t lsn);
 
+/* Bring the oldest `most` bytes that no sync has reached to the disk, so that the next one finds little left and nobody
+ * waits for it long. Acknowledges nothing. 0; NOTFOUND: there is less, or somebody syncs; a failure, sticky as any. */
+LK_MUST_CHECK int lk_commit_ahead(struct lk_db *db, uint64_t most);
+
 /* Return once `lsn` is visible: at once unless a synced frame before it waits for its sync. */
 LK_MUST_CHECK int lk_commit_visible(struct lk_db *db, uint64_t lsn);
 

@@ -7,6 +7,7 @@
 #include "engine/compaction.h"
 #include "engine/inspect.h"
 #include "engine/install.h"
+#include "engine/rate.h"
 
 /* Let the caller know, holding nothing. 0, CANCELLED, CLOSED, FORKED. */
 static int tell(struct lsmkv *handle, lsmkv_progress progress, void *context, uint64_t done, uint64_t total)
@@ -34,7 +35,7 @@ static uint64_t bytes_to_merge(const struct lk_shape *shape)
 static int step(struct lk_db *db, struct lsmkv_step *did, uint64_t *left)
 {
     struct lk_shape shape;
-    lk_mutex_lock(&db->work_mutex);
+    lk_rate_lock_work(db);
     lk_background_shape(db, &shape);
     shape.sealed = 0;
     shape.sealed_bytes = 0;
@@ -42,7 +43,7 @@ static int step(struct lk_db *db, struct lsmkv_step *did, uint64_t *left)
     *left = bytes_to_merge(&shape);
     struct lk_job job = lk_plan(&shape);
     int rc = job.kind == LK_JOB_MERGE ? lk_merge_step_run(db, &job, did) : LSMKV_NOTFOUND;
-    lk_mutex_unlock(&db->work_mutex);
+    lk_rate_unlock_work(db);
     lk_epoch_reclaim(&db->epochs);
     return rc;
 }

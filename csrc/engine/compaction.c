@@ -18,25 +18,10 @@
 
 #include "engine/events.h"
 #include "engine/install.h"
-#include "engine/rewrite.h"
-#include "store/table_cursor.h"
+#include "engine/merging.h"
 #include "util/alloc.h"
 
 enum { TRIES = 3 }; /* of one step, each ending before the damage the one before met */
-
-struct merge {
-    struct lk_db *db;              /* borrowed */
-    struct lk_version *version;    /* owned reference */
-    uint32_t first, last;          /* the inputs, indices into version->runs */
-    const struct lk_run *output;   /* borrowed; NULL: this is the first step */
-    uint32_t output_id;
-    struct lk_slice bound;         /* borrowed from an input; "" in the first step */
-    struct lk_run_cursor *cursors; /* owned, one for each input */
-    uint32_t open_count;           /* cursors to deinit */
-    struct lk_buf next;            /* owned: where the step ends */
-    int ended;                     /* the inputs are exhausted */
-    struct lk_rewrite rewrite;
-};
 
 /* ---- which runs ------------------------------------------------------------------------------- */
 
@@ -49,7 +34,7 @@ static int is_damaged(const struct lk_run *run)
 }
 
 /* The group under way among the runs first..last, whole; otherwise those runs. */
-static void find_group(struct merge *merge)
+static void find_group(struct lk_merging *merge)
 {
     struct lk_run *const *runs = merge->version->runs;
     uint32_t at = merge->first;
@@ -69,7 +54,7 @@ static void find_group(struct merge *merge)
 }
 
 /* Nothing may be done to a run that belongs to another merge, or past damage. */
-static int group_is_free(const struct merge *merge)
+static int group_is_free(const struct lk_merging *merge)
 {
     const struct lk_version *version = merge->version;
 
@@ -84,7 +69,7 @@ static int group_is_free(const struct merge *merge)
 }
 
 /* 0; NOTFOUND: there is nothing to merge. */
-static int choose(struct merge *merge, const struct lk_job *job)
+static int choose(struct lk_merging *merge, const struct lk_job *job)
 {
     const struct lk_version *version = merge->version;
 
@@ -108,8 +93,8 @@ static int choose(struct merge *merge, const struct lk_job *job)
 
 /* ---- one try of a step ------------------------------------------------------------------------ */
 
-/* The log positions that the inputs' tables speak for. */
-static void note_lsns(struct lk_rewrite *rewrite, const struct lk_run *run)
+/* The log positions and the time that the inputs' tables speak for. */
+static void note_age(struct lk_rewrite *rewrite, const struct lk_run *run)
 {
     for (uint32_t i = 0; i < run->count; i++) {
         const struct lk_table_meta *meta = &run->tables[i]->meta;
@@ -117,10 +102,12 @@ static void note_lsns(struct lk_rewrite *rewrite, const struct lk_run *run)
             rewrite->lsn_min = meta->lsn_min;
         if (meta->lsn_max > rewrite->lsn_max)
             rewrite->lsn_max = meta->lsn_max;
+        if (meta->written_ns > rewrite->written_ns)
+            rewrite->written_ns = meta->written_ns;
     }
 }
 
-static int prepare(struct merge *merge, uint64_t most)
+static int prepare(struct lk_merging *merge, uint64_t most)
 {
     struct lk_rewrite *rewrite = &merge->rewrite;
     uint32_t count = merge->last - merge->first + 1, older = merge->last + 1 + (merge->output != NULL);
@@ -135,18 +122,23 @@ static int prepare(struct merge *merge, uint64_t most)
         lk_run_cursor_init(&merge->cursors[i], run->tables, run->count, 1);
         merge->open_count++;
         rewrite->sources[i] = (struct lk_merge_source){.cursor = &merge->cursors[i].cursor, .ranges = &run->ranges};
-        note_lsns(rewrite, run);
+        note_age(rewrite, run);
     }
+    if (rc == 0)
+        rc = lk_shadow_begin(&merge->shadow, &merge->db->epochs, merge->db->seed, merge->version->runs, merge->first);
+    rewrite->shadow = &merge->shadow;
     rewrite->older = merge->version->runs + older;
     rewrite->older_count = merge->version->run_count - older;
     rewrite->run = merge->output_id;
+    rewrite->stop = merge->movable ? &merge->movable->meta.key_min : NULL;
     rewrite->most = most;
     return rc;
 }
 
-static void undo(struct merge *merge, int installed)
+static void undo(struct lk_merging *merge, int installed)
 {
     lk_rewrite_end(&merge->rewrite, installed);
+    lk_shadow_deinit(&merge->shadow);
     for (; merge->open_count; merge->open_count--) {
         struct lk_cursor *cursor = &merge->cursors[merge->open_count - 1].cursor;
         cursor->ops->deinit(cursor);
@@ -155,7 +147,21 @@ static void undo(struct merge *merge, int installed)
     merge->cursors = NULL;
 }
 
-static int write_table(struct merge *merge, uint64_t most)
+/* How many records of the new table newer runs hold or delete. */
+static void count_shadowed(struct lk_merging *merge)
+{
+    struct lk_table_meta *meta = &merge->rewrite.metas[0];
+    const struct lk_shadow *shadow = &merge->shadow;
+
+    meta->shadowed = shadow->total < meta->records ? shadow->total : meta->records;
+    for (uint32_t i = 0; meta->records && i < shadow->run_count; i++) {
+        const struct lk_interval *interval = lk_ranges_find(&shadow->runs[i]->ranges, meta->key_min);
+        if (interval && (interval->open_end || lk_compare(meta->key_max, interval->stop) < 0))
+            meta->shadowed = meta->records;
+    }
+}
+
+static int write_table(struct lk_merging *merge, uint64_t most)
 {
     int rc = prepare(merge, most);
 
@@ -163,13 +169,15 @@ static int write_table(struct merge *merge, uint64_t most)
         lk_rewrite_seek(&merge->rewrite, merge->bound);
         rc = lk_rewrite_table(&merge->rewrite, merge->bound, merge->output != NULL, &merge->next, &merge->ended);
     }
+    if (rc == 0 && merge->rewrite.meta_count)
+        count_shadowed(merge);
     return rc;
 }
 
 /* ---- damage ----------------------------------------------------------------------------------- */
 
 /* The input table that the latest failure names; NULL: the failure is of another kind. */
-static struct lk_table *damaged_input(const struct merge *merge, int rc)
+static struct lk_table *damaged_input(const struct lk_merging *merge, int rc)
 {
     if (rc != LSMKV_CORRUPT && rc != LSMKV_IO)
         return NULL;
@@ -182,7 +190,7 @@ static struct lk_table *damaged_input(const struct merge *merge, int rc)
     return NULL;
 }
 
-static void quarantine(struct merge *merge, struct lk_table *table)
+static void quarantine(struct lk_merging *merge, struct lk_table *table)
 {
     if (atomic_exchange_explicit(&table->damaged, 1, memory_order_relaxed))
         return;
@@ -191,7 +199,7 @@ static void quarantine(struct merge *merge, struct lk_table *table)
 
 /* Write the step's table, ending before damage if there is any. 0 with rewrite.meta_count 0 and not ended:
  * the damage lies before the first record. */
-static int write_sound(struct merge *merge)
+static int write_sound(struct lk_merging *merge)
 {
     uint64_t most = UINT64_MAX;
     int rc = 0;
@@ -214,19 +222,19 @@ static int write_sound(struct merge *merge)
 /* ---- the account ------------------------------------------------------------------------------ */
 
 /* Did the step take all of a table, none of it, or some? */
-static int taken_whole(const struct merge *merge, const struct lk_table_meta *meta)
+static int taken_whole(const struct lk_merging *merge, const struct lk_table_meta *meta)
 {
     return lk_compare(meta->lo, merge->bound) >= 0 &&
            (merge->ended || (!meta->hi_open && lk_compare(meta->hi, lk_buf_slice(&merge->next)) <= 0));
 }
 
-static int taken_not(const struct merge *merge, const struct lk_table_meta *meta)
+static int taken_not(const struct lk_merging *merge, const struct lk_table_meta *meta)
 {
     return !merge->ended && lk_compare(meta->lo, lk_buf_slice(&merge->next)) >= 0;
 }
 
 /* Input `index` gave the records of all tables taken whole, and no more than those of the others it touched. */
-static int check_input(const struct merge *merge, uint32_t index)
+static int check_input(const struct lk_merging *merge, uint32_t index)
 {
     const struct lk_run *run = merge->version->runs[merge->first + index];
     uint64_t least = 0, most = 0;
@@ -239,123 +247,19 @@ static int check_input(const struct merge *merge, uint32_t index)
     return lk_rewrite_check_source(&merge->rewrite, index, least, most);
 }
 
-static int check(const struct merge *merge)
+static int check(const struct lk_merging *merge)
 {
     int rc = lk_rewrite_check(&merge->rewrite);
 
-    for (uint32_t i = 0; rc == 0 && i <= merge->last - merge->first; i++)
+    for (uint32_t i = 0; rc == 0 && i < merge->rewrite.source_count; i++)
         rc = check_input(merge, i);
-    return rc;
-}
-
-/* ---- the new version -------------------------------------------------------------------------- */
-
-struct next_version {
-    struct lk_run **runs;      /* owned array; [fresh_from, fresh_to) are owned references */
-    uint32_t count, fresh_from, fresh_to;
-    struct lk_table **dropped; /* owned array of borrowed */
-    uint32_t dropped_count;
-};
-
-static int is_behind(const struct merge *merge, const struct lk_table *table)
-{
-    return merge->ended || (!table->meta.hi_open && lk_compare(table->meta.hi, lk_buf_slice(&merge->next)) <= 0);
-}
-
-/* What is left of an input. Its tables that lie wholly behind the bound are dropped. */
-static int shrink_input(const struct merge *merge, const struct lk_run *run, struct next_version *made)
-{
-    uint32_t behind = 0;
-
-    while (behind < run->count && is_behind(merge, run->tables[behind]))
-        made->dropped[made->dropped_count++] = run->tables[behind++];
-    if (merge->ended)
-        return 0;
-    struct lk_run *left =
-        lk_run_new(run->id, run->tables + behind, run->count - behind, merge->output_id, lk_buf_slice(&merge->next));
-    if (!left)
-        return LSMKV_NOMEM;
-    made->runs[made->count++] = left;
-    return 0;
-}
-
-/* The output with its new table at the end. A merge of which nothing survived has none. */
-static int grow_output(const struct merge *merge, struct next_version *made)
-{
-    uint32_t before = merge->output ? merge->output->count : 0, added = merge->rewrite.table_count;
-
-    if (before + added == 0)
-        return 0;
-    struct lk_table **tables = lk_alloc((before + added) * sizeof *tables);
-    if (!tables)
-        return LSMKV_NOMEM;
-    for (uint32_t i = 0; i < before; i++)
-        tables[i] = merge->output->tables[i];
-    for (uint32_t i = 0; i < added; i++)
-        tables[before + i] = merge->rewrite.tables[i];
-    struct lk_run *run = lk_run_new(merge->output_id, tables, before + added, 0, lk_slice("", 0));
-    lk_free(tables);
-    if (!run)
-        return LSMKV_NOMEM;
-    made->runs[made->count++] = run;
-    return 0;
-}
-
-static int make_version(const struct merge *merge, struct next_version *made)
-{
-    struct lk_run *const *runs = merge->version->runs;
-    uint32_t after = merge->last + 1 + (merge->output != NULL), tables = 0;
-    int rc = 0;
-
-    for (uint32_t i = merge->first; i <= merge->last; i++)
-        tables += runs[i]->count;
-    made->runs = lk_alloc((merge->version->run_count + 1) * sizeof *made->runs);
-    made->dropped = lk_alloc((tables + 1) * sizeof *made->dropped);
-    if (!made->runs || !made->dropped)
-        return LSMKV_NOMEM;
-    while (made->count < merge->first) {
-        made->runs[made->count] = runs[made->count];
-        made->count++;
-    }
-    made->fresh_from = made->fresh_to = made->count;
-    for (uint32_t i = merge->first; rc == 0 && i <= merge->last; i++)
-        rc = shrink_input(merge, runs[i], made);
-    if (rc == 0)
-        rc = grow_output(merge, made);
-    made->fresh_to = made->count;
-    for (uint32_t i = after; rc == 0 && i < merge->version->run_count; i++)
-        made->runs[made->count++] = runs[i];
-    return rc;
-}
-
-static int install(const struct merge *merge)
-{
-    struct next_version made = {0};
-    int rc = make_version(merge, &made);
-
-    if (rc < 0) {
-        lk_fail(rc, "memory ran out before a merge could be installed");
-    } else {
-        if (!merge->output)
-            merge->db->run_id_next++;
-        rc = lk_install(merge->db, &(struct lk_change){.runs = made.runs,
-                                                       .run_count = made.count,
-                                                       .added = merge->rewrite.tables,
-                                                       .added_count = merge->rewrite.table_count,
-                                                       .dropped = made.dropped,
-                                                       .dropped_count = made.dropped_count});
-    }
-    for (uint32_t i = made.fresh_from; i < made.fresh_to; i++)
-        lk_run_unref(made.runs[i]);
-    lk_free(made.runs);
-    lk_free(made.dropped);
     return rc;
 }
 
 /* ---- the step --------------------------------------------------------------------------------- */
 
 /* Bytes of the inputs that the step took, by their share of records. */
-static uint64_t bytes_taken(const struct merge *merge)
+static uint64_t bytes_taken(const struct lk_merging *merge)
 {
     uint64_t taken = 0;
 
@@ -370,25 +274,39 @@ static uint64_t bytes_taken(const struct merge *merge)
     return taken;
 }
 
-static void report(const struct merge *merge, const struct lk_job *job, struct lsmkv_step *did)
+static void report(const struct lk_merging *merge, const struct lk_job *job, struct lsmkv_step *did)
 {
-    snprintf(did->what, sizeof did->what, "merge step");
+    snprintf(did->what, sizeof did->what, merge->moved ? "move step" : "merge step");
     snprintf(did->why, sizeof did->why, "%s", job->why);
-    did->bytes_in = bytes_taken(merge);
+    did->bytes_in = bytes_taken(merge) + (merge->moved ? merge->movable->meta.bytes : 0);
     lk_rewrite_report(&merge->rewrite, did);
+    if (merge->moved) {
+        did->records_in += merge->movable->meta.records;
+        did->records_out = merge->movable->meta.records;
+    }
     atomic_fetch_add_explicit(&merge->db->counters.merge_bytes, merge->rewrite.bytes_out, memory_order_relaxed);
 }
 
-static int step(struct merge *merge)
+/* Up to the movable table nothing survived, so that it is next. */
+static int stopped_before_it(const struct lk_merging *merge)
 {
-    int rc = write_sound(merge);
+    return merge->movable && !merge->ended && merge->rewrite.stop && merge->rewrite.meta_count == 0 &&
+           lk_equal(lk_buf_slice(&merge->next), merge->movable->meta.key_min);
+}
 
-    if (rc < 0 || (!merge->ended && merge->rewrite.meta_count == 0))
+static int step(struct lk_merging *merge)
+{
+    lk_move_find(merge);
+    int next = lk_move_is_next(merge), rc = next ? lk_rewrite_begin(&merge->rewrite, merge->db, 0) : write_sound(merge);
+
+    if (rc == 0 && !next)
+        next = stopped_before_it(merge);
+    if (rc < 0 || (!next && !merge->ended && merge->rewrite.meta_count == 0))
         return rc; /* failed, or damaged at its very beginning: nothing to install */
     rc = check(merge);
     if (rc == 0)
-        rc = lk_rewrite_seal(&merge->rewrite);
-    return rc == 0 ? install(merge) : rc;
+        rc = next ? lk_move_take(merge) : lk_rewrite_seal(&merge->rewrite);
+    return rc == 0 ? lk_merging_install(merge) : rc;
 }
 
 int lk_merge_step_run(struct lk_db *db, const struct lk_job *job, struct lsmkv_step *did)
@@ -397,13 +315,15 @@ int lk_merge_step_run(struct lk_db *db, const struct lk_job *job, struct lsmkv_s
         return lk_fail(db->manifest.failed,
                        "the manifest could not be written: no more flushes and merges until the store "
                        "is opened again");
-    struct merge merge = {.db = db, .version = lk_install_present(db), .bound = lk_slice("", 0)};
+    struct lk_merging merge = {.db = db, .version = lk_install_present(db), .bound = lk_slice("", 0)};
     int rc = choose(&merge, job);
 
     if (rc == 0)
         rc = step(&merge);
     if (rc == 0)
         report(&merge, job, did);
+    if (rc == 0 && merge.ended)
+        atomic_store(&db->scans_at_merge, atomic_load(&db->counters.scans));
     /* When the manifest has failed, nobody knows what it names: nothing is removed then. */
     undo(&merge, rc == 0 || db->manifest.failed);
     lk_buf_deinit(&merge.next);

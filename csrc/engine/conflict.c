@@ -31,7 +31,7 @@ static int keys_changed(const struct lk_reads *reads, const struct lk_memtable *
 static int keys_covered(const struct lk_reads *reads, const struct lk_memtable *memtable, uint64_t from, uint64_t to)
 {
     struct lk_slice key;
-    if (!atomic_load_explicit(&memtable->ranges, memory_order_acquire))
+    if (lk_memtable_last_range(memtable) < from)
         return 0;
     for (uint32_t i = 0; i < reads->slot_count; i++)
         if (lk_reads_at(reads, i, &key) && lk_memtable_covered(memtable, key, from, to))
@@ -84,7 +84,7 @@ int lk_conflict_guard(struct lk_db *db, void *context)
         if (keys_changed(reads, active, from, to))
             return LSMKV_CONFLICT;
     } else {
-        if (to - from > FEW_BYTES || (reads->key_count > FEW_KEYS && atomic_load(&active->ranges)))
+        if (to - from > FEW_BYTES || (reads->key_count > FEW_KEYS && lk_memtable_last_range(active) >= from))
             return LSMKV_WOULDBLOCK;
         if (frames_touch(reads, active, from, to) || keys_covered(reads, active, from, to))
             return LSMKV_CONFLICT;

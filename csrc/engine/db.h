@@ -2,13 +2,17 @@
  *
  *   open.c registry.c recovery.c   from a path to a running engine and back
  *   write.c commit.c rotate.c      frame, index, publish; group commit; the next segment
+ *   spare.c pace.c                 the segment after that; how fast writers may write
  *   read.c scan.c snapshot.c       one key; a range; a frozen state
  *   namespace.c                    key spaces of their own: made, opened, dropped
  *   transaction.c reads.c conflict.c   a private version; what it looked at; whether that still stands
- *   flush.c compaction.c planner.c L0 into a run; runs into one; which, and why
+ *   flush.c compaction.c drop_runs.c   L0 into a run; runs into one; the oldest runs out of the store
+ *   planner.c policy.c shape.c     which of these, and why; from which facts
+ *   shadow.c                       how much of the older runs is garbage
  *   count.c counted.c layer.c      how many keys there are; a count that follows the present
  *   background.c keeper.c wake.c   who does it, and when
  *   leave.c                        what a reader was the last to hold
+ *   stall.c rate.c                 what writers waited for; how fast background work may write
  *   install.c                      manifest edit, then the new version
  *   inspect.c events.c             what can be seen from outside
  *
@@ -27,10 +31,23 @@
 
 enum { LK_EVENTS = 256 };
 
+enum lk_stall_cause {
+#define X(cause, words) LK_STALL_##cause,
+    LSMKV_STALL_TABLE(X)
+#undef X
+        LK_STALL_CAUSES
+};
+
+struct lk_stalls {
+    _Atomic uint64_t count, ns, longest_ns;
+};
+
 struct lk_counters { /* relaxed; any thread */
     _Atomic uint64_t puts, deletes, range_deletes, scans; /* gets are counted in the epoch slots */
     _Atomic uint64_t user_bytes, log_bytes, flush_bytes, merge_bytes, recovery_bytes;
-    _Atomic uint64_t syncs, stalls, stall_ns, stall_memtable, stall_pacing, stall_sync;
+    _Atomic uint64_t syncs;
+    struct lk_stalls stalls[LK_STALL_CAUSES]; /* engine/stall.h */
+    _Atomic uint64_t limited_ns;              /* background work slept, engine/rate.h */
     _Atomic uint64_t live_snapshots, live_iterators, recovered_bytes, recovered_records;
 };
 
@@ -62,10 +79,12 @@ struct lk_db {
     uint64_t lsn_marked;            /* newest LSN a sync mark in the log names */
     uint64_t segment_bytes_next;    /* capacity of the next ordinary segment */
     uint32_t record_bytes_average;  /* sizes the lines of the next segment */
-    uint64_t pace_credit;           /* bytes until the next pause */
+    uint64_t pace_credit;           /* bytes that have been paid for; engine/pace.h */
+    uint64_t pace_since_ns;         /* when some were bought last */
+    struct lk_memtable *void_spare; /* owned: came too late for its number; freed after the mutex is given back */
     int rotated;                    /* the background is to be told, after the mutex is given back */
     uint32_t batch_keys_factor;     /* more lines for the next segment, after a batch did not fit */
-    _Atomic uint32_t pace_ns;       /* length of a pause; 0: none. Set by background.c */
+    _Atomic uint32_t pace_space;    /* space debt in thousandths, as engine/pace.h counts; set by background.c */
 
     /* Group commit: under sync_mutex; the leader syncs with it released. */
     struct lk_mutex sync_mutex;
@@ -85,6 +104,9 @@ struct lk_db {
     struct lk_cache cache;
     uint32_t run_id_next;
     struct lk_counted counted;      /* the number of live keys: under its own mutex */
+    uint64_t rate_free_ns;          /* when what background work wrote is paid for; engine/rate.h */
+    int work_limited;               /* who holds work_mutex is the compactor */
+    _Atomic uint32_t hurry;         /* callers that wait for work_mutex; any thread */
 
     struct lk_mutex namespace_mutex; /* making and dropping namespaces: one at a time */
 
@@ -92,13 +114,16 @@ struct lk_db {
     struct lk_mutex state_mutex;
     struct lk_cond state_changed;   /* work appeared, a job ended, the engine closes */
     _Atomic uint32_t number_next;   /* next file number */
-    struct lk_segment *spare;       /* owned; prepared by the keeper, its name durable */
-    uint64_t work_generation;       /* rises with every wake */
-    struct lk_version *left;        /* owned: let go by their last reader, for the keeper to free (engine/leave.h) */
-    uint64_t inline_seen;           /* threads=0: the generation that was looked at last */
-    _Atomic int closing;            /* background work stops within 100 ms */
+    struct lk_memtable *spare; /* owned reference; made by the keeper, its file's name durable (engine/spare.h) */
+    int spare_making; /* the keeper makes one just now */
+    uint64_t work_generation; /* rises with every wake */
+    struct lk_version *left; /* owned: let go by their last reader, for the keeper to free (engine/leave.h) */
+    uint64_t inline_seen; /* threads=0: the generation that was looked at last */
+    _Atomic int closing; /* background work stops within 100 ms */
     struct lk_thread *keeper, *compactor;
     _Atomic uint32_t scans_since_seal;
+    _Atomic uint64_t scans_at_merge; /* counters.scans when a merge last ended */
+    _Atomic uint32_t pauses;        /* callers that want no merges now */
     uint32_t handles;               /* open handles; registry.c's, under the registry mutex */
     struct lsmkv *namespaces;       /* borrowed: those of them that are on a namespace; the same */
     int dying;                      /* its last handle is being closed; the same */

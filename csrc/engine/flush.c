@@ -24,6 +24,7 @@ struct flush {
     struct lk_memtable_cursor *cursors; /* owned, one for each */
     struct lk_ranges *ranges;           /* owned, one for each */
     struct lk_rewrite rewrite;
+    struct lk_shadow shadow;            /* over the runs of the version */
     uint64_t bytes_in;
 };
 
@@ -62,6 +63,11 @@ static int prepare(struct flush *flush)
         rc = lk_fail(LSMKV_NOMEM, "memory ran out before %u segments could be flushed", flush->count);
     for (uint32_t i = 0; rc == 0 && i < flush->count; i++)
         rc = prepare_source(flush, i);
+    if (rc == 0)
+        rc = lk_shadow_begin(&flush->shadow, &flush->db->epochs, flush->db->seed, flush->version->runs,
+                             flush->version->run_count);
+    rewrite->shadow = &flush->shadow;
+    rewrite->written_ns = rewrite->now_ns;
     rewrite->older = flush->version->runs;
     rewrite->older_count = flush->version->run_count;
     rewrite->run = flush->db->run_id_next;
@@ -94,6 +100,8 @@ static int write_tables(struct flush *flush)
                               &bounds[turn ^ 1], &ended);
     lk_buf_deinit(&bounds[0]);
     lk_buf_deinit(&bounds[1]);
+    for (uint32_t i = 0; rc == 0 && i < flush->count; i++)
+        lk_shadow_cover(&flush->shadow, &flush->ranges[i]);
     return rc == 0 ? check_sources(flush) : rc;
 }
 
@@ -120,7 +128,8 @@ static int install(struct flush *flush)
                                                        .runs = runs,
                                                        .run_count = count,
                                                        .added = rewrite->tables,
-                                                       .added_count = rewrite->table_count});
+                                                       .added_count = rewrite->table_count,
+                                                       .shadow = &flush->shadow});
     }
     lk_run_unref(made);
     lk_free(runs);
@@ -140,6 +149,7 @@ static void report(const struct flush *flush, struct lsmkv_step *did)
 static void release(struct flush *flush, int installed)
 {
     lk_rewrite_end(&flush->rewrite, installed);
+    lk_shadow_deinit(&flush->shadow);
     for (uint32_t i = 0; flush->ranges && i < flush->count; i++)
         lk_ranges_deinit(&flush->ranges[i]);
     lk_free(flush->ranges);

@@ -15,6 +15,20 @@ static uint64_t get(const _Atomic uint64_t *counter)
     return atomic_load_explicit((_Atomic uint64_t *)counter, memory_order_relaxed);
 }
 
+static void add_stalls(const struct lk_counters *counters, struct lsmkv_stats *out)
+{
+#define X(cause, words)                                                    \
+    out->stall_##cause = get(&counters->stalls[LK_STALL_##cause].count);   \
+    out->stall_##cause##_ns = get(&counters->stalls[LK_STALL_##cause].ns); \
+    out->stall_##cause##_longest_ns = get(&counters->stalls[LK_STALL_##cause].longest_ns);
+    LSMKV_STALL_TABLE(X)
+#undef X
+    for (int cause = 0; cause < LK_STALL_CAUSES; cause++) {
+        out->stalls += cause == LK_STALL_sync ? 0 : get(&counters->stalls[cause].count);
+        out->stall_ns += cause == LK_STALL_sync ? 0 : get(&counters->stalls[cause].ns);
+    }
+}
+
 static void add_counters(struct lk_db *db, struct lsmkv_stats *out)
 {
     struct lk_counters *counters = &db->counters;
@@ -28,11 +42,8 @@ static void add_counters(struct lk_db *db, struct lsmkv_stats *out)
     out->merge_bytes = get(&counters->merge_bytes);
     out->recovery_bytes = get(&counters->recovery_bytes);
     out->syncs = get(&counters->syncs);
-    out->stalls = get(&counters->stalls);
-    out->stall_ns = get(&counters->stall_ns);
-    out->stall_memtable = get(&counters->stall_memtable);
-    out->stall_pacing = get(&counters->stall_pacing);
-    out->stall_sync = get(&counters->stall_sync);
+    add_stalls(counters, out);
+    out->limited_ns = get(&counters->limited_ns);
     out->live_snapshots = get(&counters->live_snapshots);
     out->live_iterators = get(&counters->live_iterators);
     out->recovered_bytes = get(&counters->recovered_bytes);

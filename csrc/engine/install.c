@@ -46,15 +46,27 @@ static int put_state(struct lk_db *db, struct lk_buf *edit, uint32_t through)
     return rc;
 }
 
+/* A table and what is known of it. */
+static int put_table(struct lk_buf *edit, const struct lk_table *table)
+{
+    int rc = lk_edit_table(edit, &table->meta);
+    uint64_t shadowed = atomic_load(&table->shadowed);
+    return rc == 0 ? lk_edit_facts(edit, table->meta.number, shadowed, table->meta.written_ns) : rc;
+}
+
 static int edit_of(struct lk_db *db, const struct lk_change *change, struct lk_buf *edit)
 {
     int rc = put_state(db, edit, change->memtables_through);
+    if (rc == 0 && change->moved)
+        rc = lk_edit_drop(edit, change->moved->meta.number); /* before it is added again */
     for (uint32_t i = 0; rc == 0 && i < change->added_count; i++) {
-        rc = lk_edit_table(edit, &change->added[i]->meta);
+        rc = put_table(edit, change->added[i]);
         lk_env_note(db->env, LK_NOTE_EDIT_NAMES, change->added[i]->meta.number, change->lsn_named);
     }
     for (uint32_t i = 0; rc == 0 && i < change->dropped_count; i++)
         rc = lk_edit_drop(edit, change->dropped[i]->meta.number);
+    if (rc == 0 && change->shadow)
+        rc = lk_shadow_edit(change->shadow, edit);
     if (rc == 0)
         rc = put_runs(edit, change->runs, change->run_count);
     return rc == 0 && change->memtables_through ? lk_counted_edit(db, change->memtables_through, edit) : rc;
@@ -68,7 +80,7 @@ int lk_install_complete(struct lk_db *db, struct lk_buf *out, int closed)
         rc = put_state(db, out, 0);
     for (uint32_t i = 0; i < version->run_count; i++)
         for (uint32_t j = 0; rc == 0 && j < version->runs[i]->count; j++)
-            rc = lk_edit_table(out, &version->runs[i]->tables[j]->meta);
+            rc = put_table(out, version->runs[i]->tables[j]);
     if (rc == 0)
         rc = put_runs(out, version->runs, version->run_count);
     if (rc == 0)
@@ -158,9 +170,13 @@ int lk_install(struct lk_db *db, const struct lk_change *change)
     lk_buf_deinit(&edit);
     if (rc == 0 && change->memtables_through)
         lk_env_note(db->env, LK_NOTE_LOG_BEGINS, change->memtables_through + 1, 0);
+    if (rc == 0 && change->shadow)
+        lk_shadow_apply(change->shadow);
     if (rc == 0)
         rc = publish(db, change);
-    if (rc == 0)
+    if (rc == 0 && change->loses)
+        lk_counted_drop(db);
+    else if (rc == 0)
         lk_counted_repin(db);
     if (rc == 0 && lk_manifest_wants_rewrite(&db->manifest))
         rewrite_manifest(db);

@@ -8,6 +8,7 @@
 #define LK_ENGINE_INSTALL_H
 
 #include "engine/db.h"
+#include "engine/shadow.h"
 
 struct lk_change {
     /* Memtables that leave: those whose segment number is <= this (never the active one). 0: none. */
@@ -21,6 +22,11 @@ struct lk_change {
     /* Tables it knows that are in no run any more: marked obsolete once the edit is durable. */
     struct lk_table *const *dropped;
     uint32_t dropped_count;
+    /* A table that leaves its run and is among those added, opened anew under another interval; NULL: none. */
+    const struct lk_table *moved;
+    int loses; /* data leaves the store with the dropped tables, so no count follows */
+    /* What the added tables shadow in others; NULL: nothing. */
+    const struct lk_shadow *shadow;
     uint64_t lsn_named; /* the change names data up to this LSN; 0 when the log need not be durable for it */
 };
 

@@ -109,6 +109,18 @@ static int apply_drop(struct lk_manifest_state *state, uint32_t number)
     return 1;
 }
 
+/* 0, or 1 when no such table is there or the facts cannot be. They follow their table, mostly at once. */
+static int apply_facts(struct lk_manifest_state *state, const struct lk_edit_field *field)
+{
+    for (uint32_t i = state->table_count; i-- > 0;)
+        if (state->tables[i].number == field->facts.number) {
+            state->tables[i].shadowed = field->facts.shadowed;
+            state->tables[i].written_ns = field->facts.written_ns;
+            return field->facts.shadowed > state->tables[i].records;
+        }
+    return 1;
+}
+
 /* Behind the default namespace, which comes first, the others ascend: so each takes its place without a search. */
 static int is_next(const struct lk_tally *live, uint32_t space)
 {
@@ -175,6 +187,8 @@ static int apply_field(struct lk_manifest_state *state, const struct lk_edit_fie
         return 0;
     case LK_EDIT_COUNT:
         return apply_count(state, field, ++*counts == 1);
+    case LK_EDIT_FACTS:
+        return apply_facts(state, field);
     }
     return 1;
 }

@@ -1,23 +1,30 @@
 /* planner: which job next, and why. A pure function of measured facts; never touches disk, clock or locks.
  *
- *   (run sizes in MiB, newest first; limit 4 runs)
+ *   (run sizes in MiB, newest first; limit 4 runs, 1.25 times what lives)
  *   sealed 3 of 3                      -> flush
  *   sealed 0  runs 30 32 31 30         -> no job
  *   sealed 0  runs 30 32 31 30 900     -> merge 0..3       alike; the big one is left alone
- *   sealed 0  runs 30 32 31 30 120     -> merge 0..4       the newer ones exceed half of the bottom
+ *   sealed 0  runs 60 100s50%          -> merge 0..1       half of the older is shadowed: 1.45 times what lives
  *   sealed 0  runs 1 30 32 31 900      -> merge 1..3       the newest that are alike
+ *   sealed 0  runs 30 900, many scans  -> merge 0..1       they have paid for a second run what a merge costs
  *   sealed 0  runs 30>9 32>9 9:40 ...  -> merge 0..1       a merge under way is finished first
- *   a damaged run is never an input, nor is the output of a merge under way; only neighbours are merged. */
+ *   a damaged run is never an input, nor is the output of a merge under way; only neighbours are merged.
+ *
+ * planner.c has the order of the rules and those that every policy shares, policy.c those that differ. */
 #ifndef LK_ENGINE_PLANNER_H
 #define LK_ENGINE_PLANNER_H
 
 #include <stdint.h>
+
+#include "include/lsmkv.h"
 
 enum { LK_SHAPE_RUNS = 64 };
 
 struct lk_shape_run {
     uint32_t id, into;   /* into != 0: a merge into that run is under way */
     uint64_t bytes, records, tombstones;
+    uint64_t shadowed;   /* records that a newer run holds too, or deletes */
+    uint64_t written_ns; /* when its newest table was written, by the wall clock */
     int damaged;
 };
 
@@ -27,20 +34,54 @@ struct lk_shape {
     uint64_t segment_bytes;   /* option: full size of a segment */
     uint32_t l0_segments;     /* option */
     uint32_t run_limit;       /* option */
+    int policy;               /* option: enum lsmkv_merge_policy */
+    double space_limit;       /* option: bytes of tables for each byte of what lives in them; 0: no limit */
+    uint64_t fifo_bytes, fifo_age_ns; /* options; 0: no limit */
+    uint64_t now_ns;          /* the wall clock */
+    uint64_t scans;           /* seeks of scans since a merge last ended */
+    int paused;               /* nothing but flushes */
     int flush_wanted;         /* somebody asked */
     int merge_wanted;         /* somebody asked for everything in one run */
     uint32_t run_count;
     struct lk_shape_run runs[LK_SHAPE_RUNS]; /* newest first */
 };
 
-enum lk_job_kind { LK_JOB_NONE, LK_JOB_FLUSH, LK_JOB_MERGE };
+enum lk_job_kind { LK_JOB_NONE, LK_JOB_FLUSH, LK_JOB_MERGE, LK_JOB_DROP };
 
 struct lk_job {
     enum lk_job_kind kind;
-    uint32_t first, last; /* merge: indices into runs */
+    uint32_t first, last; /* merge, drop: indices into runs */
     char why[160];
 };
 
 struct lk_job lk_plan(const struct lk_shape *shape);
+
+/* ---- between planner.c and policy.c --------------------------------------------------------- */
+
+/* A row of free neighbours, as long as it goes. A run is free when it is not damaged, not being merged and not the
+ * output of a merge; what is not free divides the list, and no job spans it. */
+struct lk_stretch {
+    uint32_t first, last;
+    uint64_t bytes;
+};
+
+#define LK_MIB(bytes) ((double)(bytes) / (1 << 20))
+
+/* The first stretch that begins at `from` or later. 0: there is none. */
+int lk_plan_stretch(const struct lk_shape *shape, uint32_t from, struct lk_stretch *out);
+uint32_t lk_plan_free(const struct lk_shape *shape);
+uint64_t lk_plan_bytes(const struct lk_shape *shape, uint32_t first, uint32_t last);
+/* Note the job and its reason. 1, so that rules can be asked one after another; 0 for NONE. */
+__attribute__((format(printf, 5, 6))) int lk_plan_decide(struct lk_job *job, enum lk_job_kind kind, uint32_t first,
+                                                         uint32_t last, const char *why, ...);
+
+/* Runs that the policy allows. */
+uint32_t lk_policy_limit(const struct lk_shape *shape);
+/* More than that: those of like size, else the cheapest two. 1: *job is it. */
+int lk_policy_count(const struct lk_shape *shape, struct lk_job *job);
+/* What the policy merges or drops of its own accord. 1: *job is it. */
+int lk_policy_ask(const struct lk_shape *shape, struct lk_job *job);
+/* So many runs are allowed at most, whatever the policy: every reader looks at each. */
+enum { LK_PLAN_CEILING = 48 };
 
 #endif

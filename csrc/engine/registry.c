@@ -66,6 +66,16 @@ static int same_options(const struct lk_db *db, const struct lsmkv_options *want
         which = "l0_segments";
     else if (differs(have->run_count, wanted->run_count, standard.run_count))
         which = "run_count";
+    else if (differs(have->background_bytes_per_second, wanted->background_bytes_per_second, 0))
+        which = "background_bytes_per_second";
+    else if (differs((uint64_t)have->merge_policy, (uint64_t)wanted->merge_policy, (uint64_t)standard.merge_policy))
+        which = "merge_policy";
+    else if (wanted->space_limit != standard.space_limit && wanted->space_limit != have->space_limit)
+        which = "space_limit";
+    else if (differs(have->fifo_bytes, wanted->fifo_bytes, standard.fifo_bytes))
+        which = "fifo_bytes";
+    else if (differs(have->fifo_age_ms, wanted->fifo_age_ms, standard.fifo_age_ms))
+        which = "fifo_age";
     else if (differs(have->cache_bytes, wanted->cache_bytes, standard.cache_bytes))
         which = "cache_bytes";
     else if (differs((uint64_t)have->table_source, (uint64_t)wanted->table_source, (uint64_t)standard.table_source))

@@ -2,12 +2,14 @@
 #include "engine/rewrite.h"
 
 #include "engine/clock.h"
+#include "engine/rate.h"
 #include "store/drop.h"
 #include "store/table_writer.h"
 #include "util/alloc.h"
 
 enum {
     LOOK_UP = 4096,   /* records between two looks at db->closing */
+    PAY_BYTES = 256 * 1024, /* between two looks at what was written */
     LEAP_AFTER = 4096 /* hidden records that cost about as much to step over as a streaming cursor's seek */
 };
 
@@ -47,9 +49,9 @@ void lk_rewrite_end(struct lk_rewrite *rewrite, int installed)
 
     for (uint32_t i = 0; i < rewrite->meta_count; i++) {
         if (i < rewrite->table_count) {
-            atomic_store(&rewrite->tables[i]->obsolete, !installed);
+            atomic_store(&rewrite->tables[i]->obsolete, !installed && !rewrite->borrowed);
             lk_table_unref(rewrite->tables[i]);
-        } else if (!installed) {
+        } else if (!installed && !rewrite->borrowed) {
             remove_output(rewrite, &rewrite->metas[i]);
         }
         lk_table_meta_deinit(&rewrite->metas[i]);
@@ -115,8 +117,18 @@ static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writ
         .page_bytes = db->options.page_bytes,
         .seed = db->seed,
     };
+    rewrite->asked = rewrite->paid = 0;
     choose_codec(rewrite, &plan);
     return lk_table_writer_open(&plan, writer);
+}
+
+/* The table has grown to so many bytes. */
+static void pay(struct lk_rewrite *rewrite, uint64_t bytes)
+{
+    if (bytes > rewrite->paid)
+        lk_rate_pay(rewrite->db, bytes - rewrite->paid);
+    rewrite->paid = bytes;
+    rewrite->asked = 0;
 }
 
 static int write_record(struct lk_table_writer *writer, struct lk_cursor *cursor, enum lk_fate fate)
@@ -148,6 +160,11 @@ static int place(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
         return 1;
     if (rc == 0)
         rc = write_record(*writer, cursor, fate);
+    rewrite->asked += record->key.len + record->value.len;
+    if (rc == 0 && rewrite->asked >= PAY_BYTES)
+        pay(rewrite, lk_table_writer_bytes(*writer));
+    if (rc == 0 && rewrite->shadow)
+        lk_shadow_note(rewrite->shadow, record->key);
     rewrite->written += rc == 0;
     return rc;
 }
@@ -162,6 +179,8 @@ static int fill(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
 
     while (rc == 0 && merge->valid && rewrite->seen < rewrite->most) {
         uint32_t source = merge->winner;
+        if (rewrite->stop && lk_compare(lk_merge_current(merge)->record.key, *rewrite->stop) >= 0)
+            return 0;
         rewrite->seen++;
         rc = place(rewrite, writer);
         if (rc != 0)
@@ -219,8 +238,11 @@ static int finish(struct lk_rewrite *rewrite, struct lk_table_writer **writer, s
         rc = lk_table_writer_finish(*writer, lo, hi, &ranges, rewrite->lsn_min, rewrite->lsn_max, meta);
         if (rc == 0) {
             *writer = NULL;
+            meta->shadowed = 0;
+            meta->written_ns = rewrite->written_ns;
             rewrite->meta_count++;
             rewrite->bytes_out += meta->bytes;
+            pay(rewrite, meta->bytes);
         }
     }
     lk_ranges_deinit(&ranges);
@@ -238,6 +260,8 @@ int lk_rewrite_table(struct lk_rewrite *rewrite, struct lk_slice lo, int close, 
         rc = *ended ? 0 : lk_buf_copy(next, lk_merge_current(&rewrite->merge)->record.key);
     }
     struct lk_slice hi = lk_buf_slice(next);
+    if (rc == 0 && rewrite->shadow)
+        lk_shadow_drain(rewrite->shadow);
     if (rc == 0)
         rc = finish(rewrite, &writer, lo, *ended ? NULL : &hi, close);
     lk_table_writer_abandon(writer);

@@ -19,6 +19,7 @@
 #define LK_ENGINE_REWRITE_H
 
 #include "engine/db.h"
+#include "engine/shadow.h"
 #include "store/merge.h"
 
 struct lk_rewrite {
@@ -29,6 +30,9 @@ struct lk_rewrite {
     struct lk_run *const *older;     /* borrowed: the runs below the output. None: the output is the bottom */
     uint32_t older_count, run;       /* run: id of the output */
     uint64_t lsn_min, lsn_max;       /* of the sources */
+    uint64_t written_ns;             /* the newest moment at which a source was written */
+    struct lk_shadow *shadow;        /* borrowed: told of every key that is written; NULL: nobody */
+    const struct lk_slice *stop;     /* borrowed: end the table before a key >= this; NULL: none */
     int young;                       /* a flush: what it writes is soon written again */
     uint64_t most;                   /* end the table before a further record when so many have been met */
     /* What was done. */
@@ -37,9 +41,11 @@ struct lk_rewrite {
     uint64_t *met;                   /* owned: records met, by source */
     uint64_t seen;                   /* records looked at, the one that failed among them */
     uint64_t written, dropped, bytes_out;
-    struct lk_table_meta *metas;     /* owned: the tables made, ascending */
-    struct lk_table **tables;        /* owned: the same, opened (lk_rewrite_seal) */
+    uint64_t asked, paid; /* payload since the writer was asked; bytes of its table paid for (engine/rate.h) */
+    struct lk_table_meta *metas; /* owned: the tables made, ascending */
+    struct lk_table **tables; /* owned: the same, opened (lk_rewrite_seal) */
     uint32_t meta_count, table_count, cap;
+    int borrowed;                    /* the one table is an old one taken over: its file stays, whatever happens */
     uint64_t began_ns;
 };
 

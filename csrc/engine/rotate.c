@@ -1,6 +1,9 @@
-/* rotate: spare, start, swap. */
+/* rotate: take, start, swap. */
 #include "engine/rotate.h"
 
+#include "engine/pace.h"
+#include "engine/spare.h"
+#include "engine/stall.h"
 #include "engine/wake.h"
 #include "store/view.h"
 #include "util/alloc.h"
@@ -10,21 +13,10 @@ enum {
     GROWTH = 4,
     RECORD_LEAST = 32,
     RECORD_GUESS = 96,
-    SEALED_MAX = 14,
-    SEALED_SPARE = 3,
     SMALL_SEGMENT = 4096,
+    PREFAULT_FIRST = 64 * 1024, /* of a segment that no keeper had seen */
     KEYS_MAX = 512 * 1024 /* of an ordinary segment: bounds its index, whatever the size of records */
 };
-
-int lk_rotate_l0_is_full(const struct lk_db *db, const struct lk_version *version)
-{
-    uint64_t bytes = 0, index = 0, most = (db->options.l0_segments + SEALED_SPARE) * db->options.segment_bytes;
-    for (uint32_t i = 1; i < version->memtable_count; i++) {
-        bytes += atomic_load_explicit(&version->memtables[i]->segment->end, memory_order_relaxed);
-        index += lk_memtable_index_bytes(version->memtables[i]);
-    }
-    return version->memtable_count > SEALED_MAX || bytes >= most || index >= LK_L0_INDEX_MAX;
-}
 
 static uint64_t ordinary_bytes(const struct lk_db *db)
 {
@@ -64,97 +56,87 @@ static uint32_t keys_for(const struct lk_db *db, uint64_t capacity, uint32_t key
     return expected > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)expected;
 }
 
-/* A new segment with a durable name. */
-static int make(struct lk_db *db, uint64_t capacity, struct lk_segment **out)
-{
-    uint32_t number = atomic_fetch_add(&db->number_next, 1);
-    int rc = lk_segment_create(db->env, db->dir, number, capacity, db->segment_kind, db->options.mode & 0666, out);
-    if (rc == 0 && db->segment_kind != LK_SEGMENT_NONE)
-        rc = lk_io_dir_sync(db->env, db->dir);
-    if (rc < 0 && *out) {
-        atomic_store(&(*out)->obsolete, 1);
-        lk_segment_free(*out);
-        *out = NULL;
-    }
-    return rc;
-}
-
-int lk_rotate_prepare(struct lk_db *db)
+struct lk_rotate_size lk_rotate_size(struct lk_db *db)
 {
     lk_mutex_lock(&db->write_mutex);
     uint64_t capacity = ordinary_bytes(db);
+    struct lk_rotate_size size = {capacity, keys_for(db, capacity, 1)};
     lk_mutex_unlock(&db->write_mutex);
-    lk_mutex_lock(&db->state_mutex);
-    int have = db->spare != NULL;
-    lk_mutex_unlock(&db->state_mutex);
-    if (have || db->segment_kind == LK_SEGMENT_NONE)
-        return 0;
-    struct lk_segment *spare = NULL;
-    int rc = make(db, capacity, &spare);
-    if (rc == 0 && spare->kind == LK_SEGMENT_MAPPED)
-        rc = lk_segment_prefault(spare, spare->capacity);
+    return size;
+}
+
+int lk_rotate_make(struct lk_db *db, struct lk_rotate_size size, struct lk_memtable **out)
+{
+    uint32_t number = atomic_fetch_add(&db->number_next, 1);
+    struct lk_segment *segment = NULL;
+    *out = NULL;
+    int rc =
+        lk_segment_create(db->env, db->dir, number, size.capacity, db->segment_kind, db->options.mode & 0666, &segment);
+    if (rc < 0)
+        return rc;
+    atomic_store(&segment->obsolete, 1); /* should it come no further, the file goes with it */
+    if (db->segment_kind != LK_SEGMENT_NONE)
+        rc = lk_io_dir_sync(db->env, db->dir);
     if (rc < 0) {
-        if (spare)
-            atomic_store(&spare->obsolete, 1);
-        lk_segment_free(spare);
+        lk_segment_free(segment);
         return rc;
     }
-    lk_mutex_lock(&db->state_mutex);
-    db->spare = spare;
-    lk_mutex_unlock(&db->state_mutex);
-    return 0;
+    rc = lk_memtable_new(segment, db->seed, size.keys, &db->epochs, out);
+    if (rc == 0)
+        atomic_store(&segment->obsolete, 0);
+    return rc;
 }
 
 /* The spare when it is large enough, else a new one. */
-static int take_segment(struct lk_db *db, uint64_t body_bytes, uint32_t keys, struct lk_segment **out)
+static int take(struct lk_db *db, uint64_t body_bytes, uint32_t keys, struct lk_memtable **out)
 {
-    uint64_t capacity = capacity_for(db, body_bytes, keys);
-    lk_mutex_lock(&db->state_mutex);
-    struct lk_segment *spare = db->spare;
-    if (spare && db->active && spare->number < db->active->segment->number) {
-        /* A writer was faster than the keeper: numbers follow the order of use, so this one is void. */
-        atomic_store(&spare->obsolete, 1);
-        lk_segment_free(spare);
-        spare = db->spare = NULL;
-    }
-    if (spare && spare->capacity >= LK_FILE_HEAD + 64 + lk_frame_bytes(body_bytes) &&
-        capacity <= db->options.segment_bytes)
-        db->spare = NULL;
-    else
-        spare = NULL;
-    lk_mutex_unlock(&db->state_mutex);
-    *out = spare;
-    if (spare)
+    struct lk_rotate_size size = {capacity_for(db, body_bytes, keys), 0};
+    size.keys = keys_for(db, size.capacity, keys);
+    uint64_t least = LK_FILE_HEAD + 64 + lk_frame_bytes(body_bytes), lines = (uint64_t)keys * db->batch_keys_factor;
+    *out = size.capacity > db->options.segment_bytes
+               ? lk_spare_take(db, UINT64_MAX, 0) /* none is so large, and those there are will be too old */
+               : lk_spare_take(db, least, (uint32_t)(lines > keys ? lines : keys));
+    if (*out)
         return 0;
-    int rc = make(db, capacity, out);
-    while (rc == LSMKV_FULL && capacity / GROWTH >= SMALL_SEGMENT &&
-           capacity / GROWTH > lk_frame_bytes(body_bytes) + SMALL_SEGMENT / 2) {
-        capacity /= GROWTH; /* little space is left: what fits into it may still be written */
-        rc = make(db, capacity, out);
+    uint64_t began = lk_stall_now(db);
+    int rc = lk_rotate_make(db, size, out);
+    while (rc == LSMKV_FULL && size.capacity / GROWTH >= SMALL_SEGMENT &&
+           size.capacity / GROWTH > lk_frame_bytes(body_bytes) + SMALL_SEGMENT / 2) {
+        size.capacity /= GROWTH; /* little space is left: what fits into it may still be written */
+        size.keys = keys_for(db, size.capacity, keys);
+        rc = lk_rotate_make(db, size, out);
     }
+    if (db->active && db->segment_kind != LK_SEGMENT_NONE)
+        lk_stall_count(db, LK_STALL_segment, began);
+    return rc;
+}
+
+/* The first pages, if the keeper has not got to them. */
+static int prefault(struct lk_db *db, struct lk_segment *segment)
+{
+    if (segment->kind != LK_SEGMENT_MAPPED || atomic_load(&segment->ready) >= PREFAULT_FIRST)
+        return 0;
+    uint64_t began = lk_stall_now(db);
+    int rc = lk_segment_prefault(segment, PREFAULT_FIRST);
+    if (db->active)
+        lk_stall_count(db, LK_STALL_prefault, began);
     return rc;
 }
 
 static int start(struct lk_db *db, uint64_t body_bytes, uint32_t keys, uint32_t prev, uint32_t prev_end,
                  struct lk_memtable **out)
 {
-    struct lk_segment *segment = NULL;
-    int rc = take_segment(db, body_bytes, keys, &segment);
-    if (rc == 0 && segment->kind == LK_SEGMENT_MAPPED && atomic_load(&segment->ready) < LK_FILE_HEAD)
-        rc = lk_segment_prefault(segment, LK_PREFAULT_AHEAD);
+    int rc = take(db, body_bytes, keys, out);
     if (rc == 0)
-        rc = lk_segment_start(segment, db->store, prev, prev_end);
-    if (rc < 0) {
-        if (segment)
-            atomic_store(&segment->obsolete, 1);
-        lk_segment_free(segment);
-        return rc;
+        rc = prefault(db, (*out)->segment);
+    if (rc == 0)
+        rc = lk_segment_start((*out)->segment, db->store, prev, prev_end);
+    if (rc < 0) { /* its head may be written: the file must go, or replay would follow it */
+        struct lsmkv_error saved = *lk_error();
+        lk_spare_drop(*out);
+        *out = NULL;
+        lk_error_restore(&saved);
     }
-    /* Its head is written: should it not be used after all, the file must go, or replay would follow it. */
-    atomic_store(&segment->obsolete, 1);
-    rc = lk_memtable_new(segment, db->seed, keys_for(db, segment->capacity, keys), &db->epochs, out);
-    if (rc == 0)
-        atomic_store(&segment->obsolete, 0);
     return rc;
 }
 
@@ -209,7 +191,8 @@ int lk_rotate(struct lk_db *db, uint64_t body_bytes, uint32_t keys)
     uint32_t end = (uint32_t)atomic_load_explicit(&old->end, memory_order_relaxed);
     if (atomic_load_explicit(&db->lsn_visible, memory_order_relaxed) != db->lsn_appended)
         return LSMKV_WOULDBLOCK;
-    if (lk_rotate_l0_is_full(db, atomic_load(&db->version)))
+    struct lk_l0 l0 = lk_pace_l0(atomic_load(&db->version));
+    if (lk_pace_l0_is_full(&db->options, &l0))
         return LSMKV_NOTFOUND;
     int rc = start(db, body_bytes, keys, old->number, end, &fresh);
     if (rc < 0)
@@ -231,8 +214,11 @@ int lk_rotate(struct lk_db *db, uint64_t body_bytes, uint32_t keys)
 void lk_rotate_unlock(struct lk_db *db)
 {
     int rotated = db->rotated;
+    struct lk_memtable *late = db->void_spare;
     db->rotated = 0;
+    db->void_spare = NULL;
     lk_mutex_unlock(&db->write_mutex);
     if (rotated)
         lk_wake(db);
+    lk_spare_drop(late);
 }

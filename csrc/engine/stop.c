@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/install.h"
 #include "engine/leave.h"
+#include "engine/spare.h"
 #include "format/codec_name.h"
 #include "util/alloc.h"
 
@@ -73,9 +74,7 @@ int lk_engine_stop(struct lk_db *db)
             lk_count_at_close(db);
             rc = state_closed(db);
         }
-        if (db->spare)
-            atomic_store(&db->spare->obsolete, 1);
-        lk_segment_free(db->spare);
+        lk_spare_drop(db->spare);
         db->spare = NULL;
     }
     lk_counted_drop(db);
@@ -94,9 +93,7 @@ int lk_engine_stop(struct lk_db *db)
 
 void lk_engine_free(struct lk_db *db)
 {
-    if (db->spare)
-        atomic_store(&db->spare->obsolete, 1);
-    lk_segment_free(db->spare);
+    lk_spare_drop(db->spare);
     lk_counted_deinit(&db->counted);
     lk_version_unref(atomic_exchange(&db->version, NULL));
     lk_epochs_deinit(&db->epochs);
@@ -154,6 +151,8 @@ static int outside(uint64_t value, uint64_t least, uint64_t most)
     return value < least || value > most;
 }
 
+#define LK_FIFO_AGE_MAX_MS 1000000000000u
+
 static void fill_in(struct lsmkv_options *options)
 {
     struct lsmkv_options standard;
@@ -164,6 +163,7 @@ static void fill_in(struct lsmkv_options *options)
     options->page_bytes = options->page_bytes ? options->page_bytes : standard.page_bytes;
     options->l0_segments = options->l0_segments ? options->l0_segments : standard.l0_segments;
     options->run_count = options->run_count ? options->run_count : standard.run_count;
+    options->space_limit = options->space_limit > 0 ? options->space_limit : standard.space_limit;
     options->cache_bytes = options->cache_bytes ? options->cache_bytes : standard.cache_bytes;
     options->mode = options->mode ? options->mode : standard.mode;
 }
@@ -194,6 +194,14 @@ int lk_engine_options(const struct lsmkv_options *given, struct lsmkv_options *o
         what = "l0_segments lies between 1 and 8";
     else if (outside(out->run_count, 1, 32))
         what = "run_count lies between 1 and 32";
+    else if (outside((uint64_t)out->merge_policy, LSMKV_MERGE_DEFAULT, LSMKV_MERGE_NONE))
+        what = "merge_policy is none of the five";
+    else if (!(out->space_limit >= 1.05 && out->space_limit <= 1000))
+        what = "space_limit lies between 1.05 and 1000";
+    else if (out->merge_policy == LSMKV_MERGE_FIFO && !out->fifo_bytes && !out->fifo_age_ms)
+        what = "merge_policy fifo deletes the oldest data: give fifo_bytes or fifo_age, or both";
+    else if (out->fifo_age_ms > LK_FIFO_AGE_MAX_MS)
+        what = "fifo_age is at most 31 years";
     else if (out->cache_bytes < 64u << 10)
         what = "cache_bytes is at least 64 KiB";
     else if (outside((uint64_t)out->log_source, 0, 2) || outside((uint64_t)out->table_source, 0, 2))

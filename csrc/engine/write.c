@@ -5,10 +5,12 @@
 
 #include "engine/background.h"
 #include "engine/commit.h"
+#include "engine/pace.h"
 #include "engine/read.h"
 #include "engine/rotate.h"
+#include "engine/stall.h"
 
-enum { MARK_BYTES = 24, PACE_BYTES = 64 * 1024, TOO_MANY_TRIES = 10 };
+enum { MARK_BYTES = 24, TOO_MANY_TRIES = 10, PREFAULT_BYTES = 128 * 1024 };
 
 /* What is to be appended, one record or a batch, and on what condition. */
 struct op {
@@ -175,13 +177,7 @@ static int calm(const struct lk_db *db, const struct op *op)
     return segment->kind != LK_SEGMENT_WRITTEN && fits(db->active, op) &&
            end + lk_frame_bytes(room_for(db->active, op)) + MARK_BYTES <= ready &&
            db->lsn_sync_wanted <= atomic_load_explicit(&db->lsn_visible, memory_order_relaxed) &&
-           atomic_load_explicit(&db->failed, memory_order_relaxed) == 0 &&
-           (atomic_load_explicit(&db->pace_ns, memory_order_relaxed) == 0 || db->pace_credit >= op->payload);
-}
-
-static void spend(struct lk_db *db, uint64_t bytes)
-{
-    db->pace_credit -= db->pace_credit < bytes ? db->pace_credit : bytes;
+           atomic_load_explicit(&db->failed, memory_order_relaxed) == 0;
 }
 
 static int try_op(struct lk_db *db, const struct op *op, uint64_t hash, uint64_t *lsn)
@@ -189,8 +185,9 @@ static int try_op(struct lk_db *db, const struct op *op, uint64_t hash, uint64_t
     if (db->options.threads == 0 || !lk_mutex_try(&db->write_mutex))
         return LSMKV_WOULDBLOCK; /* without threads, every write asks what is due */
     int rc = calm(db, op) ? allowed(db, op) : LSMKV_WOULDBLOCK; /* calm: all that refuses is visible */
+    if (rc == 0 && lk_pace_due(db, op->payload))
+        rc = LSMKV_WOULDBLOCK;
     if (rc == 0) {
-        spend(db, op->payload);
         rc = append(db, op, hash, 0);
         if (rc == 0 && lsn)
             *lsn = db->lsn_appended;
@@ -214,21 +211,15 @@ int lk_write_batch_try(struct lk_db *db, const struct lk_batch *batch, uint64_t 
 
 /* ---- waiting ------------------------------------------------------------------------------ */
 
-/* 1 when a pause is due; the mutex was released for it. */
-static int pause_if_due(struct lk_db *db, const struct op *op)
+/* Wait until everything through `lsn` is visible: behind somebody's sync. */
+static int visible(struct lk_db *db, uint64_t lsn)
 {
-    uint32_t pause = atomic_load_explicit(&db->pace_ns, memory_order_relaxed);
-    if (pause == 0 || db->pace_credit >= op->payload) {
-        spend(db, op->payload);
+    if (atomic_load_explicit(&db->lsn_visible, memory_order_acquire) >= lsn)
         return 0;
-    }
-    db->pace_credit = PACE_BYTES + op->payload;
-    lk_rotate_unlock(db);
-    atomic_fetch_add(&db->counters.stalls, 1);
-    atomic_fetch_add(&db->counters.stall_pacing, 1);
-    atomic_fetch_add(&db->counters.stall_ns, pause);
-    db->env->ops->sleep_ns(db->env, pause);
-    return 1;
+    uint64_t began = lk_stall_now(db);
+    int rc = lk_commit_visible(db, lsn);
+    lk_stall_count(db, LK_STALL_sync, began);
+    return rc;
 }
 
 /* Make room by sealing; the mutex is released when it has to wait. 0: try again; a failure: released. */
@@ -243,10 +234,11 @@ static int make_room(struct lk_db *db, const struct op *op, int *held)
     lk_rotate_unlock(db);
     *held = 0;
     if (rc == LSMKV_WOULDBLOCK)
-        return lk_commit_visible(db, appended);
+        return visible(db, appended);
     return rc == LSMKV_NOTFOUND ? lk_background_relieve(db) : rc;
 }
 
+/* The keeper is behind: a little more than is needed now, so that the next writers need not come here too. */
 static int prefault(struct lk_db *db, const struct op *op)
 {
     struct lk_segment *segment = db->active->segment;
@@ -254,7 +246,10 @@ static int prefault(struct lk_db *db, const struct op *op)
                       lk_frame_bytes(room_for(db->active, op)) + MARK_BYTES;
     if (wanted <= atomic_load_explicit(&segment->ready, memory_order_relaxed))
         return 0;
-    return lk_segment_prefault(segment, wanted + LK_PREFAULT_AHEAD);
+    uint64_t began = lk_stall_now(db);
+    int rc = lk_segment_prefault(segment, wanted + PREFAULT_BYTES);
+    lk_stall_count(db, LK_STALL_prefault, began);
+    return rc;
 }
 
 /* The guard has said no: give the mutex back, and return once all it may have looked at is visible. */
@@ -262,7 +257,7 @@ static int refuse(struct lk_db *db, int rc)
 {
     uint64_t appended = db->lsn_appended;
     lk_rotate_unlock(db);
-    int seen = rc < 0 ? 0 : lk_commit_visible(db, appended);
+    int seen = rc < 0 ? 0 : visible(db, appended);
     return seen < 0 ? seen : rc;
 }
 
@@ -270,10 +265,10 @@ static int refuse(struct lk_db *db, int rc)
  * too: so a writer who is alone is never refused because he had to rotate. */
 static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, uint64_t *lsn)
 {
-    int rc = 0, held = 0, tries = 0;
+    int rc = 0, held = 0, tries = 0, paid = 0;
     for (;;) {
         if (!held) {
-            lk_mutex_lock(&db->write_mutex);
+            lk_stall_lock(db);
             held = 1;
             if (atomic_load(&db->failed)) {
                 lk_rotate_unlock(db);
@@ -283,10 +278,14 @@ static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, 
             if (rc != 0)
                 return refuse(db, rc);
         }
-        if (pause_if_due(db, op)) {
+        uint64_t pause = paid ? 0 : lk_pace_due(db, op->payload);
+        if (pause) {
+            lk_rotate_unlock(db);
+            lk_pace_wait(db, pause);
             held = 0;
             continue;
         }
+        paid = 1;
         if (fits(db->active, op)) {
             rc = prefault(db, op);
             if (rc == 0)
@@ -316,8 +315,11 @@ static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, 
 static int confirm(struct lk_db *db, uint64_t end, int sync)
 {
     if (!sync)
-        return lk_commit_visible(db, end);
-    return db->segment_kind == LK_SEGMENT_NONE ? lk_background_flush(db) : lk_commit_through(db, end);
+        return visible(db, end);
+    uint64_t began = lk_stall_now(db);
+    int rc = db->segment_kind == LK_SEGMENT_NONE ? lk_background_flush(db) : lk_commit_through(db, end);
+    lk_stall_count(db, LK_STALL_sync, began);
+    return rc;
 }
 
 static int write_op(struct lk_db *db, const struct op *op, uint64_t hash, int sync, uint64_t *lsn)

@@ -167,6 +167,15 @@ int lk_edit_count(struct lk_buf *out, uint32_t space, uint64_t live, uint64_t ls
     return end(&pen);
 }
 
+int lk_edit_facts(struct lk_buf *out, uint32_t number, uint64_t shadowed, uint64_t written_ns)
+{
+    struct pen pen = begin(out, LK_EDIT_FACTS);
+    put32(&pen, number);
+    put64(&pen, shadowed);
+    put64(&pen, written_ns);
+    return end(&pen);
+}
+
 /* ---- decode --------------------------------------------------------------------------------- */
 
 struct eye {
@@ -319,6 +328,11 @@ const uint8_t *lk_edit_get(const uint8_t *at, const uint8_t *end, struct lk_edit
         out->count.space = get32(&eye);
         out->count.live = get64(&eye);
         out->count.lsn = get64(&eye);
+        break;
+    case LK_EDIT_FACTS:
+        out->facts.number = get32(&eye);
+        out->facts.shadowed = get64(&eye);
+        out->facts.written_ns = get64(&eye);
         break;
     default:
         return NULL;

@@ -19,6 +19,9 @@
  *     9 count      space:4 live:8 lsn:8    number of live keys of a namespace at lsn; offset 64: in the tables alone, as
  *                                          of this edit. The fields of one edit are one count, the default namespace
  *                                          first, the others ascending: those not named have no keys
+ *    16 facts      number:4 shadowed:8 written:8
+ *                                          what is known of a table that this or an earlier edit adds: records that a newer
+ *                                          run holds too or deletes, at most all; when it was written, ns since 1970
  *   codecs: printable ASCII, at most 1024 bytes (format/codec_name.h)
  *   str  = bytes:varint then that many bytes; varints in their shortest form, a str at most 65 541 bytes
  * The interval of a table is lo <= key < hi (hi_open: no upper end). Intervals of a run's tables, in the
@@ -32,6 +35,7 @@ struct lk_table_meta {
     uint32_t run, number, range_deletes;
     uint64_t identity, bytes, records, tombstones, payload, lsn_min, lsn_max;
     uint64_t expiring; /* records with an expiry */
+    uint64_t shadowed, written_ns; /* facts, as they were when the table was opened */
     uint8_t hi_open;
     struct lk_slice lo, hi, key_min, key_max; /* borrowed or owned as the holder says */
 };
@@ -53,6 +57,7 @@ LK_MUST_CHECK int lk_edit_table(struct lk_buf *out, const struct lk_table_meta *
 LK_MUST_CHECK int lk_edit_drop(struct lk_buf *out, uint32_t number);
 LK_MUST_CHECK int lk_edit_closed(struct lk_buf *out, uint64_t lsn);
 LK_MUST_CHECK int lk_edit_count(struct lk_buf *out, uint32_t space, uint64_t live, uint64_t lsn);
+LK_MUST_CHECK int lk_edit_facts(struct lk_buf *out, uint32_t number, uint64_t shadowed, uint64_t written_ns);
 
 enum lk_edit_tag {
     LK_EDIT_STORE = 1,
@@ -63,7 +68,8 @@ enum lk_edit_tag {
     LK_EDIT_TABLE,
     LK_EDIT_DROP,
     LK_EDIT_CLOSED,
-    LK_EDIT_COUNT
+    LK_EDIT_COUNT,
+    LK_EDIT_FACTS = 16
 };
 
 /* One decoded field; slices are borrowed from the edit's bytes. */
@@ -90,6 +96,10 @@ struct lk_edit_field {
             uint32_t space;
             uint64_t live, lsn;
         } count;
+        struct {
+            uint32_t number;
+            uint64_t shadowed, written_ns;
+        } facts;
     };
 };
 

@@ -128,6 +128,15 @@ enum lsmkv_open_flags {
 
 enum lsmkv_source { LSMKV_SOURCE_AUTO = 0, LSMKV_SOURCE_MAPPED = 1, LSMKV_SOURCE_READ = 2 };
 
+/* What is merged without being asked. A store may be opened with another policy than before. */
+enum lsmkv_merge_policy {
+    LSMKV_MERGE_DEFAULT = 0, /* by measured garbage, by what scans pay for runs, by their number */
+    LSMKV_MERGE_LEVELED = 1, /* each run at least eight times the next newer one: fewest runs, most writing */
+    LSMKV_MERGE_TIERED = 2,  /* only when there are more than run_count runs: least writing, most space */
+    LSMKV_MERGE_FIFO = 3,    /* the oldest runs leave, with their data: fifo_bytes, fifo_age_ms */
+    LSMKV_MERGE_NONE = 4     /* nothing before there are 48 runs */
+};
+
 /* How the pages of tables are packed. A store may hold tables of every kind; a table is read as it was written. */
 enum lsmkv_compression {
     LSMKV_COMPRESSION_NONE = 0,
@@ -149,6 +158,11 @@ struct lsmkv_options {
     uint32_t page_bytes; /* target of a page; 64 B .. 64 KiB, default 2 KiB */
     uint32_t l0_segments; /* sealed segments that trigger a flush; 1 .. 8, default 3 */
     uint32_t run_count; /* sorted runs that trigger a merge; 1 .. 32, default 4 */
+    int merge_policy; /* enum lsmkv_merge_policy */
+    double space_limit; /* default, leveled: bytes in tables per byte that lives there; 1.05 .. 1000, default 1.25 */
+    /* FIFO deletes data: what the oldest runs hold is gone when tables are more than fifo_bytes together, or when a run
+     * was written more than fifo_age_ms ago. 0: no limit; with FIFO one of them is needed. The newest run is never too large. */
+    uint64_t fifo_bytes, fifo_age_ms;
     uint64_t cache_bytes; /* READ source: anonymous memory for table bytes; at least 64 KiB, default 32 MiB */
     int log_source; /* enum lsmkv_source for the log; AUTO asks the file system */
     int table_source; /* enum lsmkv_source for tables */
@@ -161,6 +175,7 @@ struct lsmkv_options {
      * threads included; it must not block. wall_context must outlive the engine. */
     uint64_t (*wall_ns)(void *context);
     void *wall_context;
+    uint64_t background_bytes_per_second; /* of tables written by flushes and merges of the compactor; 0: no limit */
     int compression; /* enum lsmkv_compression, of tables that are written from now on; default NONE */
 };
 
@@ -375,7 +390,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_put(lsmkv_txn *txn, lsmkv *db, const vo
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_delete(lsmkv_txn *txn, lsmkv *db, const void *key, size_t key_bytes);
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_delete_range(lsmkv_txn *txn, lsmkv *db, const struct lsmkv_slice *start,
                                                       const struct lsmkv_slice *stop);
-/* Everything in the batch, in its order; the batch stays as it is. */
+/* Everything in the batch, in its order; the batch stays as it is. After NOMEM the transaction may hold a part of it:
+ * undo to a savepoint, or free the transaction. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_txn_write(lsmkv_txn *txn, const lsmkv_batch *batch);
 /* Savepoints nest: begin, then either keep (the writes stay part of the transaction) or undo (as if they had not been made; what
  * was read stays remembered). INVALID when there is none. */
@@ -477,7 +493,7 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_compact(lsmkv *db, const struct lsmkv_slice
 
 /* What one unit of background work did. */
 struct lsmkv_step {
-    char what[32]; /* "seal sort", "flush step", "merge step", "scan view", "sync", "remove files" */
+    char what[32]; /* "flush step", "merge step", "move step", "drop runs", "scan view" */
     char why[160]; /* the planner's reason, with its numbers */
     uint64_t bytes_in, bytes_out, records_in, records_out, nanoseconds;
 };
@@ -495,6 +511,15 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_verify(lsmkv *db, lsmkv_found found, lsmkv_
 
 /* ---- inspect -------------------------------------------------------------------------- */
 
+/* What a write may wait for, each with what is counted of it: how often, how long altogether, and the longest once. */
+#define LSMKV_STALL_TABLE(X)                                                            \
+    X(pacing, "a pause of less than a millisecond, so that flushes and merges keep up") \
+    X(memtable, "L0 was full: a flush had to come first")                               \
+    X(segment, "no spare log segment was ready: the writer made one")                   \
+    X(prefault, "the pages of the log were not ready: the writer prefaulted some")      \
+    X(lock, "another thread had the writer lock")                                       \
+    X(sync, "a sync, of this write or of one before it")
+
 struct lsmkv_stats {
     uint64_t lsn_visible, lsn_durable; /* segment number << 32 | offset */
     uint64_t puts, deletes, range_deletes, gets, gets_missed, scans; /* calls since open, this engine */
@@ -504,8 +529,12 @@ struct lsmkv_stats {
     uint64_t user_bytes; /* keys and values accepted */
     uint64_t log_bytes, flush_bytes, merge_bytes, manifest_bytes, recovery_bytes; /* written, by cause */
     uint64_t read_bytes; /* read from table files */
-    uint64_t syncs, stalls, stall_ns;
-    uint64_t stall_memtable, stall_pacing, stall_sync; /* stalls by cause */
+    uint64_t syncs;
+    uint64_t stalls, stall_ns; /* waits of writers that they did not ask for: of every cause but sync */
+#define X(cause, words) uint64_t stall_##cause, stall_##cause##_ns, stall_##cause##_longest_ns;
+    LSMKV_STALL_TABLE(X)
+#undef X
+    uint64_t limited_ns; /* background work slept, to keep to background_bytes_per_second */
     uint64_t anonymous_bytes; /* lines, order, views, buffers, read source */
     uint64_t live_snapshots, live_iterators, pinned_bytes;
     uint64_t recovered_bytes, recovered_records; /* replayed at open */

@@ -15,6 +15,7 @@ void lsmkv_options_init(struct lsmkv_options *options)
                                       .page_bytes = 2048,
                                       .l0_segments = 3,
                                       .run_count = 4,
+                                      .space_limit = 1.25,
                                       .cache_bytes = 32u << 20,
                                       .mode = 0700};
 }

@@ -69,9 +69,10 @@ static const struct {
     X(syncs),
     X(stalls),
     X(stall_ns),
-    X(stall_memtable),
-    X(stall_pacing),
-    X(stall_sync),
+#define STALL(cause, words) X(stall_##cause), X(stall_##cause##_ns), X(stall_##cause##_longest_ns),
+    LSMKV_STALL_TABLE(STALL)
+#undef STALL
+        X(limited_ns),
     X(anonymous_bytes),
     X(live_snapshots),
     X(live_iterators),

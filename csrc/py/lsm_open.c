@@ -14,9 +14,10 @@
 
 /* ---- options ----------------------------------------------------------------------------- */
 
-enum kind { U32, U64, INT, WORD, SECONDS /* None or a number here; milliseconds there, 0 for None */ };
+enum kind { U32, U64, INT, RATIO, WORD, SECONDS /* None or a number here; milliseconds there, 0 for None */ };
 
 static const char *const durabilities[] = {"none", "os", "interval", "always", NULL};
+static const char *const merge_policies[] = {"default", "leveled", "tiered", "fifo", "none", NULL};
 static const char *const log_sources[] = {"auto", "mapped", "written", NULL};
 static const char *const table_sources[] = {"auto", "mapped", "read", NULL};
 static const char *const compressions[] = {"none", "auto", "lz4", "zstd", NULL};
@@ -35,7 +36,12 @@ static const struct field {
     {"page_bytes", U32, offsetof(struct lsmkv_options, page_bytes), NULL},
     {"l0_segments", U32, offsetof(struct lsmkv_options, l0_segments), NULL},
     {"run_count", U32, offsetof(struct lsmkv_options, run_count), NULL},
+    {"merge_policy", WORD, offsetof(struct lsmkv_options, merge_policy), merge_policies},
+    {"space_limit", RATIO, offsetof(struct lsmkv_options, space_limit), NULL},
+    {"fifo_bytes", U64, offsetof(struct lsmkv_options, fifo_bytes), NULL},
+    {"fifo_age", SECONDS, offsetof(struct lsmkv_options, fifo_age_ms), NULL},
     {"cache_bytes", U64, offsetof(struct lsmkv_options, cache_bytes), NULL},
+    {"background_bytes_per_second", U64, offsetof(struct lsmkv_options, background_bytes_per_second), NULL},
     {"log_source", WORD, offsetof(struct lsmkv_options, log_source), log_sources},
     {"table_source", WORD, offsetof(struct lsmkv_options, table_source), table_sources},
     {"compression", WORD, offsetof(struct lsmkv_options, compression), compressions},
@@ -89,6 +95,15 @@ static int put_seconds(struct lsmkv_options *options, const struct field *field,
     return 0;
 }
 
+static int put_ratio(struct lsmkv_options *options, const struct field *field, PyObject *value)
+{
+    double ratio = PyFloat_AsDouble(value);
+    if (ratio == -1 && PyErr_Occurred())
+        return -1;
+    memcpy((char *)options + field->offset, &ratio, sizeof ratio);
+    return 0;
+}
+
 static int put_field(struct lsm_module *module, struct lsmkv_options *options, const struct field *field,
                      PyObject *value)
 {
@@ -97,6 +112,8 @@ static int put_field(struct lsm_module *module, struct lsmkv_options *options, c
         return put_word(module, options, field, value);
     case SECONDS:
         return put_seconds(options, field, value);
+    case RATIO:
+        return put_ratio(options, field, value);
     default:
         return put_number(module, options, field, value);
     }
@@ -119,10 +136,15 @@ static int put_all(struct lsm_module *module, struct lsmkv_options *options, PyO
 static PyObject *get_field(const struct lsmkv_options *options, const struct field *field)
 {
     uint64_t wide = 0;
-    int is_wide = field->kind == U64 || field->kind == SECONDS;
+    int is_wide = field->kind == U64 || field->kind == SECONDS || field->kind == RATIO;
     memcpy(&wide, (const char *)options + field->offset, is_wide ? sizeof wide : sizeof(uint32_t)); /* little-endian */
     if (field->kind == WORD)
-        return PyUnicode_FromString(wide < 4 ? field->words[wide] : "?");
+        return PyUnicode_FromString(wide < 5 ? field->words[wide] : "?");
+    if (field->kind == RATIO) {
+        double ratio;
+        memcpy(&ratio, &wide, sizeof ratio);
+        return PyFloat_FromDouble(ratio);
+    }
     if (field->kind == SECONDS)
         return wide ? PyFloat_FromDouble((double)wide / 1e3) : Py_NewRef(Py_None);
     return PyLong_FromUnsignedLongLong(wide);

@@ -118,6 +118,8 @@ int lk_memtable_version(const struct lk_memtable *memtable, uint32_t position, u
                         uint64_t *at);
 /* Does a range delete that starts in (after, limit) cover key? `after` = offset of the record in question. */
 int lk_memtable_covered(const struct lk_memtable *memtable, struct lk_slice key, uint64_t after, uint64_t limit);
+/* Where the newest range delete starts; 0: there is none. */
+uint64_t lk_memtable_last_range(const struct lk_memtable *memtable);
 /* Append the range deletes below limit to *out, merged. 0 or NOMEM. */
 LK_MUST_CHECK int lk_memtable_ranges(const struct lk_memtable *memtable, uint64_t limit, struct lk_ranges *out);
 

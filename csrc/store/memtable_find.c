@@ -43,6 +43,12 @@ int lk_memtable_covered(const struct lk_memtable *memtable, struct lk_slice key,
     return 0;
 }
 
+uint64_t lk_memtable_last_range(const struct lk_memtable *memtable)
+{
+    const struct lk_mem_ranges *ranges = atomic_load_explicit(&memtable->ranges, memory_order_acquire);
+    return ranges ? ranges->at[ranges->count - 1].position : 0;
+}
+
 int lk_memtable_ranges(const struct lk_memtable *memtable, uint64_t limit, struct lk_ranges *out)
 {
     const struct lk_mem_ranges *ranges = atomic_load_explicit(&memtable->ranges, memory_order_acquire);

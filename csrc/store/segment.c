@@ -89,7 +89,9 @@ int lk_segment_prefault(struct lk_segment *segment, uint64_t wanted)
     int rc = segment->env->ops->map_prefault(segment->env, segment->base + page, wanted - page);
     if (rc < 0)
         return lk_fail_os(-rc, "prefault", segment->name);
-    atomic_store_explicit(&segment->ready, wanted, memory_order_release);
+    while (from < wanted && !atomic_compare_exchange_weak_explicit(&segment->ready, &from, wanted, memory_order_release,
+                                                                   memory_order_relaxed))
+        ; /* another thread may have come further; below `from` all was ready before either began */
     return 0;
 }
 

@@ -58,7 +58,8 @@ uint8_t lk_segment_shift(uint64_t capacity);
  * directory before the first record). The head is all zeros until lk_segment_start. */
 LK_MUST_CHECK int lk_segment_create(struct lk_env *env, struct lk_dir *dir, uint32_t number, uint64_t capacity,
                                     enum lk_segment_kind kind, uint32_t mode, struct lk_segment **out);
-/* Advance `ready` towards `wanted`; may take page faults, not for holders of the interpreter lock. */
+/* Advance `ready` towards `wanted`; may take page faults, not for holders of the interpreter lock. Any thread, several
+ * at once too. */
 LK_MUST_CHECK int lk_segment_prefault(struct lk_segment *segment, uint64_t wanted);
 /* Write the head: from now on it is the successor of segment prev, which ended at prev_end. */
 LK_MUST_CHECK int lk_segment_start(struct lk_segment *segment, uint64_t store, uint32_t prev, uint32_t prev_end);

@@ -262,6 +262,7 @@ int lk_table_open(struct lk_env *env, struct lk_dir *dir, const struct lk_table_
     lk_file_name(table->name, LK_FILE_TABLE, meta->number);
 
     int rc = lk_table_meta_copy(&table->meta, meta);
+    atomic_init(&table->shadowed, meta->shadowed);
     if (rc == 0)
         rc = lk_io_open(env, dir, table->name, LK_OPEN_READ, 0, &table->file);
     if (rc == 0)

@@ -43,6 +43,7 @@ struct lk_table {
     struct lk_hash_seed seed;
     _Atomic uint32_t references;
     _Atomic int obsolete;       /* remove the file with the last reference */
+    _Atomic uint64_t shadowed;  /* records that a newer run holds too: engine/shadow.h */
     _Atomic int damaged;        /* a merge met a place that cannot be read: its run is left alone until reopen */
 };
 

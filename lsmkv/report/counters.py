@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+STALLS = ("pacing", "memtable", "segment", "prefault", "lock", "sync")  # what a write may wait for
+
 GROUPS = {  # what is in no group comes last, as "other"
     "position": ("lsn_visible", "lsn_durable", "clean_open", "failed"),
     "log": ("memtable_keys", "memtable_bytes", "sealed_segments", "sealed_bytes"),
@@ -13,7 +15,13 @@ GROUPS = {  # what is in no group comes last, as "other"
     "bytes accepted": ("user_bytes",),
     "bytes written": ("log_bytes", "flush_bytes", "merge_bytes", "manifest_bytes", "recovery_bytes"),
     "bytes read": ("read_bytes",),
-    "waits": ("syncs", "stalls", "stall_ns", "stall_memtable", "stall_pacing", "stall_sync"),
+    "waits": (
+        "syncs",
+        "stalls",
+        "stall_ns",
+        *(f"stall_{cause}{unit}" for cause in STALLS for unit in ("", "_ns", "_longest_ns")),
+        "limited_ns",
+    ),
     "held": ("anonymous_bytes", "live_snapshots", "live_iterators", "pinned_bytes"),
 }
 OWN = ("calls", "bytes accepted", "bytes written", "bytes read", "waits")  # counted by each process for itself

@@ -22,6 +22,7 @@ static void begin(uint64_t ttl_ms)
 {
     store_new(LSMKV_SYNC_OS);
     store.options.run_count = 32;
+    store.options.merge_policy = LSMKV_MERGE_NONE; /* nothing unasked */
     store.options.ttl_ms = ttl_ms;
     hold_clock();
     store_open();

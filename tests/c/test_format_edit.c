@@ -211,7 +211,8 @@ TEST(unknown_tags_are_refused)
     uint8_t bytes[200] = {0};
     for (unsigned tag = 0; tag < 256; tag++) {
         bytes[0] = (uint8_t)tag;
-        CHECK_EQ(take(bytes, sizeof bytes, &field) > 0, tag >= LK_EDIT_STORE && tag <= LK_EDIT_COUNT);
+        int known = (tag >= LK_EDIT_STORE && tag <= LK_EDIT_COUNT) || tag == LK_EDIT_FACTS;
+        CHECK_EQ(take(bytes, sizeof bytes, &field) > 0, known);
     }
     CHECK_EQ(take(bytes, 0, &field), 0);
 }
@@ -225,6 +226,18 @@ TEST(a_count_field_is_these_bytes_and_comes_back)
     CHECK_EQ(lk_edit_count(&buf, 7, 5, 6), 0);
     CHECK(lk_edit_get(buf.at, buf.at + buf.len, &field) == buf.at + buf.len);
     CHECK(field.count.space == 7 && field.count.live == 5 && field.count.lsn == 6);
+    lk_buf_deinit(&buf);
+}
+
+TEST(a_facts_field_is_these_bytes_and_comes_back)
+{
+    struct lk_buf buf = {0};
+    struct lk_edit_field field;
+    CHECK_EQ(lk_edit_facts(&buf, 7, 5, (uint64_t)13 << 32 | 64), 0);
+    SAME(16, 7, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0, 13, 0, 0, 0);
+    CHECK_EQ(lk_edit_facts(&buf, 7, 5, 6), 0);
+    CHECK(lk_edit_get(buf.at, buf.at + buf.len, &field) == buf.at + buf.len);
+    CHECK(field.facts.number == 7 && field.facts.shadowed == 5 && field.facts.written_ns == 6);
     lk_buf_deinit(&buf);
 }
 

@@ -2,9 +2,14 @@
  *
  *   l0 3 of 3, 96 MiB, full 32       sealed segments, due at how many, their size, size of a full one
  *   limit 4                          runs allowed
+ *   space 1.25                       bytes allowed for each that lives
+ *   policy fifo, 100 MiB, 60 s       the last two for fifo
+ *   scans 5000                       since a merge last ended
+ *   paused
  *   wanted flush merge               what somebody asked for
  *   runs 30 32>9 31!>9 9:40 12t7     newest first, sizes in MiB; >9 is being merged into run 9, ! is damaged,
- *                                    9: has this id, t7 holds seven tombstones
+ *                                    9: has this id, t7 holds seven tombstones; d50 half of the records are tombstones,
+ *                                    s50 half of them are shadowed, w90 was written ninety seconds ago
  *
  * And random shapes, against what must hold of every answer. */
 #include "engine/planner.h"
@@ -18,6 +23,8 @@ static void parse_run(char *word, struct lk_shape *shape)
 
     run->id = colon ? (uint32_t)atoi(word) : 100 + shape->run_count;
     run->bytes = (uint64_t)(strtod(colon ? colon + 1 : word, &word) * (1 << 20));
+    run->records = run->bytes / 128;
+    run->written_ns = shape->now_ns;
     while (*word) {
         char mark = *word++;
         if (mark == '!')
@@ -26,9 +33,30 @@ static void parse_run(char *word, struct lk_shape *shape)
             run->into = (uint32_t)strtoul(word, &word, 10);
         else if (mark == 't')
             run->tombstones = strtoul(word, &word, 10);
+        else if (mark == 'd')
+            run->tombstones = run->records * strtoul(word, &word, 10) / 100;
+        else if (mark == 's')
+            run->shadowed = run->records * strtoul(word, &word, 10) / 100;
+        else if (mark == 'w')
+            run->written_ns = shape->now_ns - strtoul(word, &word, 10) * 1000000000;
         else
             CHECK(!"a mark that means something");
     }
+}
+
+static void parse_policy(const char *line, struct lk_shape *shape)
+{
+    static const char *const words[] = {"default", "leveled", "tiered", "fifo", "none"};
+    double mib = 0, seconds = 0;
+    char word[16];
+
+    CHECK(sscanf(line, "%15[a-z], %lf MiB, %lf s", word, &mib, &seconds) >= 1);
+    for (int i = 0; i < 5; i++)
+        if (strcmp(word, words[i]) == 0)
+            shape->policy = i;
+    CHECK(strcmp(word, words[shape->policy]) == 0);
+    shape->fifo_bytes = (uint64_t)(mib * (1 << 20));
+    shape->fifo_age_ns = (uint64_t)(seconds * 1e9);
 }
 
 static void parse_line(char *line, struct lk_shape *shape)
@@ -43,6 +71,14 @@ static void parse_line(char *line, struct lk_shape *shape)
     } else if (strncmp(line, "wanted ", 7) == 0) {
         shape->flush_wanted = strstr(line, "flush") != NULL;
         shape->merge_wanted = strstr(line, "merge") != NULL;
+    } else if (strncmp(line, "policy ", 7) == 0) {
+        parse_policy(line + 7, shape);
+    } else if (strncmp(line, "space ", 6) == 0) {
+        shape->space_limit = strtod(line + 6, NULL);
+    } else if (strncmp(line, "scans ", 6) == 0) {
+        shape->scans = strtoul(line + 6, NULL, 10);
+    } else if (strcmp(line, "paused") == 0) {
+        shape->paused = 1;
     } else {
         CHECK(strncmp(line, "runs", 4) == 0);
         char *rest = NULL;
@@ -53,7 +89,8 @@ static void parse_line(char *line, struct lk_shape *shape)
 
 static void plan_case(const char *facts, char answer[SCRIPT_TEXT])
 {
-    struct lk_shape shape = {.segment_bytes = 32 << 20, .l0_segments = 3, .run_limit = 4};
+    struct lk_shape shape = {
+        .segment_bytes = 32 << 20, .l0_segments = 3, .run_limit = 4, .space_limit = 1.25, .now_ns = 1000000000000};
     char text[SCRIPT_TEXT], *rest = NULL;
 
     strcpy(text, facts);
@@ -65,6 +102,8 @@ static void plan_case(const char *facts, char answer[SCRIPT_TEXT])
         strcpy(what, "flush");
     if (job.kind == LK_JOB_MERGE)
         snprintf(what, sizeof what, "merge %u..%u", job.first, job.last);
+    if (job.kind == LK_JOB_DROP)
+        snprintf(what, sizeof what, "drop %u..%u", job.first, job.last);
     snprintf(answer, SCRIPT_TEXT, "%s: %s\n", what, job.why);
 }
 
@@ -75,24 +114,58 @@ TEST(the_scripts)
 
 static void random_shape(struct random *random, struct lk_shape *shape)
 {
-    *shape = (struct lk_shape){.segment_bytes = 32 << 20, .l0_segments = 3};
+    *shape = (struct lk_shape){.segment_bytes = 32 << 20, .l0_segments = 3, .now_ns = (uint64_t)1 << 50};
     shape->run_limit = 1 + (uint32_t)random_below(random, 6);
+    shape->policy = (int)random_below(random, 5);
+    shape->space_limit = 1.05 + (double)random_below(random, 100) / 50;
+    shape->fifo_bytes = random_below(random, 2) ? random_below(random, (uint64_t)1 << 36) : 0;
+    shape->fifo_age_ns = random_below(random, 2) ? random_below(random, (uint64_t)1 << 50) : 0;
+    shape->scans = random_below(random, 2) ? 0 : (uint64_t)1 << random_below(random, 40);
     shape->sealed = (uint32_t)random_below(random, 12);
     shape->sealed_bytes = shape->sealed * random_below(random, 64 << 20);
     shape->flush_wanted = random_below(random, 4) == 0;
     shape->merge_wanted = random_below(random, 4) == 0;
+    shape->paused = random_below(random, 8) == 0;
     shape->run_count = (uint32_t)random_below(random, LK_SHAPE_RUNS / 2);
-    for (uint32_t i = 0; i < shape->run_count; i++)
-        shape->runs[i] = (struct lk_shape_run){.id = 100 + i,
-                                               .bytes = 1 + (random_below(random, 1000) << random_below(random, 24)),
-                                               .tombstones = random_below(random, 2),
-                                               .damaged = random_below(random, 12) == 0};
+    for (uint32_t i = 0; i < shape->run_count; i++) {
+        struct lk_shape_run *run = &shape->runs[i];
+        run->id = 100 + i;
+        run->bytes = 1 + (random_below(random, 1000) << random_below(random, 24));
+        run->records = run->bytes / (1 + random_below(random, 200));
+        run->tombstones = random_below(random, 2) && run->records ? random_below(random, run->records) : 0;
+        run->shadowed = i && run->records ? random_below(random, run->records) : 0;
+        run->written_ns = random_below(random, shape->now_ns);
+        run->damaged = random_below(random, 12) == 0;
+    }
     if (shape->run_count > 3 && random_below(random, 2)) {
         uint32_t first = (uint32_t)random_below(random, shape->run_count - 2), last = first;
         last += (uint32_t)random_below(random, shape->run_count - 1 - first);
         for (uint32_t i = first; i <= last; i++)
             shape->runs[i].into = 101 + last;
     }
+}
+
+static int is_being_merged(const struct lk_shape *shape, uint32_t run)
+{
+    for (uint32_t i = 0; i < shape->run_count; i++)
+        if (shape->runs[i].into == shape->runs[run].id)
+            return 1;
+    return shape->runs[run].into != 0;
+}
+
+static void check_merge(const struct lk_shape *shape, const struct lk_job *job)
+{
+    uint32_t into = shape->runs[job->first].into;
+    for (uint32_t i = job->first; i <= job->last; i++) {
+        CHECK(!shape->runs[i].damaged && shape->runs[i].into == into);
+        CHECK(into || !is_being_merged(shape, i));
+    }
+    /* A run of its own is merged for its tombstones, and only as the bottom, where they can go. */
+    if (!into && job->last == job->first)
+        CHECK(job->last + 1 == shape->run_count &&
+              (shape->runs[job->first].tombstones || !shape->runs[job->first].records));
+    if (into)
+        CHECK(job->last + 1 < shape->run_count && shape->runs[job->last + 1].id == into);
 }
 
 /* Never a damaged run, an output under construction, half of a group, or a run of its own without a reason. */
@@ -106,67 +179,146 @@ TEST(what_every_answer_keeps_to)
         CHECK(job.why[0] != 0 && strlen(job.why) < sizeof job.why - 1);
         if (job.kind == LK_JOB_FLUSH)
             CHECK(shape.sealed > 0);
-        if (job.kind != LK_JOB_MERGE)
+        if (job.kind == LK_JOB_NONE || job.kind == LK_JOB_FLUSH)
             continue;
+        CHECK(!shape.paused);
         if (!CHECK(job.first <= job.last && job.last < shape.run_count))
             break;
-        uint32_t into = shape.runs[job.first].into;
-        for (uint32_t i = job.first; i <= job.last; i++) {
-            CHECK(!shape.runs[i].damaged && shape.runs[i].into == into);
-            for (uint32_t j = 0; j < shape.run_count; j++)
-                CHECK(shape.runs[j].into != shape.runs[i].id);
-        }
-        CHECK(into || job.last > job.first || shape.runs[job.first].tombstones);
-        if (into)
-            CHECK(job.last + 1 < shape.run_count && shape.runs[job.last + 1].id == into);
+        if (job.kind == LK_JOB_MERGE)
+            check_merge(&shape, &job);
+        if (job.kind == LK_JOB_DROP)
+            CHECK(shape.policy == LSMKV_MERGE_FIFO && job.last + 1 == shape.run_count);
+        for (uint32_t i = job.first; job.kind == LK_JOB_DROP && i <= job.last; i++)
+            CHECK(!is_being_merged(&shape, i));
     }
 }
 
-/* Doing what the planner says ends: with a flush now and then, and with everything asked for. */
-TEST(following_it_comes_to_rest)
+/* ---- following it ------------------------------------------------------------------------------ */
+
+/* Do to the shape what the job does to a store. The keys of a run are as many as its records. */
+static void play(struct lk_shape *shape, const struct lk_job *job)
+{
+    struct lk_shape_run *to = &shape->runs[job->first];
+    uint64_t above = 0;
+    int bottom = job->last + 1 == shape->run_count;
+
+    for (uint32_t i = 0; i < job->first; i++)
+        above += shape->runs[i].records;
+    uint32_t gone = job->last - job->first + (job->kind == LK_JOB_DROP);
+    if (job->kind == LK_JOB_MERGE) {
+        uint64_t records = 0, bytes = 0, shadowed = 0, tombstones = 0;
+        for (uint32_t i = job->first; i <= job->last; i++) {
+            const struct lk_shape_run *run = &shape->runs[i];
+            uint64_t dead = (i > job->first ? run->shadowed : 0) + (bottom ? run->tombstones : 0);
+            uint64_t left = dead < run->records ? run->records - dead : 0;
+            records += left;
+            bytes += run->records ? (uint64_t)((double)run->bytes * (double)left / (double)run->records) : 0;
+            shadowed += run->shadowed;
+            tombstones += bottom ? 0 : run->tombstones;
+        }
+        to->records = records;
+        to->bytes = bytes;
+        to->shadowed = shadowed < above ? shadowed : above;
+        to->shadowed = to->shadowed < records ? to->shadowed : records;
+        to->tombstones = tombstones < records ? tombstones : records;
+        gone += records == 0;
+        shape->scans = 0;
+    }
+    memmove(shape->runs + job->last + 1 - gone, shape->runs + job->last + 1,
+            (shape->run_count - job->last - 1) * sizeof *to);
+    shape->run_count -= gone;
+}
+
+/* Doing what the planner says ends, whatever the policy, and with everything asked for; and then runs and space are
+ * within their bounds, as far as damage allows. */
+TEST(following_it_comes_to_rest_within_its_bounds)
 {
     struct random random = {8};
     struct lk_shape shape;
-    for (int round = 0; round < 2000; round++) {
+    for (int round = 0; round < 20000; round++) {
         random_shape(&random, &shape);
+        int damage = 0, jobs = 0;
         shape.sealed = 0;
-        for (uint32_t i = 0; i < shape.run_count; i++)
+        shape.paused = 0;
+        for (uint32_t i = 0; i < shape.run_count; i++) {
             shape.runs[i].into = 0;
-        int jobs = 0;
-        for (struct lk_job job = lk_plan(&shape); job.kind && jobs < 100; job = lk_plan(&shape), jobs++) {
-            struct lk_shape_run *to = &shape.runs[job.first];
-            for (uint32_t i = job.first + 1; i <= job.last; i++)
-                to->bytes += shape.runs[i].bytes;
-            to->tombstones = job.last + 1 == shape.run_count ? 0 : to->tombstones;
-            shape.run_count -= job.last - job.first;
-            memmove(to + 1, to + 1 + job.last - job.first, (shape.run_count - job.first - 1) * sizeof *to);
+            shape.runs[i].damaged &= round % 2;
+            damage |= shape.runs[i].damaged;
         }
+        for (struct lk_job job = lk_plan(&shape); job.kind && jobs < 100; job = lk_plan(&shape), jobs++)
+            play(&shape, &job);
         CHECK(jobs < 100);
+        if (damage)
+            continue;
+        double garbage = 0, bytes = 0;
+        for (uint32_t i = 0; i < shape.run_count; i++) {
+            const struct lk_shape_run *run = &shape.runs[i];
+            uint64_t dead = run->shadowed + (i + 1 == shape.run_count ? run->tombstones : 0);
+            bytes += (double)run->bytes;
+            if (i > 0 && run->records)
+                garbage +=
+                    (double)run->bytes * (double)(dead < run->records ? dead : run->records) / (double)run->records;
+        }
+        int counts = shape.policy != LSMKV_MERGE_NONE && shape.policy != LSMKV_MERGE_FIFO;
+        CHECK(shape.run_count <= (counts ? shape.run_limit : LK_PLAN_CEILING));
+        if (shape.policy == LSMKV_MERGE_DEFAULT || shape.policy == LSMKV_MERGE_LEVELED)
+            CHECK(garbage <= 1 << 20 || bytes <= 1.001 * shape.space_limit * (bytes - garbage));
     }
 }
 
-/* A load: flushes of one size. Runs stay few and each byte is rewritten a few times only. */
-TEST(a_load_of_many_flushes)
+/* Flushes of one size. Runs stay few and each byte is rewritten a few times only. overwrite: the part of each flush
+ * that overwrites what lies below. */
+static double load(int policy, uint32_t limit, double overwrite, uint32_t *most, double *space)
 {
-    struct lk_shape shape = {.segment_bytes = 32 << 20, .l0_segments = 3, .run_limit = 4};
+    struct lk_shape shape = {.segment_bytes = 32 << 20, .l0_segments = 3, .run_limit = limit, .space_limit = 1.25};
+    const uint64_t size = 96 << 20, records = size / 128;
     double written = 0;
-    uint32_t most = 0, flushes = 200;
-    for (uint32_t flush = 0; flush < flushes; flush++) {
-        memmove(shape.runs + 1, shape.runs, shape.run_count++ * sizeof *shape.runs);
-        shape.runs[0] = (struct lk_shape_run){.id = 1000 + flush, .bytes = 96 << 20};
-        for (struct lk_job job; (job = lk_plan(&shape)).kind != LK_JOB_NONE;) {
-            struct lk_shape_run *to = &shape.runs[job.first];
-            for (uint32_t i = job.first + 1; i <= job.last; i++)
-                to->bytes += shape.runs[i].bytes;
-            written += (double)to->bytes / (96 << 20);
-            shape.run_count -= job.last - job.first;
-            memmove(to + 1, to + 1 + job.last - job.first, (shape.run_count - job.first - 1) * sizeof *to);
+
+    shape.policy = policy;
+    *most = 0;
+    *space = 0;
+    for (uint32_t flush = 0; flush < 200; flush++) {
+        double below = 0, all = 0, live = 0;
+        for (uint32_t i = 0; i < shape.run_count; i++)
+            below += (double)(shape.runs[i].records - shape.runs[i].shadowed);
+        for (uint32_t i = 0; i < shape.run_count; i++) {
+            struct lk_shape_run *run = &shape.runs[i];
+            double hit = overwrite * (double)records * (double)(run->records - run->shadowed) / below;
+            run->shadowed +=
+                hit < (double)(run->records - run->shadowed) ? (uint64_t)hit : run->records - run->shadowed;
         }
-        most = shape.run_count > most ? shape.run_count : most;
+        memmove(shape.runs + 1, shape.runs, shape.run_count++ * sizeof *shape.runs);
+        shape.runs[0] = (struct lk_shape_run){.id = 1000 + flush, .bytes = size, .records = records};
+        for (struct lk_job job; (job = lk_plan(&shape)).kind != LK_JOB_NONE;) {
+            play(&shape, &job);
+            written += (double)shape.runs[job.first].bytes / (double)size;
+        }
+        *most = shape.run_count > *most ? shape.run_count : *most;
+        for (uint32_t i = 0; i < shape.run_count; i++) {
+            all += (double)shape.runs[i].bytes;
+            live += (double)shape.runs[i].bytes * (1 - (double)shape.runs[i].shadowed / (double)shape.runs[i].records);
+        }
+        *space = all / live > *space ? all / live : *space;
     }
-    printf("each byte merged %.2f times, at most %u runs\n", written / flushes, most);
-    CHECK(most <= shape.run_limit);
-    CHECK(written / flushes < 6);
+    return written / 200;
+}
+
+TEST(loads_under_each_policy)
+{
+    static const char *const names[] = {"default", "leveled", "tiered"};
+    static const double bounds[] = {10, 12, 6};
+
+    for (int policy = LSMKV_MERGE_DEFAULT; policy <= LSMKV_MERGE_TIERED; policy++)
+        for (int half = 0; half < 2; half++) {
+            uint32_t most = 0;
+            double space = 0, times = load(policy, 4, half / 2.0, &most, &space);
+            printf("%s, %s: each byte merged %.2f times, at most %u runs, %.2f times what lives\n", names[policy],
+                   half ? "half overwrites" : "new keys", times, most, space);
+            CHECK(most <= 4);
+            CHECK(times < bounds[policy]);
+            if (policy != LSMKV_MERGE_TIERED)
+                CHECK(space <= 1.26);
+        }
 }
 
 int main(int argc, char **argv)

@@ -2,7 +2,7 @@
 #include "store_kit.h"
 
 #include "engine/background.h"
-#include "engine/rotate.h"
+#include "engine/spare.h"
 
 static const char *only(const char *suffix, uint32_t count, uint32_t index)
 {
@@ -340,7 +340,7 @@ TEST(a_spare_that_was_never_used)
     store_new(LSMKV_SYNC_OS);
     store_open();
     put("a", "1");
-    CHECK_EQ(lk_rotate_prepare(engine()), 0);
+    CHECK_EQ(lk_spare_step(engine()), 0);
     char spare[40];
     strcpy(spare, only(".log", 2, 1));
     store_kill();
@@ -350,7 +350,7 @@ TEST(a_spare_that_was_never_used)
     CHECK_EQ(store_names(".aside").count, 0);
     expect("a", "1");
     put("b", "2");
-    CHECK_EQ(lk_rotate_prepare(engine()), 0);
+    CHECK_EQ(lk_spare_step(engine()), 0);
     store_close();
     CHECK_EQ(store_names(".log").count, 1); /* what was recovered is in a table; the spare went at close */
     store_open();

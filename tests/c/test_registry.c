@@ -101,9 +101,11 @@ TEST(a_handle_for_reading_shares_too)
 
 TEST(options_that_conflict_are_named)
 {
-    static const char *const names[] = {"durability",  "sync_interval_ms", "threads",     "segment_bytes",
-                                        "table_bytes", "page_bytes",       "l0_segments", "run_count",
-                                        "cache_bytes", "table_source",     "log_source"};
+    static const char *const names[] = {
+        "durability",  "sync_interval_ms", "threads",     "segment_bytes",
+        "table_bytes", "page_bytes",       "l0_segments", "run_count",
+        "cache_bytes", "table_source",     "log_source",  "merge_policy",
+        "space_limit", "fifo_bytes",       "fifo_age",    "background_bytes_per_second"};
     store_new_real(LSMKV_SYNC_OS);
     store_open();
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -143,6 +145,21 @@ TEST(options_that_conflict_are_named)
             break;
         case 10:
             options.log_source = LSMKV_SOURCE_READ;
+            break;
+        case 11:
+            options.merge_policy = LSMKV_MERGE_TIERED;
+            break;
+        case 12:
+            options.space_limit = 2;
+            break;
+        case 13:
+            options.fifo_bytes = 1;
+            break;
+        case 14:
+            options.fifo_age_ms = 1;
+            break;
+        case 15:
+            options.background_bytes_per_second = 1 << 20;
             break;
         }
         CHECK_EQ(lsmkv_open(store.path, &options, &other), LSMKV_OPTIONS);

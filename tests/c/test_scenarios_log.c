@@ -354,6 +354,54 @@ TEST(scenario_16_a_sync_covers_what_is_not_yet_durable)
     store_free();
 }
 
+/* What the keeper brings to the disk while it is written is not carried again, whole pages only; nothing is claimed. */
+TEST(scenario_16_what_was_synced_ahead_is_not_synced_again)
+{
+    enum { STEP = 16 << 10 };
+    uint64_t calls, all = 0, steps = 0;
+    store_new(LSMKV_SYNC_INTERVAL);
+    store.options.segment_bytes = 4 << 20;
+    store.options.sync_interval_ms = 86400000;
+    store_open();
+    put_numbers(0, 1000, filler);
+    uint64_t durable = stats().lsn_durable, end = atomic_load(&engine()->active->segment->end);
+    size_t before = strlen(sim_trace(store.sim));
+    while (steps < 1000 && lk_commit_ahead(engine(), STEP) == 0)
+        steps++;
+    all = synced_bytes(before, &calls);
+    CHECK_EQ(calls, steps);
+    CHECK_EQ(steps, end / STEP);
+    CHECK_EQ(all, steps * STEP);
+    CHECK_EQ(stats().lsn_durable, durable);
+    before = strlen(sim_trace(store.sim));
+    CHECK_EQ(lsmkv_sync(store.db), 0);
+    CHECK(synced_bytes(before, &calls) <= STEP);
+    CHECK(stats().lsn_durable > durable);
+    CHECK_EQ(lk_commit_ahead(engine(), STEP), LSMKV_NOTFOUND);
+    store_power(SIM_NOTHING, 0);
+    store_open();
+    CHECK_EQ(expect_prefix(1001), 1000);
+    store_free();
+}
+
+/* A failed sync is sticky, whoever met it. */
+TEST(scenario_28_a_sync_ahead_that_fails_is_a_failed_sync)
+{
+    store_new(LSMKV_SYNC_INTERVAL);
+    store.options.segment_bytes = 4 << 20;
+    store.options.sync_interval_ms = 86400000;
+    store_open();
+    put_numbers(0, 1000, filler);
+    sim_fail(store.sim, &(struct sim_fault){.call = SIM_MAP_SYNC, .nth = 1, .err = EIO});
+    CHECK_EQ(lk_commit_ahead(engine(), 4096), LSMKV_IO);
+    CHECK_EQ(lsmkv_put(store.db, "x", 1, "1", 1, -1, NULL), LSMKV_FAILED);
+    CHECK_EQ(lk_commit_ahead(engine(), 4096), LSMKV_NOTFOUND);
+    CHECK_EQ(expect_prefix(1001), 1000);
+    CHECK_EQ(lsmkv_close(store.db), LSMKV_FAILED);
+    store_abandon();
+    store_free();
+}
+
 /* Synced commits go by write: nothing is prefaulted that a sync would have to carry. */
 TEST(scenario_16_always_prefaults_nothing)
 {

@@ -1154,6 +1154,35 @@ TEST(a_beginning_at_the_moment_of_a_rotation_is_no_conflict)
     store_free();
 }
 
+/* Only a range delete that is newer than what has been validated asks for a look at each of many keys. */
+TEST(many_reads_beside_an_old_range_delete_are_validated_under_the_mutex)
+{
+    store_new(LSMKV_SYNC_OS);
+    store_open();
+    put("a", "0");
+    clear("r", "s");
+    struct lk_reads *reads;
+    CHECK_EQ(lk_reads_new(&reads), 0);
+    for (int i = 0; i < 2000; i++) {
+        char key[16];
+        size_t bytes = (size_t)snprintf(key, sizeof key, "%06d", i);
+        CHECK_EQ(lk_reads_key(reads, lk_slice(key, bytes), lk_hash(engine()->seed, key, bytes)), 0);
+    }
+    struct lk_snapshot base;
+    CHECK_EQ(lk_snapshot_take(engine(), &base), 0);
+    struct lk_conflict conflict = {reads, &base, base.lsn};
+    put("x", "0");
+    CHECK_EQ(lk_conflict_guard(engine(), &conflict), 0);
+    clear("t", "u");
+    CHECK_EQ(lk_conflict_guard(engine(), &conflict), LSMKV_WOULDBLOCK);
+    CHECK_EQ(lk_conflict_resolve(engine(), &conflict), 0);
+    clear("0", "1");
+    CHECK_EQ(lk_conflict_resolve(engine(), &conflict), LSMKV_CONFLICT);
+    lk_snapshot_drop(&base);
+    lk_reads_unref(reads);
+    store_free();
+}
+
 /* The frames are walked whatever kind of log they are in. */
 TEST(a_range_that_nobody_touched_in_every_durability)
 {

@@ -120,6 +120,7 @@ TEST(it_pins_its_file_and_gives_it_back)
     struct store_names tables = store_names(".tbl");
     CHECK_EQ(tables.count, 1);
     struct lent lent = lend("k");
+    put("k", "overwritten"); /* or a merge might move the table as it is */
     bury();
     CHECK(store_has(tables.at[0]));
     lsmkv_view_end(lent.view);

@@ -247,6 +247,7 @@ def namespaces(db):
     ns = db.namespace("typed", key="(str,i64)", value="json", ttl=1000)
     ns["a", 1] = [1]
     assert ns["a", 1] == [1] and list(ns.items()) == [(("a", 1), [1])] and ns.name == "typed" and db.name is None
+    assert list(ns[("a",) : ("b",)]) == [("a", 1)]
     assert "typed" in repr(ns) and db.namespaces() == {"typed": {"key": "(str,i64)", "value": "json", "ttl": 1000.0}}
     assert ns.path == db.path and ns.ttl(("a", 1)) > 0
     with db.snapshot() as snapshot:

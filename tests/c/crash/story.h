@@ -6,9 +6,10 @@
  *   e put that soon expires   E put that expires late   k the wall clock goes on   q put that rests on a read
  *   M make the other namespace   D drop it   u put there   U put there, synced   R delete a range there   j batch in both
  *   T transaction   S transaction, synced   C transaction that somebody else spoils
+ *   g put the next key in order
  *   x no space from here on   X space again   z the next write of the log finds half the space it needs
  *
- * A number repeats the letter behind it: "12p f 3h". A story is played from its beginning up to a boundary of
+ * The merge policy changes with every open. A number repeats the letter behind it: "12p f 3h". A story is played from its beginning up to a boundary of
  * the simulator, again and again; the same seed is the same story. */
 #ifndef LK_TESTS_CRASH_STORY_H
 #define LK_TESTS_CRASH_STORY_H
@@ -86,6 +87,9 @@ static const char *const story_scripts[] = {
     "4p 2T C 3p f C T M C 2T o T",
     "5q f 5q r 3q k q o 3q",
     "M 4u l R f l 4u D l M 2u l o l 2T l",
+    "16g f 16g f 16g f c 4p",
+    "12g f 12g f 3p f t t o t t t 4g c s",
+    "20g f 8g f n 12g f t t t t N 6d f t t t c o",
 };
 enum { STORY_SCRIPTS = sizeof story_scripts / sizeof story_scripts[0], STORY_RANDOM = 16 };
 enum { STORIES = STORY_SETS * (STORY_SCRIPTS + STORY_RANDOM) };
@@ -104,6 +108,8 @@ struct story {
     lsmkv *db;       /* owned */
     lsmkv *side;     /* owned; the other namespace, NULL: it is not there */
     uint32_t side_next; /* the number it gets next */
+    uint32_t in_order;  /* keys put in order so far */
+    uint32_t opens;
     lsmkv_snapshot *snapshot; /* owned */
     lsmkv_batch *batch; /* owned */
     struct random random;
@@ -477,8 +483,17 @@ static inline void story_conflict(struct story *story)
 
 /* ---- life ---------------------------------------------------------------------------------------- */
 
+/* All but fifo, which loses data. */
+static inline void story_policy(struct story *story)
+{
+    static const int policies[] = {LSMKV_MERGE_DEFAULT, LSMKV_MERGE_LEVELED, LSMKV_MERGE_TIERED, LSMKV_MERGE_NONE};
+    story->options.merge_policy = policies[(story->seed + story->opens++) % 4];
+    story->options.space_limit = 1.05;
+}
+
 static inline void story_open(struct story *story)
 {
+    story_policy(story);
     int rc = lk_open_in(sim_env(story->sim), STORE, &story->options, &story->db);
     if (rc != 0 && rc != LSMKV_FULL) /* without space a store can be opened for reading only; the story ends */
         story_wrong(story, "open", rc);
@@ -620,6 +635,9 @@ static inline void story_letter(struct story *story, char letter)
     case 'p':
         story_put(story, any, 0, -1);
         break;
+    case 'g':
+        story_put(story, used_key(story->in_order++), 0, -1);
+        break;
     case 'h':
         story_put(story, hot, 0, -1);
         break;
@@ -705,6 +723,7 @@ static inline void story_play(struct story *story, uint64_t boundary)
     story_clock_ns = 0;
     story->side = NULL;
     story->side_next = 1;
+    story->in_order = story->opens = 0;
     memset(&story->now, 0, sizeof story->now);
     timeline_init(&story->timeline, 0);
     story->proven = 0;

@@ -38,6 +38,8 @@ static int edit_encode(struct lk_buf *out, const struct lk_edit_field *field)
         return lk_edit_drop(out, field->drop);
     case LK_EDIT_CLOSED:
         return lk_edit_closed(out, field->lsn);
+    case LK_EDIT_FACTS:
+        return lk_edit_facts(out, field->facts.number, field->facts.shadowed, field->facts.written_ns);
     default:
         FUZZ_CHECK(field->tag == LK_EDIT_COUNT);
         return lk_edit_count(out, field->count.space, field->count.live, field->count.lsn);
@@ -83,7 +85,7 @@ static int edit_any_field(struct lk_buf *buf, struct random *random)
 
     for (uint32_t i = 0; i < 5; i++)
         runs[i] = (struct lk_run_meta){i, i + 1, edit_key(random)};
-    switch (random_below(random, 9)) {
+    switch (random_below(random, 10)) {
     case 0:
         return lk_edit_store(buf, 1, 2, 3, 4, edit_key(random), edit_key(random));
     case 1:
@@ -100,6 +102,8 @@ static int edit_any_field(struct lk_buf *buf, struct random *random)
         return lk_edit_closed(buf, random_next(random));
     case 7:
         return lk_edit_count(buf, (uint32_t)random_next(random), random_next(random), random_next(random));
+    case 8:
+        return lk_edit_facts(buf, (uint32_t)random_next(random), random_next(random), random_next(random));
     default:
         return lk_edit_table(buf, &table);
     }

@@ -1,0 +1,158 @@
+/* pace: debts, their price, and the pause. See engine/pace.h. */
+#include "engine/pace.h"
+
+#include "engine/stall.h"
+
+enum {
+    LOOK_BYTES = 64 * 1024,      /* a writer that is left alone looks again after so many */
+    CREDIT_MOST = 256 * 1024,    /* that a long pause can buy */
+    PAID_MOST = 4 * 1024 * 1024, /* of one write: the largest is kept waiting for less than a second */
+    PAUSE_NS = 500000,
+    PRICE_AT_HALF = 10240,       /* ns a KiB: 100 MB/s */
+    PRICE_MOST = 102400,
+    SEALED_MAX = 14,             /* segments that one scan view covers, less the active one */
+    RUNS_CALM = 2,
+    RUNS_MOST = 6 /* times run_count */
+};
+
+/* ---- debts ------------------------------------------------------------------------------------- */
+
+static double share(double debt, double begins, double most)
+{
+    return most > begins ? (debt - begins) / (most - begins) : debt >= most;
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+struct lk_l0 lk_pace_l0(const struct lk_version *version)
+{
+    struct lk_l0 l0 = {.sealed = version->memtable_count - 1};
+    for (uint32_t i = 0; i < version->memtable_count; i++) {
+        const struct lk_memtable *memtable = version->memtables[i];
+        uint64_t end = atomic_load_explicit(&memtable->segment->end, memory_order_relaxed);
+        uint64_t index = lk_memtable_index_bytes(memtable);
+        if (i > 0) {
+            l0.bytes += end;
+            l0.index_bytes += index;
+            continue;
+        }
+        l0.active_bytes = end;
+        l0.active_index_bytes = (uint64_t)((double)index * (double)end / (double)memtable->segment->capacity);
+    }
+    return l0;
+}
+
+uint64_t lk_pace_index_most(const struct lsmkv_options *options)
+{
+    (void)options;
+    return 32 << 20;
+}
+
+/* A flush is due at l0_segments; meanwhile one more may fill, and as many again until it must have ended. */
+static double of_bytes(const struct lsmkv_options *options, uint64_t bytes)
+{
+    double due = (double)options->segment_bytes * options->l0_segments, one = (double)options->segment_bytes;
+    return share((double)bytes, due + one, 2 * (due + one));
+}
+
+static double of_index(const struct lsmkv_options *options, uint64_t bytes)
+{
+    double most = (double)lk_pace_index_most(options);
+    return share((double)bytes, most / 2, most);
+}
+
+double lk_pace_fullness(const struct lsmkv_options *options, const struct lk_l0 *l0)
+{
+    double filled = share((double)l0->active_bytes, 0, (double)options->segment_bytes);
+    double sealed = share(l0->sealed + (filled < 1 ? filled : 1), options->l0_segments + 2, SEALED_MAX);
+    double bytes = of_bytes(options, l0->bytes + l0->active_bytes);
+    return larger(larger(sealed, bytes), of_index(options, l0->index_bytes + l0->active_index_bytes));
+}
+
+int lk_pace_l0_is_full(const struct lsmkv_options *options, const struct lk_l0 *l0)
+{
+    return l0->sealed >= SEALED_MAX || of_bytes(options, l0->bytes) >= 1 || of_index(options, l0->index_bytes) >= 1;
+}
+
+double lk_pace_space(const struct lk_shape *shape)
+{
+    double newer = 0, bottom = shape->run_count ? (double)shape->runs[shape->run_count - 1].bytes : 0;
+    double limit = lk_policy_limit(shape);
+    double flushed = (double)shape->l0_segments * (double)shape->segment_bytes * limit;
+    if (shape->paused || shape->policy == LSMKV_MERGE_NONE || shape->policy == LSMKV_MERGE_FIFO)
+        return 0; /* waiting would not make it less */
+    for (uint32_t i = 0; i + 1 < shape->run_count; i++)
+        newer += (double)shape->runs[i].bytes;
+    double calm = larger(bottom, 2 * flushed);
+    double runs = share(shape->run_count, RUNS_CALM * limit, RUNS_MOST * limit);
+    return larger(shape->policy == LSMKV_MERGE_TIERED ? 0 : share(newer, calm, 3 * calm), runs);
+}
+
+/* Nothing below two intervals without a sync; then the further behind, the slower. */
+static double of_sync(const struct lk_db *db, uint64_t now)
+{
+    double interval = (double)db->options.sync_interval_ms * 1e6;
+    uint64_t began = atomic_load_explicit(&db->last_sync_ns, memory_order_relaxed);
+    if (db->options.durability != LSMKV_SYNC_INTERVAL || began == 0 || now <= began)
+        return 0;
+    return share((double)(now - began), 2 * interval, 6 * interval);
+}
+
+uint64_t lk_pace_price(double fullness)
+{
+    if (fullness <= 0)
+        return 0;
+    double price = fullness < 1 ? PRICE_AT_HALF * fullness / (1 - fullness) : PRICE_MOST;
+    return price < PRICE_MOST ? (uint64_t)price + 1 : PRICE_MOST;
+}
+
+/* ---- paying ------------------------------------------------------------------------------------ */
+
+/* write_mutex held: the version stays. */
+static uint64_t price_now(struct lk_db *db, uint64_t now)
+{
+    struct lk_l0 l0 = lk_pace_l0(atomic_load_explicit(&db->version, memory_order_relaxed));
+    double space = atomic_load_explicit(&db->pace_space, memory_order_relaxed) / 1000.0;
+    return lk_pace_price(larger(larger(lk_pace_fullness(&db->options, &l0), space), of_sync(db, now)));
+}
+
+/* Buy with the time since the last purchase. */
+static uint64_t buy(struct lk_db *db, uint64_t price, uint64_t now)
+{
+    uint64_t since = now > db->pace_since_ns ? now - db->pace_since_ns : 0;
+    db->pace_since_ns = now;
+    if (price == 0)
+        return LOOK_BYTES;
+    since = since < (uint64_t)CREDIT_MOST * PRICE_MOST / 1024 ? since : (uint64_t)CREDIT_MOST * PRICE_MOST / 1024;
+    uint64_t bought = since * 1024 / price;
+    return bought < CREDIT_MOST ? bought : CREDIT_MOST;
+}
+
+uint64_t lk_pace_due(struct lk_db *db, uint64_t bytes)
+{
+    uint64_t price = 0;
+    bytes = bytes < PAID_MOST ? bytes : PAID_MOST;
+    if (db->options.threads == 0)
+        return 0;
+    if (db->pace_credit < bytes) {
+        uint64_t now = lk_stall_now(db);
+        price = price_now(db, now);
+        db->pace_credit += buy(db, price, now) + (price ? 0 : bytes);
+    }
+    if (db->pace_credit >= bytes) {
+        db->pace_credit -= bytes;
+        return 0;
+    }
+    uint64_t pause = price * (CREDIT_MOST / 1024);
+    return pause < PAUSE_NS ? pause : PAUSE_NS;
+}
+
+void lk_pace_wait(struct lk_db *db, uint64_t ns)
+{
+    uint64_t began = lk_stall_now(db);
+    db->env->ops->sleep_ns(db->env, ns);
+    lk_stall_count(db, LK_STALL_pacing, began);
+}

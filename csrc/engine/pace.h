@@ -1,0 +1,47 @@
+/* pace: how fast writers may write, from how much work they have left behind them.
+ *
+ *   fullness   0 or less            0.1       0.5       0.9        1
+ *   a writer   is left alone      900 MB/s  100 MB/s   11 MB/s   waits for a flush (engine/rotate.h)
+ *
+ * Fullness is the largest of some debts, each 0 where it begins to matter and 1 where it must not grow: what L0 holds
+ * in bytes, in memory for its index and in segments, what a settled store would have to merge, and how far the sync is
+ * behind. So a flush that is late slows writers a little more with every byte, they meet it where both are equally fast,
+ * and nobody reaches 1 while background work goes on.
+ *
+ * Writers buy bytes together, with the time that passes; who has not enough pauses for half a millisecond at most and
+ * asks again, so a pause that the system makes longer buys more. It sleeps with no lock held. Everything but lk_pace_wait is memory only. */
+#ifndef LK_ENGINE_PACE_H
+#define LK_ENGINE_PACE_H
+
+#include "engine/db.h"
+#include "engine/planner.h"
+
+struct lk_l0 {
+    uint32_t sealed;
+    uint64_t bytes, index_bytes; /* of sealed segments: log, and memory */
+    uint64_t active_bytes, active_index_bytes;
+};
+
+/* What the version's L0 holds. */
+struct lk_l0 lk_pace_l0(const struct lk_version *version);
+
+/* Memory that the indexes of sealed segments may take. */
+uint64_t lk_pace_index_most(const struct lsmkv_options *options);
+
+/* Of L0, for writers: with what is in the active segment. Pure. */
+double lk_pace_fullness(const struct lsmkv_options *options, const struct lk_l0 *l0);
+/* Must a writer who wants another segment wait for a flush? Pure. */
+int lk_pace_l0_is_full(const struct lsmkv_options *options, const struct lk_l0 *l0);
+/* Of the runs: what stands above the bottom, and how many they are. Pure. */
+double lk_pace_space(const struct lk_shape *shape);
+
+/* Nanoseconds that a KiB costs. Pure. */
+uint64_t lk_pace_price(double fullness);
+
+/* The writer's, under write_mutex. 0: a write of so many bytes may go on, it has been paid for. Else: wait so many
+ * nanoseconds and ask again. */
+LK_MUST_CHECK uint64_t lk_pace_due(struct lk_db *db, uint64_t bytes);
+/* One pause, counted; no lock held. */
+void lk_pace_wait(struct lk_db *db, uint64_t ns);
+
+#endif

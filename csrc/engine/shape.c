@@ -1,0 +1,49 @@
+/* shape: the facts the planner goes by, as they are now. Any thread, no lock held but perhaps work_mutex. */
+#include <string.h>
+
+#include "engine/background.h"
+#include "engine/clock.h"
+#include "engine/install.h"
+
+static void add_table(struct lk_shape_run *out, const struct lk_table *table)
+{
+    const struct lk_table_meta *meta = &table->meta;
+
+    out->records += meta->records;
+    out->tombstones += meta->tombstones;
+    out->shadowed += atomic_load_explicit(&table->shadowed, memory_order_relaxed);
+    out->written_ns = meta->written_ns > out->written_ns ? meta->written_ns : out->written_ns;
+    out->damaged |= atomic_load_explicit(&table->damaged, memory_order_relaxed);
+}
+
+static void take_options(const struct lk_db *db, struct lk_shape *shape)
+{
+    shape->segment_bytes = db->options.segment_bytes;
+    shape->l0_segments = db->options.l0_segments;
+    shape->run_limit = db->options.run_count;
+    shape->policy = db->options.merge_policy;
+    shape->space_limit = db->options.space_limit;
+    shape->fifo_bytes = db->options.fifo_bytes;
+    shape->fifo_age_ns = db->options.fifo_age_ms * 1000000;
+}
+
+void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
+{
+    struct lk_version *version = lk_install_present(db);
+
+    memset(shape, 0, sizeof *shape);
+    take_options(db, shape);
+    shape->now_ns = lk_wall_ns(db);
+    shape->paused = atomic_load(&db->pauses) != 0;
+    shape->scans = atomic_load(&db->counters.scans) - atomic_load(&db->scans_at_merge);
+    shape->sealed = version->memtable_count - 1;
+    shape->sealed_bytes = lk_background_l0_bytes(version);
+    for (uint32_t i = 0; i < version->run_count && i < LK_SHAPE_RUNS; i++) {
+        const struct lk_run *run = version->runs[i];
+        struct lk_shape_run *out = &shape->runs[shape->run_count++];
+        *out = (struct lk_shape_run){.id = run->id, .into = run->into, .bytes = lk_run_bytes(run)};
+        for (uint32_t j = 0; j < run->count; j++)
+            add_table(out, run->tables[j]);
+    }
+    lk_version_unref(version);
+}
