@@ -6,8 +6,8 @@
     packed    bytes that were compressed before
     half      16-byte random keys, 100-byte values of which half is noise
 
-Everything is deterministic. Each kind is loaded once for each choice of compression=, and settled (flush, compact). Then
-the stores take turns: gets of random keys that are there, one whole scan. What is shown are medians, as multiples of
+Everything is deterministic. Each kind is loaded once for each choice of compression=, and settled (flush, compact).
+Then the stores take turns: gets of random keys that are there, one whole scan. Shown are medians, as multiples of
 compression="none" in the same run, and the files' bytes as a share of keys and values. With the module lmdb
 installed, its gets of the same keys are in the run as well. Times are processor times of the thread: others may use the
 machine meanwhile. The result is a table for docs/compression.md.
