@@ -518,7 +518,7 @@ TEST(scenario_30_what_snapshots_pin_is_counted)
     CHECK(stats().pinned_bytes >= bytes / 2); /* what a merge moved as it was counts once, with its new place */
     lsmkv_snapshot_free(snapshot);
     CHECK(stats().pinned_bytes >= bytes / 2);
-        /* what a merge moved as it was counts once, with its new place */ /* the twin */
+    /* what a merge moved as it was counts once, with its new place */ /* the twin */
     CHECK_EQ(first_is(twin, 'a'), 0);
     lsmkv_snapshot_free(twin);
     CHECK_EQ(stats().pinned_bytes, 0);
