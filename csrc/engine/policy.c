@@ -14,7 +14,7 @@
  * four sources. Gets are not counted: what they pay for a run is one more line in flight. */
 #include "engine/planner.h"
 
-enum { LEVEL = 8, MERGE_NS = 5, MERGE_LEAST = 3000000, SCAN_NS = 250, STEP_NS = 16, STEPPED = 16, EAGER = 4 };
+enum { LEVEL = 8, MERGE_NS = 5, MERGE_LEAST = 3000000, SCAN_NS = 1000, STEP_NS = 16, STEPPED = 16, EAGER = 4 };
 
 /* Garbage below this part of a segment is left alone. */
 enum { SMALL_PART = 32 };

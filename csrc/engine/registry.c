@@ -263,6 +263,7 @@ static int close_handle(struct lsmkv *handle, int settle)
     lk_epoch_wait(&db->epochs, lk_epoch_stamp(&db->epochs));
     while (atomic_load(&handle->calls))
         db->env->ops->sleep_ns(db->env, 50000);
+    atomic_fetch_sub(&db->pauses, atomic_exchange(&handle->pauses, 0));
     lk_mutex_lock(&registry_mutex);
     leave_list(handle);
     if (--db->handles == 0) {

@@ -10,6 +10,8 @@
 #include "store/visible.h"
 #include "util/alloc.h"
 
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
 enum { PATIENCE_KEYS = 4096, PATIENCE_STEPS = 16384, FILLS_BEFORE_STREAM = 8 };
 
 /* A run as a source. While its smaller keys have moved to another run, it is seen through `clipped`, which
@@ -282,9 +284,10 @@ static int beyond(const struct lk_scan *scan, struct lk_slice key)
     return order < 0 || (order == 0 && scan->exclude_start);
 }
 
-/* Put a record that goes when its cursor moves onto the shelf, as pairs[count]. The shelf grows; what stands on it and
- * is lent already moves along. 0 or NOMEM. */
-static int shelve(struct lk_scan *scan, const struct lk_record *record, struct lsmkv_pair *pairs, size_t count)
+/* Put a record that goes when its cursor moves onto the shelf, as pairs[count]; *key is its key there. The shelf grows;
+ * what stands on it and is lent already moves along. 0 or NOMEM. */
+static __attribute__((noinline)) int shelve(struct lk_scan *scan, const struct lk_record *record,
+                                            struct lsmkv_pair *pairs, size_t count, struct lk_slice *key)
 {
     struct lk_buf *shelf = &scan->shelf;
     uintptr_t before = (uintptr_t)shelf->at;
@@ -300,6 +303,7 @@ static int shelve(struct lk_scan *scan, const struct lk_record *record, struct l
     pairs[count].key = (struct lsmkv_slice){shelf->at + shelf->len, record->key.len};
     rc = lk_buf_append(shelf, record->key.at, record->key.len);
     pairs[count].value = (struct lsmkv_slice){shelf->at + shelf->len, record->value.len};
+    *key = lk_slice(pairs[count].key.data, record->key.len);
     return rc < 0 ? rc : lk_buf_append(shelf, record->value.at, record->value.len);
 }
 
@@ -310,39 +314,36 @@ static int collect(struct lk_scan *scan, struct lk_merge *merge, size_t most, si
 {
     size_t found = 0, bytes = 0, steps = 0;
     struct lk_slice last = {0};
-    int any = 0, kept = 0, rc = 0;
+    int any = 0, rc = 0;
     lk_buf_reset(&scan->shelf);
     seek(scan, merge);
-    for (; rc == 0 && merge->valid && found < most && bytes < most_bytes && steps < patience; steps++) {
+    for (; merge->valid && found < most && bytes < most_bytes && steps < patience; steps++) {
         const struct lk_cursor *cursor = lk_merge_current(merge);
         const struct lk_record *record = &cursor->record;
-        int shown = lk_record_visible(record, scan->at.wall_ns);
         if (beyond(scan, record->key)) {
             scan->over = 1;
             break;
         }
         last = record->key;
         any = 1;
-        kept = cursor->fleeting && !shown;
-        if (kept)
-            rc = lk_buf_copy(&scan->last, last);
-        if (shown) {
+        if (lk_record_visible(record, scan->at.wall_ns)) {
             pairs[found].key = (struct lsmkv_slice){record->key.at, record->key.len};
-            pairs[found].value = (struct lsmkv_slice){record->value.at, record->value.len};
-            if (cursor->fleeting)
-                rc = shelve(scan, record, pairs, found);
-            last = lk_slice(pairs[found].key.data, pairs[found].key.size);
-            found += rc == 0;
+            pairs[found++].value = (struct lsmkv_slice){record->value.at, record->value.len};
             bytes += record->key.len + record->value.len;
+            if (UNLIKELY(cursor->fleeting))
+                rc = shelve(scan, record, pairs, found - 1, &last);
+        } else if (UNLIKELY(cursor->fleeting)) {
+            rc = lk_buf_copy(&scan->last, last);
+            last = lk_buf_slice(&scan->last);
         }
-        if (rc == 0 && found < most && bytes < most_bytes)
+        if (UNLIKELY(rc < 0))
+            return rc;
+        if (found < most && bytes < most_bytes)
             lk_merge_step(merge);
     }
-    if (rc < 0)
-        return rc;
     if (!merge->valid && merge->status == 0)
         scan->over = 1;
-    if (any && !kept)
+    if (any && last.at != scan->last.at)
         rc = lk_buf_copy(&scan->last, last);
     scan->started |= any;
     *count = found;

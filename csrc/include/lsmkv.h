@@ -158,7 +158,7 @@ struct lsmkv_options {
     uint64_t table_bytes; /* target of a table file; 512 B .. 64 MiB, default 64 MiB */
     uint32_t page_bytes; /* target of a page; 64 B .. 64 KiB, default 2 KiB */
     uint32_t l0_segments; /* sealed segments that trigger a flush; 1 .. 8, default 3 */
-    uint32_t run_count; /* sorted runs that trigger a merge; 1 .. 32, default 4 */
+    uint32_t run_count; /* sorted runs that trigger a merge; 1 .. 32, default 8 */
     int merge_policy; /* enum lsmkv_merge_policy */
     double space_limit; /* default, leveled: bytes in tables per byte that lives there; 1.05 .. 1000, default 1.25 */
     /* FIFO deletes data: what the oldest runs hold is gone when tables are more than fifo_bytes together, or when a run
@@ -490,7 +490,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_codec_get(const lsmkv_codec *codec, size_t 
 
 /* Turn the memtable and all sealed segments into a table run. Returns once that is durable. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_flush(lsmkv *db);
-/* Flush, then merge runs until one is left. Runs are merged whole, so at least the range is settled. */
+/* Flush, then merge runs until one is left. With start or stop: until what lies in start <= key < stop is in the oldest
+ * run, and only tables whose interval meets the range are written. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_compact(lsmkv *db, const struct lsmkv_slice *start, const struct lsmkv_slice *stop,
                                              lsmkv_progress progress, void *context);
 
@@ -505,6 +506,12 @@ struct lsmkv_step {
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_step(lsmkv *db, struct lsmkv_step *did);
 /* Number of jobs ready to run. */
 LSMKV_API uint32_t lsmkv_pending(lsmkv *db);
+
+/* No merges from here on, and no runs dropped; flushes go on, and so do merges that are asked for (lsmkv_compact). One
+ * that is under way ends with its present table and goes on later. Pauses of all handles are counted; those of a
+ * handle end with it. A pause that lasts lets runs pile up. resume: INVALID when this handle has paused nothing. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_pause(lsmkv *db);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_resume(lsmkv *db);
 
 /* Read and verify every byte of every file of the open store's newest state; the first damage fails
  * with CORRUPT. found, when given, is called once for each damaged place, and then verification goes

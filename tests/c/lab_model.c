@@ -83,6 +83,16 @@ static void do_compact(struct history *h)
            0, "compact");
 }
 
+/* Left paused now and then; whatever is asked for goes on, and the end of the handle ends it. */
+static void do_pause(struct history *h)
+{
+    expect(h, lsmkv_pause(h->handles[0]), 0, "pause");
+    if (random_below(&h->random, 4))
+        do_step(h);
+    if (random_below(&h->random, 4))
+        expect(h, lsmkv_resume(h->handles[0]), 0, "resume");
+}
+
 static void do_sync(struct history *h)
 {
     expect(h, lsmkv_sync(h->handles[0]), 0, "sync");
@@ -236,7 +246,11 @@ static void do_namespace(struct history *h)
 
 static void open_store(struct history *h, const int there[SPACES])
 {
+    /* All but fifo, which loses data. */
+    static const int policies[] = {LSMKV_MERGE_DEFAULT, LSMKV_MERGE_LEVELED, LSMKV_MERGE_TIERED, LSMKV_MERGE_NONE};
     lsmkv *db = NULL;
+    h->options.merge_policy = policies[(h->seed + h->opens++) % 4];
+    h->options.space_limit = 1.05 + (double)(h->seed % 5) / 10;
     expect(h, lk_open_in(env_of(h), h->path, &h->options, &db), 0, "open");
     h->handles[0] = db;
     h->options.key_codec = NULL; /* from now on whatever the store says */
@@ -357,10 +371,10 @@ static const struct {
     void (*play)(struct history *h);
     unsigned weight;
 } verbs[] = {
-    {do_put, 300},  {do_delete, 50},   {do_remove, 40},    {do_delete_range, 14}, {do_batch, 60},  {do_write_if, 40},
-    {do_txn, 60},   {do_get, 250},     {do_read_many, 50}, {do_scan, 30},         {do_walk, 80},   {do_count, 20},
-    {do_view, 15},  {do_snapshot, 20}, {do_flush, 6},      {do_step, 12},         {do_compact, 3}, {do_sync, 8},
-    {do_verify, 3}, {do_explain, 10},  {do_time, 12},      {do_namespace, 6},     {do_life, 4},
+    {do_put, 300}, {do_delete, 50},   {do_remove, 40},    {do_delete_range, 14}, {do_batch, 60},    {do_write_if, 40},
+    {do_txn, 60},  {do_get, 250},     {do_read_many, 50}, {do_scan, 30},         {do_walk, 80},     {do_count, 20},
+    {do_view, 15}, {do_snapshot, 20}, {do_flush, 6},      {do_step, 12},         {do_compact, 5},   {do_sync, 8},
+    {do_pause, 4}, {do_verify, 3},    {do_explain, 10},   {do_time, 12},         {do_namespace, 6}, {do_life, 4},
 };
 
 static void play_one(struct history *h, uint64_t dice)
