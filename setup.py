@@ -3,7 +3,7 @@
 Understood in the environment:
     LSMKV_WERROR=1            a warning ends the build
     LSMKV_SANITIZE=a,b        build under these sanitizers, assertions on
-    LSMKV_NO_COMPRESSION=1    do not look for lz4 and zstd
+    LSMKV_NO_COMPRESSION=1    leave lz4 and zstd out although they are there
     LSMKV_FAULTS=1            calls of the Python API can be made to fail: tests/faults
 """
 
@@ -11,8 +11,10 @@ import fcntl
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -56,11 +58,19 @@ def has_library(name):
         return False
 
 
+def link_library(name):
+    """The archive when there is one: then the extension needs nothing at run time."""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    asked = ["pkg-config", "--variable=libdir", name], [*compiler, f"-print-file-name={name}.a"]
+    told = [subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() for words in asked]
+    archives = [Path(told[0], f"{name}.a"), Path(told[1])]  # Debian's libzstd.pc names a folder it is not in
+    return next((str(path) for path in archives if path.exists()), "-l" + name.removeprefix("lib"))
+
+
 sanitize = os.environ.get("LSMKV_SANITIZE", "")
 macros = [("_GNU_SOURCE", "1"), ("LSMKV_BUILD_STAMP", f'"{build_stamp()}"')]
-if not os.environ.get("LSMKV_NO_COMPRESSION"):
-    # Only noted: nothing in the engine calls them yet, so nothing is linked.
-    macros += [(f"LSMKV_HAVE_{name.upper()}", "1") for name in ("lz4", "zstd") if has_library(f"lib{name}")]
+packers = [] if os.environ.get("LSMKV_NO_COMPRESSION") else [n for n in ("lz4", "zstd") if has_library(f"lib{n}")]
+macros += [(f"LSMKV_HAVE_{name.upper()}", "1") for name in packers]
 include_dirs, further_sources, exports = [str(CSRC)], [], CSRC / "exports-core.map"
 if os.environ.get("LSMKV_FAULTS") == "1":
     faults = Path("tests/faults")
@@ -71,7 +81,8 @@ compile_args = [
     *("-std=c11", "-O2", "-pthread", "-fvisibility=hidden", "-fno-semantic-interposition"),
     *("-Wall", "-Wextra", "-MMD", "-fstack-protector-strong", "-U_FORTIFY_SOURCE"),
 ]
-link_args = ["-pthread", "-Wl,-z,relro,-z,now", f"-Wl,--version-script={exports}"]
+link_args = [link_library(f"lib{name}") for name in packers]
+link_args += ["-pthread", "-Wl,-z,relro,-z,now", f"-Wl,--version-script={exports}"]
 if sanitize:
     instrument = [f"-fsanitize={sanitize}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
     compile_args += ["-g", "-UNDEBUG", *instrument]

@@ -16,6 +16,7 @@ Durability: TypeAlias = Literal["always", "interval", "os", "none"]
 LogSource: TypeAlias = Literal["auto", "mapped", "written"]
 MergePolicy: TypeAlias = Literal["default", "leveled", "tiered", "fifo", "none"]
 TableSource: TypeAlias = Literal["auto", "mapped", "read"]
+Compression: TypeAlias = Literal["none", "auto", "lz4", "zstd"]
 Preset: TypeAlias = Literal["default", "low_memory", "bulk", "durable", "teach"]
 
 WORDS: dict[str, tuple[str, ...]] = {
@@ -23,6 +24,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "merge_policy": ("default", "leveled", "tiered", "fifo", "none"),
     "log_source": ("auto", "mapped", "written"),
     "table_source": ("auto", "mapped", "read"),
+    "compression": ("none", "auto", "lz4", "zstd"),
 }
 BOUNDS = {
     "sync_interval_ms": (1, 86_400_000),
@@ -34,6 +36,7 @@ BOUNDS = {
     "run_count": (1, 32),
     "fifo_bytes": (0, 1 << 60),
     "cache_bytes": (64 * KIB, 1 << 46),
+    "max_pinned_bytes": (0, 1 << 46),
     "background_bytes_per_second": (0, 1 << 46),
     "mode": (0, 0o777),
 }
@@ -90,6 +93,11 @@ class Options:
     cache_bytes: int = 32 * MIB
     """Bytes of memory for table contents when tables are read and not mapped, at least 64 KiB."""
 
+    max_pinned_bytes: int = 0
+    """Bytes of files and memory that may be kept only for snapshots, iterators, transactions and views, as
+    stats()["pinned_bytes"] counts them; 0: no limit. Beyond it the oldest snapshot that no call is using expires: its
+    next use raises SnapshotExpiredError. Iterators and views that were made from it go on."""
+
     background_bytes_per_second: int = 0
     """Bytes of tables that flushes and merges in the background write in a second at most; 0: no limit. It does not
     hold for what a call waits for, nor when the log has grown so far that writers would have to be slowed down."""
@@ -99,6 +107,10 @@ class Options:
 
     table_source: TableSource = "auto"
     """How tables are read: "mapped", "read" into cache_bytes of memory (for disks that may be pulled), or "auto"."""
+
+    compression: Compression = "none"
+    """How tables written from now on are packed. "auto": by LZ4, when a merge leaves nothing older below and a sample
+    shrinks by a quarter. "lz4", "zstd": every table. A table is read as it was written, whatever is chosen now."""
 
     ttl: float | None = None
     """Seconds that a key lives when the write names no ttl of its own, rounded up to milliseconds, at most 31 years;
@@ -133,9 +145,11 @@ class Overrides(TypedDict, total=False):
     fifo_bytes: int
     fifo_age: float | None
     cache_bytes: int
+    max_pinned_bytes: int
     background_bytes_per_second: int
     log_source: LogSource
     table_source: TableSource
+    compression: Compression
     ttl: float | None
     mode: int
 

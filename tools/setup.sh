@@ -53,6 +53,9 @@ look() {
     can_compile || needed="$needed gcc libc6-dev"
     command -v make > /dev/null || needed="$needed make"
     command -v pkg-config > /dev/null || useful='pkg-config'
+    for library in lz4 zstd; do # pages of tables can be packed with them
+        pkg-config --exists "lib$library" 2> /dev/null || useful="$useful lib$library-dev"
+    done
 }
 
 look
@@ -76,7 +79,7 @@ if [ -n "$needed$useful" ]; then
     $apt_line
 then run the same command again. (Needed: Python >= 3.10 with venv and headers, a C compiler, make.)"
     else
-        say "going on without $useful: compression libraries are not looked for."
+        say "going on without $useful: tables cannot be packed with what is missing."
     fi
 fi
 

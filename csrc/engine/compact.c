@@ -7,6 +7,7 @@
 #include "engine/compaction.h"
 #include "engine/inspect.h"
 #include "engine/install.h"
+#include "engine/pin.h"
 #include "engine/rate.h"
 
 /* Let the caller know, holding nothing. 0, CANCELLED, CLOSED, FORKED. */
@@ -46,6 +47,7 @@ static int step(struct lk_db *db, struct lsmkv_step *did, uint64_t *left)
     int rc = job.kind == LK_JOB_MERGE ? lk_merge_step_run(db, &job, did) : LSMKV_NOTFOUND;
     lk_rate_unlock_work(db);
     lk_epoch_reclaim(&db->epochs);
+    lk_pin_expire(db);
     return rc;
 }
 

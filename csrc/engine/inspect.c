@@ -45,6 +45,7 @@ static void add_counters(struct lk_db *db, struct lsmkv_stats *out)
     add_stalls(counters, out);
     out->limited_ns = get(&counters->limited_ns);
     out->live_snapshots = get(&counters->live_snapshots);
+    out->expired_snapshots = get(&counters->expired_snapshots);
     out->live_iterators = get(&counters->live_iterators);
     out->recovered_bytes = get(&counters->recovered_bytes);
     out->recovered_records = get(&counters->recovered_records);
@@ -90,6 +91,7 @@ void lk_inspect_stats(struct lk_db *db, struct lsmkv_stats *out)
     out->manifest_bytes = db->manifest.bytes;
     out->read_bytes = get(&db->cache.read_bytes);
     out->anonymous_bytes = get(&db->cache.used);
+    out->pinned_bytes = get(&db->pinned_bytes);
     out->clean_open = db->clean_open;
     out->failed = atomic_load(&db->failed) != 0;
     if (lk_snapshot_take(db, &now) == 0) {
@@ -123,7 +125,8 @@ static int of_memtable(const struct lk_memtable *memtable, int active, struct ls
                                   .tombstones = get(&memtable->tombstones),
                                   .range_deletes = ranges ? ranges->count : 0,
                                   .lsn_min = lk_lsn(segment->number, LK_FILE_HEAD),
-                                  .lsn_max = lk_lsn(segment->number, end)};
+                                  .lsn_max = lk_lsn(segment->number, end),
+                                  .codec = ""};
     int rc = copy_key(&level->key_min, lk_slice("", 0)); /* a hash knows no least key */
     return rc == 0 ? copy_key(&level->key_max, lk_slice("", 0)) : rc;
 }
@@ -139,7 +142,10 @@ static int of_table(const struct lk_table *table, uint32_t run, struct lsmkv_lev
                                   .tombstones = meta->tombstones,
                                   .range_deletes = meta->range_deletes,
                                   .lsn_min = meta->lsn_min,
-                                  .lsn_max = meta->lsn_max};
+                                  .lsn_max = meta->lsn_max,
+                                  .codec = lk_pack_name(table->footer.codec),
+                                  .stored_bytes = table->footer.pages_end - LK_TABLE_HEAD};
+    level->record_bytes = table->footer.codec ? table->footer.unpacked : level->stored_bytes;
     int rc = copy_key(&level->key_min, meta->key_min);
     return rc == 0 ? copy_key(&level->key_max, meta->key_max) : rc;
 }
@@ -215,15 +221,18 @@ static int probe_memtable(const struct lk_memtable *memtable, int active, struct
 }
 
 static int probe_table(struct lk_table *table, uint32_t run, struct lk_slice key, uint64_t hash, uint64_t now,
-                       struct lsmkv_probe *probe)
+                       struct lk_scratch *scratch, struct lsmkv_probe *probe)
 {
     struct lk_record record;
     struct lk_missing missing;
     struct lk_probe_cost cost = {0};
     *probe = (struct lsmkv_probe){.kind = LSMKV_LEVEL_TABLE, .run = run, .number = table->meta.number};
-    int rc = lk_table_spans(table, key) ? lk_table_find(table, hash, key, &record, &missing, &cost) : LSMKV_NOTFOUND;
+    int rc = lk_table_spans(table, key) ? lk_table_find(table, hash, key, &record, &missing, scratch, &cost)
+                                        : LSMKV_NOTFOUND;
     probe->lines = cost.lines;
     probe->records = cost.records;
+    probe->pages = cost.pages;
+    probe->unpacked = cost.unpacked;
     if (rc == 0)
         probe->verdict = judge(&record, now);
     else if (rc == LSMKV_NOTFOUND && table->ranges.count && lk_ranges_find(&table->ranges, key))
@@ -252,7 +261,7 @@ int lk_inspect_explain(struct lk_db *db, struct lk_slice key, struct lsmkv_probe
     for (uint32_t i = 0; !done && i < version->run_count && *count < most; i++) {
         struct lk_table *table = lk_run_table(version->runs[i], key);
         if (table)
-            done = probe_table(table, i + 1, key, hash, now, &out[(*count)++]);
+            done = probe_table(table, i + 1, key, hash, now, lk_read_scratch(db, slot), &out[(*count)++]);
         else
             out[(*count)++] = (struct lsmkv_probe){.kind = LSMKV_LEVEL_TABLE, .run = i + 1};
     }

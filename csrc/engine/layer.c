@@ -27,24 +27,27 @@ static int is_live(const struct lk_layer *layer, struct lk_slice key, uint64_t h
 static int look_in_memory(struct lk_layer *layer)
 {
     struct lk_present below = lk_present_of(&layer->below);
+    struct lk_scratch scratch = {0};
     size_t offset = 0;
+    int rc = 0;
+    below.scratch = &scratch;
     for (uint32_t i = 0; i < layer->count; offset += layer->group[i++].bytes)
         lk_read_prefetch(&below, key_at(layer, offset, i), layer->group[i].hash);
     offset = 0;
-    for (uint32_t i = 0; i < layer->count; offset += layer->group[i++].bytes) {
+    for (uint32_t i = 0; rc >= 0 && i < layer->count; offset += layer->group[i++].bytes) {
         struct lk_layer_key *entry = &layer->group[i];
         struct lk_slice key = key_at(layer, offset, i);
         struct lk_missing missing;
         struct lk_record record;
         if (layer->memtable)
             entry->above = is_live(layer, key, entry->hash);
-        int rc = is_covered(layer, key) ? LSMKV_NOTFOUND
-                                        : lk_read_find(layer->db, &below, key, entry->hash, &record, &missing);
-        if (rc < 0)
-            return rc;
+        scratch.used = 0;
+        rc = is_covered(layer, key) ? LSMKV_NOTFOUND
+                                    : lk_read_find(layer->db, &below, key, entry->hash, &record, &missing);
         entry->below = rc == LSMKV_WOULDBLOCK ? rc : rc == 0;
     }
-    return 0;
+    lk_scratch_deinit(&scratch);
+    return rc < 0 ? rc : 0;
 }
 
 /* Those of which bytes were missing, one after the other. */

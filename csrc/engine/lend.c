@@ -23,11 +23,12 @@ static int stays(const struct lk_version *version, struct lk_slice key, struct l
 }
 
 /* Memory only, within a slot: what lk_read_find answers. */
-static int look(struct lk_db *db, const struct lk_snapshot *at, struct lk_slice key, uint64_t hash,
+static int look(struct lk_db *db, int slot, const struct lk_snapshot *at, struct lk_slice key, uint64_t hash,
                 struct lk_slice *value, struct lk_buf *copy, int *copied, struct lk_missing *missing)
 {
     struct lk_present present = lk_present_of(at);
     struct lk_record record;
+    present.scratch = lk_read_scratch(db, slot);
     int rc = lk_read_find(db, &present, key, hash, &record, missing);
     if (rc != 0)
         return rc;
@@ -44,7 +45,7 @@ int lk_lend(struct lk_db *db, const struct lk_snapshot *at, struct lk_slice key,
     int rc;
     for (;;) { /* what is filled of a mapped table stays, so each turn comes nearer */
         int slot = lk_read_enter(db);
-        rc = look(db, at, key, hash, value, copy, copied, &missing);
+        rc = look(db, slot, at, key, hash, value, copy, copied, &missing);
         lk_epoch_leave(&db->epochs, slot);
         if (rc != LSMKV_WOULDBLOCK || !missing.table->granules.mapped)
             break;

@@ -4,6 +4,7 @@
  *   segment: active, sealed, read    yes, until its memtable goes              in place
  *   table, mapped                    yes: verified granules never leave        in place
  *   table, read into the cache       no: granules are evicted                  a private copy
+ *   table, mapped, packed page       no: it stands in the slot's scratch       a private copy
  *
  * Closing the engine takes nothing away: it drops its own reference to the version, cuts log files behind their last
  * frame only, and removes names; mappings and anonymous memory go with the last reference. */

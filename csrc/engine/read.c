@@ -41,7 +41,8 @@ static int find_newest(const struct lk_present *present, struct lk_slice key, ui
         struct lk_table *table = lk_run_table(version->runs[i], key);
         if (!table)
             continue;
-        int rc = lk_table_spans(table, key) ? lk_table_find(table, hash, key, record, missing, NULL) : LSMKV_NOTFOUND;
+        int rc = lk_table_spans(table, key) ? lk_table_find(table, hash, key, record, missing, present->scratch, NULL)
+                                            : LSMKV_NOTFOUND;
         if (rc != LSMKV_NOTFOUND)
             return rc;
         if (table->ranges.count && lk_ranges_find(&table->ranges, key))
@@ -111,6 +112,7 @@ static int find_pinned(struct lk_db *db, const struct lk_snapshot *snapshot, str
     int rc = LSMKV_WOULDBLOCK;
     for (int tries = 0; tries < FILLS_BEFORE_COPY && rc == LSMKV_WOULDBLOCK; tries++) {
         int slot = lk_read_enter(db);
+        present.scratch = lk_read_scratch(db, slot);
         rc = lk_read_find(db, &present, key, hash, &record, &missing);
         if (rc == 0 && out)
             rc = lk_buf_copy(out, record.value);
@@ -168,9 +170,10 @@ int lk_read_same(struct lk_db *db, const struct lk_snapshot *a, const struct lk_
     return rc < 0 ? rc : other < 0 ? other : same;
 }
 
-int lk_read_exists_try(struct lk_db *db, struct lk_slice key, uint64_t *seen)
+int lk_read_exists_try(struct lk_db *db, int slot, struct lk_slice key, uint64_t *seen)
 {
     struct lk_present present = lk_read_present(db);
+    present.scratch = lk_read_scratch(db, slot);
     struct lk_missing missing;
     struct lk_record record;
     *seen = present.lsn;

@@ -28,6 +28,7 @@ struct lk_present {
     uint64_t own_limit;            /* as in a snapshot */
     uint32_t own;
     struct lk_reads *reads;        /* borrowed */
+    struct lk_scratch *scratch;    /* borrowed: where records of packed pages are unpacked to */
 };
 
 /* How much is seen of the version's i-th memtable: the active segment up to the LSN, what a transaction wrote up to
@@ -60,8 +61,17 @@ static inline struct lk_present lk_read_present(struct lk_db *db)
     return present; /* wall_ns: asked for only when a record has an expiry */
 }
 
+/* The slot's scratch, with nothing in it: what is lent stays until the slot is left. */
+static inline struct lk_scratch *lk_read_scratch(struct lk_db *db, int slot)
+{
+    struct lk_scratch *scratch = &db->epochs.slots[slot].scratch;
+    scratch->used = 0;
+    return scratch;
+}
+
 /* Look `key` up. Inside an epoch slot. 0 and *record in place; NOTFOUND; WOULDBLOCK with *missing; a failure.
- * present->reads remembers the key unless the transaction's own writes answer. */
+ * present->reads remembers the key unless the transaction's own writes answer. A record of a packed page stands in
+ * present->scratch; when that has no room left the answer is WOULDBLOCK. */
 LK_MUST_CHECK int lk_read_find(struct lk_db *db, const struct lk_present *present, struct lk_slice key, uint64_t hash,
                                struct lk_record *record, struct lk_missing *missing);
 /* Start fetching what lk_read_find will look at. */
@@ -84,7 +94,7 @@ LK_MUST_CHECK int lk_read_same(struct lk_db *db, const struct lk_snapshot *a, co
 
 /* Is the key there now? 0 or NOTFOUND; *seen is the LSN at which that held. try: inside an epoch slot, WOULDBLOCK
  * possible. wait: outside. */
-LK_MUST_CHECK int lk_read_exists_try(struct lk_db *db, struct lk_slice key, uint64_t *seen);
+LK_MUST_CHECK int lk_read_exists_try(struct lk_db *db, int slot, struct lk_slice key, uint64_t *seen);
 LK_MUST_CHECK int lk_read_exists_wait(struct lk_db *db, struct lk_slice key, uint64_t *seen);
 
 /* Claim a slot, waiting for one if need be. */

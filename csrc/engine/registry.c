@@ -66,6 +66,8 @@ static int same_options(const struct lk_db *db, const struct lsmkv_options *want
         which = "l0_segments";
     else if (differs(have->run_count, wanted->run_count, standard.run_count))
         which = "run_count";
+    else if (differs(have->max_pinned_bytes, wanted->max_pinned_bytes, 0))
+        which = "max_pinned_bytes";
     else if (differs(have->background_bytes_per_second, wanted->background_bytes_per_second, 0))
         which = "background_bytes_per_second";
     else if (differs((uint64_t)have->merge_policy, (uint64_t)wanted->merge_policy, (uint64_t)standard.merge_policy))
@@ -80,6 +82,8 @@ static int same_options(const struct lk_db *db, const struct lsmkv_options *want
         which = "cache_bytes";
     else if (differs((uint64_t)have->table_source, (uint64_t)wanted->table_source, (uint64_t)standard.table_source))
         which = "table_source";
+    else if (differs((uint64_t)have->compression, (uint64_t)wanted->compression, (uint64_t)standard.compression))
+        which = "compression";
     else if (differs((uint64_t)have->log_source, (uint64_t)wanted->log_source, (uint64_t)standard.log_source))
         which = "log_source";
     else if (wanted->wall_ns && (wanted->wall_ns != have->wall_ns || wanted->wall_context != have->wall_context))

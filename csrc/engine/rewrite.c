@@ -85,6 +85,25 @@ static enum lk_fate fate_of(const struct lk_rewrite *rewrite, const struct lk_re
 
 /* ---- one table -------------------------------------------------------------------------------- */
 
+/* "auto" packs what a merge made that leaves nothing older below: it will be read more often than written again. */
+static void choose_codec(const struct lk_rewrite *rewrite, struct lk_table_plan *plan)
+{
+    switch (rewrite->db->options.compression) {
+    case LSMKV_COMPRESSION_AUTO:
+        plan->sample = 1;
+        plan->codec = !rewrite->young && !rewrite->older_count ? LK_PACK_LZ4 : LK_PACK_RAW;
+        break;
+    case LSMKV_COMPRESSION_LZ4:
+        plan->codec = LK_PACK_LZ4;
+        break;
+    case LSMKV_COMPRESSION_ZSTD:
+        plan->codec = LK_PACK_ZSTD;
+        break;
+    }
+    if (!lk_pack_version(plan->codec))
+        plan->codec = LK_PACK_RAW;
+}
+
 static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
 {
     struct lk_db *db = rewrite->db;
@@ -99,6 +118,7 @@ static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writ
         .seed = db->seed,
     };
     rewrite->asked = rewrite->paid = 0;
+    choose_codec(rewrite, &plan);
     return lk_table_writer_open(&plan, writer);
 }
 

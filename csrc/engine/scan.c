@@ -10,6 +10,8 @@
 #include "store/visible.h"
 #include "util/alloc.h"
 
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
 enum { PATIENCE_KEYS = 4096, PATIENCE_STEPS = 16384, FILLS_BEFORE_STREAM = 8 };
 
 /* A run as a source. While its smaller keys have moved to another run, it is seen through `clipped`, which
@@ -35,6 +37,7 @@ struct lk_scan {
     struct lk_merge merge;
     uint32_t memtable_count, run_count, source_count;
     struct lk_buf copy;               /* owned: pairs of a waiting chunk */
+    struct lk_buf shelf;              /* owned: pairs of the present chunk that did not stay where they were */
     struct lk_buf from, to;           /* owned: what was walked, for a transaction to remember */
 };
 
@@ -51,6 +54,7 @@ static void reflect(struct run_source *source)
     source->clipped.valid = inner->valid && lk_compare(inner->record.key, source->bound) >= 0;
     source->clipped.status = inner->status;
     source->clipped.head = inner->head;
+    source->clipped.fleeting = inner->fleeting;
     source->clipped.record = inner->record;
 }
 
@@ -219,6 +223,7 @@ void lk_scan_free(struct lk_scan *scan)
     lk_buf_deinit(&scan->stop);
     lk_buf_deinit(&scan->last);
     lk_buf_deinit(&scan->copy);
+    lk_buf_deinit(&scan->shelf);
     lk_buf_deinit(&scan->from);
     lk_buf_deinit(&scan->to);
     if (scan->at.version)
@@ -279,6 +284,29 @@ static int beyond(const struct lk_scan *scan, struct lk_slice key)
     return order < 0 || (order == 0 && scan->exclude_start);
 }
 
+/* Put a record that goes when its cursor moves onto the shelf, as pairs[count]; *key is its key there. The shelf grows;
+ * what stands on it and is lent already moves along. 0 or NOMEM. */
+static __attribute__((noinline)) int shelve(struct lk_scan *scan, const struct lk_record *record,
+                                            struct lsmkv_pair *pairs, size_t count, struct lk_slice *key)
+{
+    struct lk_buf *shelf = &scan->shelf;
+    uintptr_t before = (uintptr_t)shelf->at;
+    int rc = lk_buf_reserve(shelf, record->key.len + record->value.len);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; (uintptr_t)shelf->at != before && i < count * 2; i++) {
+        struct lsmkv_slice *part = i & 1 ? &pairs[i / 2].value : &pairs[i / 2].key;
+        uintptr_t offset = (uintptr_t)part->data - before;
+        if ((uintptr_t)part->data >= before && offset <= shelf->len)
+            part->data = shelf->at + offset;
+    }
+    pairs[count].key = (struct lsmkv_slice){shelf->at + shelf->len, record->key.len};
+    rc = lk_buf_append(shelf, record->key.at, record->key.len);
+    pairs[count].value = (struct lsmkv_slice){shelf->at + shelf->len, record->value.len};
+    *key = lk_slice(pairs[count].key.data, record->key.len);
+    return rc < 0 ? rc : lk_buf_append(shelf, record->value.at, record->value.len);
+}
+
 /* Walk on from where the last chunk ended. 0: *count pairs, perhaps none when patience ran out; NOTFOUND: over;
  * WOULDBLOCK: nothing found and a source needs bytes; a failure. Inside a slot. */
 static int collect(struct lk_scan *scan, struct lk_merge *merge, size_t most, size_t most_bytes, size_t patience,
@@ -286,10 +314,12 @@ static int collect(struct lk_scan *scan, struct lk_merge *merge, size_t most, si
 {
     size_t found = 0, bytes = 0, steps = 0;
     struct lk_slice last = {0};
-    int any = 0;
+    int any = 0, rc = 0;
+    lk_buf_reset(&scan->shelf);
     seek(scan, merge);
     for (; merge->valid && found < most && bytes < most_bytes && steps < patience; steps++) {
-        const struct lk_record *record = &lk_merge_current(merge)->record;
+        const struct lk_cursor *cursor = lk_merge_current(merge);
+        const struct lk_record *record = &cursor->record;
         if (beyond(scan, record->key)) {
             scan->over = 1;
             break;
@@ -300,13 +330,21 @@ static int collect(struct lk_scan *scan, struct lk_merge *merge, size_t most, si
             pairs[found].key = (struct lsmkv_slice){record->key.at, record->key.len};
             pairs[found++].value = (struct lsmkv_slice){record->value.at, record->value.len};
             bytes += record->key.len + record->value.len;
+            if (UNLIKELY(cursor->fleeting))
+                rc = shelve(scan, record, pairs, found - 1, &last);
+        } else if (UNLIKELY(cursor->fleeting)) {
+            rc = lk_buf_copy(&scan->last, last);
+            last = lk_buf_slice(&scan->last);
         }
+        if (UNLIKELY(rc < 0))
+            return rc;
         if (found < most && bytes < most_bytes)
             lk_merge_step(merge);
     }
     if (!merge->valid && merge->status == 0)
         scan->over = 1;
-    int rc = any ? lk_buf_copy(&scan->last, last) : 0;
+    if (any && last.at != scan->last.at)
+        rc = lk_buf_copy(&scan->last, last);
     scan->started |= any;
     *count = found;
     if (rc == 0 && !merge->valid && merge->status != 0 && found == 0)

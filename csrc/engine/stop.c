@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/install.h"
 #include "engine/leave.h"
+#include "engine/pin.h"
 #include "engine/spare.h"
 #include "format/codec_name.h"
 #include "util/alloc.h"
@@ -112,6 +113,7 @@ void lk_engine_free(struct lk_db *db)
     lk_mutex_deinit(&db->state_mutex);
     lk_cond_deinit(&db->state_changed);
     lk_mutex_deinit(&db->event_mutex);
+    lk_pin_deinit(db);
     lk_free(db->key_codec);
     lk_free(db->value_codec);
     lk_free(db->path);
@@ -206,6 +208,12 @@ int lk_engine_options(const struct lsmkv_options *given, struct lsmkv_options *o
         what = "cache_bytes is at least 64 KiB";
     else if (outside((uint64_t)out->log_source, 0, 2) || outside((uint64_t)out->table_source, 0, 2))
         what = "a source is auto, mapped or read";
+    else if (outside((uint64_t)out->compression, 0, 3))
+        what = "compression is none, auto, lz4 or zstd";
+    else if (out->compression == LSMKV_COMPRESSION_LZ4 && !lk_pack_version(LK_PACK_LZ4))
+        what = "this build has no lz4: choose another compression, or build lsmkv where liblz4 is installed";
+    else if (out->compression == LSMKV_COMPRESSION_ZSTD && !lk_pack_version(LK_PACK_ZSTD))
+        what = "this build has no zstd: choose another compression, or build lsmkv where libzstd is installed";
     else if ((out->flags & LSMKV_OPEN_ANEW) && !(out->flags & LSMKV_OPEN_CREATE))
         what = "to make a store anew needs leave to create it";
     if (what)

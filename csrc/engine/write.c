@@ -403,11 +403,11 @@ int lk_write_if(struct lk_db *db, uint64_t seen, struct lk_record *record, int s
     return write_if(db, seen, record, 1, sync, lsn);
 }
 
-int lk_write_remove_try(struct lk_db *db, struct lk_slice key, uint64_t *lsn)
+int lk_write_remove_try(struct lk_db *db, int slot, struct lk_slice key, uint64_t *lsn)
 {
     struct lk_record record = {.flags = LK_DELETE, .key = key};
     uint64_t seen = 0;
-    int rc = lk_read_exists_try(db, key, &seen);
+    int rc = lk_read_exists_try(db, slot, key, &seen);
     if (rc == 0)
         rc = write_if(db, seen, &record, 0, 0, lsn);
     return rc == LSMKV_CONFLICT ? LSMKV_WOULDBLOCK : rc; /* the waiting form reads again */

@@ -40,7 +40,7 @@ LK_MUST_CHECK int lk_write_if(struct lk_db *db, uint64_t seen, struct lk_record 
 int lk_write_changed(const struct lk_db *db, uint64_t seen, struct lk_slice key, uint64_t hash);
 
 /* Delete a key that is there: a read and one conditional write. NOTFOUND when absent. */
-LK_MUST_CHECK int lk_write_remove_try(struct lk_db *db, struct lk_slice key, uint64_t *lsn);
+LK_MUST_CHECK int lk_write_remove_try(struct lk_db *db, int slot, struct lk_slice key, uint64_t *lsn);
 LK_MUST_CHECK int lk_write_remove(struct lk_db *db, struct lk_slice key, int sync, uint64_t *lsn);
 
 #endif

@@ -25,7 +25,7 @@ enum {
     AT_FENCES_AT = 56,
     AT_LINES_AT = 64,
     AT_LINE_COUNT = 72,
-    AT_ZERO_1 = 76,
+    AT_PAGE_SHIFT = 76,
     AT_CHECKS_AT = 80,
     AT_CHECK_COUNT = 88,
     AT_KEY_MIN = 92,
@@ -34,7 +34,7 @@ enum {
     AT_RECORDS = 104,
     AT_TOMBSTONES = 112,
     AT_RANGE_DELETES = 120,
-    AT_ZERO_2 = 124,
+    AT_UNPACKED = 124,
     AT_LSN_MIN = 128,
     AT_LSN_MAX = 136,
     AT_HASH_A = 144,
@@ -73,6 +73,7 @@ void lk_footer_put(uint8_t to[LK_FOOTER], const struct lk_footer *footer)
     lk_store64(to + AT_FENCES_AT, footer->fences_at);
     lk_store64(to + AT_LINES_AT, footer->lines_at);
     lk_store32(to + AT_LINE_COUNT, footer->line_count);
+    lk_store32(to + AT_PAGE_SHIFT, footer->page_shift);
     lk_store64(to + AT_CHECKS_AT, footer->checks_at);
     lk_store32(to + AT_CHECK_COUNT, footer->check_count);
     lk_store32(to + AT_KEY_MIN, footer->key_min_bytes);
@@ -81,6 +82,7 @@ void lk_footer_put(uint8_t to[LK_FOOTER], const struct lk_footer *footer)
     lk_store64(to + AT_RECORDS, footer->records);
     lk_store64(to + AT_TOMBSTONES, footer->tombstones);
     lk_store32(to + AT_RANGE_DELETES, footer->range_deletes);
+    lk_store32(to + AT_UNPACKED, footer->unpacked);
     lk_store64(to + AT_LSN_MIN, footer->lsn_min);
     lk_store64(to + AT_LSN_MAX, footer->lsn_max);
     lk_store64(to + AT_HASH_A, footer->hash_a);
@@ -106,6 +108,7 @@ static void fields_get(const uint8_t *from, struct lk_footer *out)
     out->fences_at = lk_load64(from + AT_FENCES_AT);
     out->lines_at = lk_load64(from + AT_LINES_AT);
     out->line_count = lk_load32(from + AT_LINE_COUNT);
+    out->page_shift = lk_load32(from + AT_PAGE_SHIFT);
     out->checks_at = lk_load64(from + AT_CHECKS_AT);
     out->check_count = lk_load32(from + AT_CHECK_COUNT);
     out->key_min_bytes = lk_load32(from + AT_KEY_MIN);
@@ -114,6 +117,7 @@ static void fields_get(const uint8_t *from, struct lk_footer *out)
     out->records = lk_load64(from + AT_RECORDS);
     out->tombstones = lk_load64(from + AT_TOMBSTONES);
     out->range_deletes = lk_load32(from + AT_RANGE_DELETES);
+    out->unpacked = lk_load32(from + AT_UNPACKED);
     out->lsn_min = lk_load64(from + AT_LSN_MIN);
     out->lsn_max = lk_load64(from + AT_LSN_MAX);
     out->hash_a = lk_load64(from + AT_HASH_A);
@@ -125,7 +129,7 @@ static void fields_get(const uint8_t *from, struct lk_footer *out)
 
 static int zeros_kept(const uint8_t *from)
 {
-    return lk_load32(from + AT_ZERO_1) == 0 && lk_load32(from + AT_ZERO_2) == 0 && lk_load64(from + AT_ZERO_3) == 0;
+    return lk_load64(from + AT_ZERO_3) == 0;
 }
 
 /* Does `at` follow `end` after no more padding than its alignment asks for? */
@@ -178,6 +182,17 @@ static const char *counts_wrong(const struct lk_footer *f)
     return NULL;
 }
 
+/* Raw pages say nothing of packing; packed ones have room for every page among the positions of a line. */
+static const char *packing_wrong(const struct lk_footer *f)
+{
+    if (f->codec == 0)
+        return f->page_shift || f->unpacked ? "a table of raw pages tells how they are packed" : NULL;
+    if (f->page_shift < LK_PAGE_SHIFT_MIN || f->page_shift > LK_PAGE_SHIFT_MAX || f->fence_count == 0 ||
+        f->fence_count > (LK_LINE_POSITION_MAX + 1) >> f->page_shift)
+        return "the pages have more positions than a line can name";
+    return NULL;
+}
+
 int lk_footer_get(const uint8_t from[LK_FOOTER], uint64_t file_bytes, struct lk_footer *out, const char **what)
 {
     struct lk_footer footer;
@@ -195,7 +210,7 @@ int lk_footer_get(const uint8_t from[LK_FOOTER], uint64_t file_bytes, struct lk_
     if (lk_load32(from + AT_VERSION) != LK_FORMAT_VERSION)
         return -2;
     *what = "the table uses a codec this build does not know";
-    if (footer.codec != 0)
+    if (footer.codec > LK_CODEC_MAX)
         return -2;
     *what = "the table uses a feature this build does not know";
     if (footer.features != 0)
@@ -204,7 +219,8 @@ int lk_footer_get(const uint8_t from[LK_FOOTER], uint64_t file_bytes, struct lk_
     *what = "the footer names another file size, or has bytes set that must be zero";
     if (footer.file_bytes != file_bytes || !zeros_kept(from))
         return -1;
-    if ((*what = sections_wrong(&footer)) != NULL || (*what = counts_wrong(&footer)) != NULL)
+    if ((*what = sections_wrong(&footer)) != NULL || (*what = counts_wrong(&footer)) != NULL ||
+        (*what = packing_wrong(&footer)) != NULL)
         return -1;
     *out = footer;
     return 0;

@@ -12,10 +12,11 @@
  *               of format/record.h, sorted by start, disjoint, clipped to the table's interval
  *   footer      the last 192 bytes of the file:
  *     magic:8 "lsmkvTBF"  version:4  number:4  identity:8  file_bytes:8
- *     codec:4 (0 raw)  features:4 (unknown bits: not readable)  prefix:4  fence_count:4
- *     pages_end:8  fences_at:8  lines_at:8  line_count:4  zero:4
+ *     codec:4 (0 raw, 1 lz4, 2 zstd)  features:4 (unknown bits: not readable)  prefix:4  fence_count:4
+ *     pages_end:8  fences_at:8  lines_at:8  line_count:4  page_shift:1 (0: raw)  zero:3
  *     checks_at:8  check_count:4  key_min_bytes:4  key_max_bytes:4  range_bytes:4
- *     records:8  tombstones:8  range_deletes:4  zero:4  lsn_min:8  lsn_max:8  hash_a:8  hash_b:8
+ *     records:8  tombstones:8  range_deletes:4  unpacked:4 (bytes of all records; raw: 0)
+ *     lsn_min:8  lsn_max:8  hash_a:8  hash_b:8
  *     payload:8 (key and value bytes)  expiring:8 (records with an expiry)  zero: up to byte 184
  *     tail_sum:4  checksum of [checks_at, footer), seed (identity, checks_at)
  *     check:4     checksum of the 188 bytes before it, seed (identity, file_bytes)
@@ -27,13 +28,14 @@
 
 #include "format/page.h"
 
-enum { LK_GRANULE = 4096, LK_FOOTER = 192, LK_TABLE_HEAD = 64 };
+enum { LK_GRANULE = 4096, LK_FOOTER = 192, LK_TABLE_HEAD = 64, LK_CODEC_MAX = 2 };
 
 struct lk_footer {
     uint64_t identity, file_bytes, pages_end, fences_at, lines_at, checks_at;
     uint64_t records, tombstones, lsn_min, lsn_max, hash_a, hash_b, payload, expiring;
     uint32_t number, codec, features, prefix, fence_count, line_count, check_count;
     uint32_t key_min_bytes, key_max_bytes, range_bytes, range_deletes, tail_sum;
+    uint32_t page_shift, unpacked;
 };
 
 void lk_table_head_put(uint8_t to[LK_TABLE_HEAD], uint32_t number, uint64_t identity);

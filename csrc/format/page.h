@@ -10,11 +10,28 @@
  *                                            page's offset in units of bytes from the start of the
  *                                            file. offset[n] is the end of the last page.
  *
- * Heads are ascending, equal heads are possible. A page ends where the next one begins. */
+ * Heads are ascending, equal heads are possible. A page ends where the next one begins.
+ *
+ * In a table with a codec (format/footer.h) what stands between two offsets is a page as it is stored:
+ *
+ *   | unpacked:4 | bytes |    unpacked 0: the records as they are. Otherwise they were that many bytes,
+ *                             at most LK_PAGE_MAX, and the codec made these of them. A page of one
+ *                             record that is larger than LK_PAGE_MAX is never packed.
+ *
+ * There a record's position, in lines and elsewhere, is page number << shift | offset among the page's
+ * unpacked records; the shift stands in the footer. Only the first record of a page may reach past
+ * 1 << shift bytes. */
 #ifndef LK_FORMAT_PAGE_H
 #define LK_FORMAT_PAGE_H
 
 #include "format/record.h"
+
+enum {
+    LK_PAGE_MAX = 64 * 1024, /* a page with more bytes than this is one record */
+    LK_PAGE_HEAD = 4,        /* of a page as it is stored in a table with a codec */
+    LK_PAGE_SHIFT_MIN = 6,
+    LK_PAGE_SHIFT_MAX = 16
+};
 
 /* A view of the fences of a table: borrowed memory. head is 8-aligned. */
 struct lk_fences {

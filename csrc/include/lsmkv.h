@@ -64,7 +64,8 @@ extern "C" {
     X(BUSY, -14, "the object is in use by another thread")                     \
     X(FAILED, -15, "an earlier sync failed: the handle takes no more writes")  \
     X(CANCELLED, -16, "the operation was cancelled")                           \
-    X(MISMATCH, -17, "the store was written with another codec")
+    X(MISMATCH, -17, "the store was written with another codec")               \
+    X(EXPIRED, -18, "the snapshot was given up: too much was kept for old ones")
 
 enum lsmkv_status {
 #define X(name, number, words) LSMKV_##name = number,
@@ -137,6 +138,15 @@ enum lsmkv_merge_policy {
     LSMKV_MERGE_NONE = 4     /* nothing before there are 48 runs */
 };
 
+/* How the pages of tables are packed. A store may hold tables of every kind; a table is read as it was written. */
+enum lsmkv_compression {
+    LSMKV_COMPRESSION_NONE = 0,
+    LSMKV_COMPRESSION_AUTO =
+        1, /* merged tables without older data below, by LZ4, where a sample shrinks by a quarter */
+    LSMKV_COMPRESSION_LZ4 = 2,  /* every table */
+    LSMKV_COMPRESSION_ZSTD = 3  /* every table: half the size of LZ4's, several times slower to read */
+};
+
 /* lsmkv_options_init fills in the defaults; a zero in a byte or count field means its default. */
 struct lsmkv_options {
     size_t struct_bytes;       /* sizeof(struct lsmkv_options) of the caller's build */
@@ -167,6 +177,8 @@ struct lsmkv_options {
     uint64_t (*wall_ns)(void *context);
     void *wall_context;
     uint64_t background_bytes_per_second; /* of tables written by flushes and merges of the compactor; 0: no limit */
+    uint64_t max_pinned_bytes; /* kept for readers alone; beyond it the oldest snapshot expires; 0: no limit */
+    int compression; /* enum lsmkv_compression, of tables that are written from now on; default NONE */
 };
 
 LSMKV_API void lsmkv_options_init(struct lsmkv_options *options);
@@ -313,7 +325,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snap
                                                      const struct lsmkv_slice *keys, size_t count,
                                                      struct lsmkv_slice *values, int *results, struct lsmkv_read *read);
 
-/* A snapshot pins what it sees until it is closed. It may outlive the handle's close: reads then
+/* A snapshot pins what it sees until it is closed, or until it expires (options.max_pinned_bytes): reads then answer
+ * EXPIRED, while iterators and views made from it go on. It may outlive the handle's close: reads then
  * answer CLOSED. free: any time, any thread; also ends it. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_snapshot_new(lsmkv *db, lsmkv_snapshot **out);
 LSMKV_API void lsmkv_snapshot_free(lsmkv_snapshot *snapshot);
@@ -533,7 +546,8 @@ struct lsmkv_stats {
 #undef X
     uint64_t limited_ns; /* background work slept, to keep to background_bytes_per_second */
     uint64_t anonymous_bytes; /* lines, order, views, buffers, read source */
-    uint64_t live_snapshots, live_iterators, pinned_bytes;
+    uint64_t live_snapshots, live_iterators, expired_snapshots;
+    uint64_t pinned_bytes; /* of files and memory kept only for snapshots, iterators, transactions and views */
     uint64_t recovered_bytes, recovered_records; /* replayed at open */
     int clean_open, failed; /* failed: a sync failed, no more writes */
 };
@@ -550,6 +564,10 @@ struct lsmkv_level {
     uint64_t lsn_min, lsn_max;
     /* As stored: keys of namespaces, and those that begin with FF, with their prefix. Owned by the listing. */
     struct lsmkv_slice key_min, key_max;
+    /* Of tables: how pages are packed ("raw", "lz4", "zstd"; static storage; "" for others), bytes of all records, and
+     * of the pages that hold them. */
+    const char *codec;
+    uint64_t record_bytes, stored_bytes;
 };
 
 /* A listing of the present version; lsmkv_levels_free gives it back. No file access. */
@@ -574,6 +592,7 @@ struct lsmkv_probe {
     int verdict; /* 0 not in its range, 1 line says no, 2 tag matched another key, 3 value, 4 tombstone,
                               5 covered by a range delete, 6 bytes not verified yet, 7 expired */
     uint32_t lines, records; /* cache lines of the index read; records compared */
+    uint32_t pages, unpacked; /* packed pages that were unpacked, as far as needed; bytes that came out */
 };
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_explain(lsmkv *db, const void *key, size_t key_bytes, struct lsmkv_probe *out,
                                              size_t most, size_t *count, int *found);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/inspect.h"
+#include "store/pack.h"
 #include "util/checksum.h"
 
 int lsmkv_get_stats(lsmkv *db, struct lsmkv_stats *out)
@@ -66,6 +67,12 @@ int lsmkv_explain(lsmkv *db, const void *key, size_t key_bytes, struct lsmkv_pro
     return rc;
 }
 
+static const char *codecs(void)
+{
+    static const char *const names[] = {"raw", "raw, lz4", "raw, zstd", "raw, lz4, zstd"};
+    return names[(lk_pack_version(LK_PACK_LZ4) != NULL) + 2 * (lk_pack_version(LK_PACK_ZSTD) != NULL)];
+}
+
 const char *lsmkv_feature(const char *name)
 {
     if (strcmp(name, "version") == 0)
@@ -76,16 +83,12 @@ const char *lsmkv_feature(const char *name)
         return "ext4, xfs, tmpfs, overlay over one of these";
     if (strcmp(name, "read") == 0)
         return "every file system";
-#ifdef LSMKV_HAVE_LZ4
     if (strcmp(name, "lz4") == 0)
-        return "found when this was built; tables are written raw so far";
-#endif
-#ifdef LSMKV_HAVE_ZSTD
+        return lk_pack_version(LK_PACK_LZ4);
     if (strcmp(name, "zstd") == 0)
-        return "found when this was built; tables are written raw so far";
-#endif
+        return lk_pack_version(LK_PACK_ZSTD);
     if (strcmp(name, "codecs") == 0)
-        return "raw";
+        return codecs();
 #ifdef LSMKV_BUILD_STAMP
     if (strcmp(name, "build") == 0)
         return LSMKV_BUILD_STAMP;

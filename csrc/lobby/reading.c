@@ -30,6 +30,7 @@ static int read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, struct lk_slice
     }
     uint64_t hash = lk_hash(engine->seed, wanted.at, wanted.len);
     struct lk_present present = present_for(engine, snapshot);
+    present.scratch = lk_read_scratch(engine, slot);
     struct lk_missing missing;
     struct lk_record record;
     lk_read_prefetch(&present, wanted, hash);
@@ -96,6 +97,7 @@ int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const struc
     }
     struct lk_epoch_slot *held = hold_of(engine, slot);
     struct lk_present present = present_for(engine, snapshot);
+    present.scratch = lk_read_scratch(engine, slot);
     count = count < LSMKV_READ_MANY ? count : LSMKV_READ_MANY;
     for (size_t i = 0; i < count; i++) {
         results[i] = lk_lobby_key_take(db, keys[i].data, keys[i].size, &wanted[i]);

@@ -188,7 +188,7 @@ int lsmkv_try_remove(lsmkv *db, const void *key, size_t key_bytes, int sync, uin
         rc = LSMKV_WOULDBLOCK;
     int slot = rc == 0 ? lk_handle_slot(db, &rc) : -1;
     if (slot >= 0) {
-        rc = lk_write_remove_try(db->db, wanted.key, lsn);
+        rc = lk_write_remove_try(db->db, slot, wanted.key, lsn);
         lk_epoch_leave(&db->db->epochs, slot);
     }
     lk_lobby_key_drop(&wanted);

@@ -76,6 +76,7 @@ static const struct {
     X(anonymous_bytes),
     X(live_snapshots),
     X(live_iterators),
+    X(expired_snapshots),
     X(pinned_bytes),
     X(recovered_bytes),
     X(recovered_records),
@@ -139,11 +140,14 @@ static PyStructSequence_Field level_fields[] = {
     {"lsn_max", "log position of its newest record"},
     {"key_min", "the smallest key, as bytes"},
     {"key_max", "the largest key, as bytes"},
+    {"codec", "of tables, how pages are packed: \"raw\", \"lz4\" or \"zstd\"; \"\" for the others"},
+    {"record_bytes", "of tables: bytes of all records"},
+    {"stored_bytes", "of tables: bytes of the pages that hold them"},
     {NULL, NULL},
 };
 
 PyStructSequence_Desc lsm_level_desc = {"lsmkv.Level", "One place where records live: a segment or a table.",
-                                        level_fields, 11};
+                                        level_fields, 14};
 
 static const char *kind_name(int kind)
 {
@@ -187,8 +191,11 @@ static PyObject *level_object(const struct lsm_module *module, const struct lsmk
         PyLong_FromUnsignedLongLong(level->lsn_max),
         from_slice(level->key_min),
         from_slice(level->key_max),
+        PyUnicode_FromString(level->codec),
+        PyLong_FromUnsignedLongLong(level->record_bytes),
+        PyLong_FromUnsignedLongLong(level->stored_bytes),
     };
-    return fill_sequence(module->level_type, items, 11);
+    return fill_sequence(module->level_type, items, 14);
 }
 
 PyObject *lsm_store_levels(PyObject *self, void *Py_UNUSED(unused))
@@ -279,11 +286,13 @@ static PyStructSequence_Field probe_fields[] = {
     {"verdict", "what was found there, in words"},
     {"lines", "cache lines of the index that were read"},
     {"records", "records that were compared"},
+    {"pages", "packed pages that were unpacked, as far as the record goes"},
+    {"unpacked", "bytes that came out of them"},
     {NULL, NULL},
 };
 
 PyStructSequence_Desc lsm_probe_desc = {"lsmkv.Probe", "One place that a get asks, and what it found there.",
-                                        probe_fields, 6};
+                                        probe_fields, 8};
 
 static const char *verdict_name(int verdict)
 {
@@ -304,8 +313,9 @@ static PyObject *probe_object(const struct lsm_module *module, const struct lsmk
         PyUnicode_FromString(kind_name(probe->kind)), PyLong_FromUnsignedLong(probe->run),
         PyLong_FromUnsignedLong(probe->number),       PyUnicode_FromString(verdict_name(probe->verdict)),
         PyLong_FromUnsignedLong(probe->lines),        PyLong_FromUnsignedLong(probe->records),
+        PyLong_FromUnsignedLong(probe->pages),        PyLong_FromUnsignedLong(probe->unpacked),
     };
-    return fill_sequence(module->probe_type, items, 6);
+    return fill_sequence(module->probe_type, items, 8);
 }
 
 /* The key as it is shown: what a codec takes as it was given, else a copy of the bytes. */

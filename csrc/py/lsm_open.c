@@ -20,6 +20,7 @@ static const char *const durabilities[] = {"none", "os", "interval", "always", N
 static const char *const merge_policies[] = {"default", "leveled", "tiered", "fifo", "none", NULL};
 static const char *const log_sources[] = {"auto", "mapped", "written", NULL};
 static const char *const table_sources[] = {"auto", "mapped", "read", NULL};
+static const char *const compressions[] = {"none", "auto", "lz4", "zstd", NULL};
 
 static const struct field {
     const char *name;
@@ -40,9 +41,11 @@ static const struct field {
     {"fifo_bytes", U64, offsetof(struct lsmkv_options, fifo_bytes), NULL},
     {"fifo_age", SECONDS, offsetof(struct lsmkv_options, fifo_age_ms), NULL},
     {"cache_bytes", U64, offsetof(struct lsmkv_options, cache_bytes), NULL},
+    {"max_pinned_bytes", U64, offsetof(struct lsmkv_options, max_pinned_bytes), NULL},
     {"background_bytes_per_second", U64, offsetof(struct lsmkv_options, background_bytes_per_second), NULL},
     {"log_source", WORD, offsetof(struct lsmkv_options, log_source), log_sources},
     {"table_source", WORD, offsetof(struct lsmkv_options, table_source), table_sources},
+    {"compression", WORD, offsetof(struct lsmkv_options, compression), compressions},
     {"ttl", SECONDS, offsetof(struct lsmkv_options, ttl_ms), NULL},
     {"mode", U32, offsetof(struct lsmkv_options, mode), NULL},
 };

@@ -6,7 +6,8 @@
  * seek_back.
  *
  * Lifetime: a cursor that reads in place lives within one call of the engine, under an epoch slot;
- * what it points at stays valid until the cursor moves or the slot is left. A streaming cursor reads
+ * what it points at stays valid until the slot is left, or, where `fleeting` is set (a packed page was
+ * unpacked into the cursor's own memory), until the cursor moves. A streaming cursor reads
  * through a private buffer, may block, and may live as long as its source is pinned. */
 #ifndef LK_STORE_CURSOR_H
 #define LK_STORE_CURSOR_H
@@ -33,6 +34,7 @@ struct lk_cursor {
     const struct lk_cursor_ops *ops;
     int valid;               /* record is set */
     int status;              /* 0; LSMKV_WOULDBLOCK (in place: bytes not ready); a failure */
+    int fleeting;            /* what record points at goes when the cursor moves, in place as well */
     uint64_t head;           /* lk_head(record.key, 0) */
     struct lk_record record; /* borrowed from the source */
 };

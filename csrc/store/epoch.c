@@ -34,6 +34,8 @@ void lk_epochs_deinit(struct lk_epochs *epochs)
         lk_free(note);
     }
     epochs->retired = NULL;
+    for (int i = 0; i < LK_EPOCH_SLOTS; i++)
+        lk_scratch_deinit(&epochs->slots[i].scratch);
     lk_mutex_deinit(&epochs->mutex);
 }
 

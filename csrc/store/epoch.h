@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "os/thread.h"
+#include "store/scratch.h"
 #include "util/status.h"
 
 enum { LK_EPOCH_SLOTS = 64 };
@@ -27,8 +28,10 @@ enum { LK_EPOCH_SLOTS = 64 };
 struct lk_epoch_slot {
     _Atomic uint64_t stamp;
     _Atomic uint64_t gets, misses; /* statistics of whoever holds the slot: no sharing, no locked add */
-    uint8_t pad[40];
+    struct lk_scratch scratch;     /* of whoever holds the slot: where packed pages are unpacked */
+    uint8_t pad[8];
 };
+_Static_assert(sizeof(struct lk_epoch_slot) == 64, "a slot is a cache line");
 
 static inline void lk_epoch_count(_Atomic uint64_t *counter)
 {

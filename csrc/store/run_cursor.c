@@ -132,7 +132,7 @@ static void next(struct lk_cursor *cursor)
     lk_table_cursor_next(&run->inner, cursor);
     if (__builtin_expect(!cursor->valid, 0))
         skip_on(run);
-    else if (__builtin_expect(run->inner.page_end == run->inner.table->pages_end, 0))
+    else if (__builtin_expect(run->inner.page + 1 == run->inner.fences.count, 0))
         fetch_next_table(run);
 }
 

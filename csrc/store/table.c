@@ -182,6 +182,8 @@ static int attach(struct lk_table *table, struct lk_cache *cache, const struct l
     table->lines = (const struct lk_line *)(const void *)(base + footer->lines_at);
     table->line_count = footer->line_count;
     table->pages_end = (uint32_t)footer->pages_end;
+    table->raw_end = footer->codec ? 0 : table->pages_end;
+    table->reach = footer->records ? (uint32_t)(2 * (footer->payload / footer->records) + LK_RECORD_HEAD_MAX) : 0;
     table->head_min = footer->records ? lk_head(table->meta.key_min, 0) : 1;
     table->head_max = footer->records ? lk_head(table->meta.key_max, 0) : 0;
     table->head_lo = lk_head(table->meta.lo, 0);
@@ -193,6 +195,17 @@ static int check_seed(const struct lk_table *table)
     if (table->footer.hash_a == table->seed.a && table->footer.hash_b == table->seed.b)
         return 0;
     return lk_fail(LSMKV_FORMAT, "%s: the table was made for another store: its hash seed differs", table->name);
+}
+
+static int check_codec(const struct lk_table *table)
+{
+    uint32_t codec = table->footer.codec;
+    if (lk_pack_version(codec))
+        return 0;
+    return lk_fail(LSMKV_FORMAT,
+                   "%s: its pages are packed with %s, which this build of lsmkv was made without; the file was not "
+                   "changed: open the store with a build that has it",
+                   table->name, lk_pack_name(codec));
 }
 
 static int load(struct lk_table *table, struct lk_cache *cache, int mapped)
@@ -210,6 +223,8 @@ static int load(struct lk_table *table, struct lk_cache *cache, int mapped)
     if (rc == 0) {
         const char *wrong = meta_wrong(&table->meta, &table->footer);
         rc = wrong ? lk_table_corrupt(table, bytes - LK_FOOTER, wrong) : check_seed(table);
+        if (rc == 0)
+            rc = check_codec(table);
     }
     if (rc == 0)
         rc = read_properties(table, &tail);
@@ -277,5 +292,6 @@ void lk_table_unref(struct lk_table *table)
         lk_env_note(table->env, LK_NOTE_REMOVE, table->meta.number, 0);
         (void)table->env->ops->remove(table->dir, table->name);
     }
+    lk_held_end(&table->held);
     release(table);
 }

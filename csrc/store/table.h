@@ -5,6 +5,9 @@
  *            (second line only when the first is marked)
  *      key --fences--> page --walk--> record                         for seeks
  *
+ * In a table with a codec a position names a page and a place among its unpacked records: one look at the fences
+ * more, and unpacking as far as the record goes. Such a record stands in the caller's scratch.
+ *
  * Everything but the granule states and the count is constant after open. */
 #ifndef LK_STORE_TABLE_H
 #define LK_STORE_TABLE_H
@@ -13,17 +16,18 @@
 #include "format/footer.h"
 #include "format/line.h"
 #include "store/granules.h"
+#include "store/held.h"
 #include "store/ranges.h"
+#include "store/scratch.h"
 #include "util/hash.h"
-
-enum { LK_PAGE_MAX = 64 * 1024 }; /* a page with more bytes than this is one record */
 
 struct lk_table {
     /* What a lookup looks at, on one cache line with the first three fields of granules. */
     const struct lk_line *lines;/* into granules.base: look only where ready */
     uint64_t head_min, head_max;/* lk_head of key_min and key_max; 1 and 0 without records */
     uint64_t head_lo;           /* lk_head of meta.lo */
-    uint32_t line_count, pages_end;
+    uint32_t line_count;
+    uint32_t raw_end;           /* where raw pages end; 0: the pages have a codec */
     struct lk_granules granules;
 
     struct lk_env *env;
@@ -34,10 +38,13 @@ struct lk_table {
     struct lk_footer footer;
     struct lk_fences fences;    /* into granules.base: look only where ready */
     _Atomic int fences_ready;   /* 1: ready for good, the mapped source only */
+    uint32_t pages_end;
+    uint32_t reach;             /* packed pages: how far behind its beginning a record mostly ends */
     struct lk_ranges ranges;    /* the table's range deletes, clipped to its interval */
     struct lk_hash_seed seed;
     _Atomic uint32_t references;
     _Atomic int obsolete;       /* remove the file with the last reference */
+    struct lk_held held;        /* since it is obsolete */
     _Atomic uint64_t shadowed;  /* records that a newer run holds too: engine/shadow.h */
     _Atomic int damaged;        /* a merge met a place that cannot be read: its run is left alone until reopen */
 };
@@ -78,14 +85,15 @@ static inline int lk_table_spans(const struct lk_table *table, struct lk_slice k
 }
 
 struct lk_probe_cost {
-    uint32_t lines, records;
+    uint32_t lines, records, pages, unpacked; /* pages unpacked, and how many bytes came out */
 }; /* may be NULL; filled for explain */
 
 /* The point record of `key`, in place. 0 found (*record borrowed, puts and deletes alike), NOTFOUND,
  * WOULDBLOCK with *missing set, CORRUPT (bytes that verify but make no sense, e.g. a position outside
- * the pages). Memory only. Two dependent cache misses. Range deletes are not looked at. */
+ * the pages). Memory only. Two dependent cache misses. Range deletes are not looked at. A record of a packed page
+ * stands in *scratch, behind what was used of it before; without room there the answer is WOULDBLOCK too. */
 LK_MUST_CHECK int lk_table_find(struct lk_table *table, uint64_t hash, struct lk_slice key, struct lk_record *record,
-                                struct lk_missing *missing, struct lk_probe_cost *cost);
+                                struct lk_missing *missing, struct lk_scratch *scratch, struct lk_probe_cost *cost);
 /* Make ready what a lookup missed; may block. Called outside an epoch slot with the table pinned. A failure
  * is about what was wanted, never about what lies ahead of it. */
 LK_MUST_CHECK int lk_table_fill(const struct lk_missing *missing);

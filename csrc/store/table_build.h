@@ -17,7 +17,7 @@
 
 struct lk_page_start {
     uint64_t next;             /* eight bytes of the first key after the shared ones, as lk_head has them */
-    uint32_t offset, shared;
+    uint32_t offset, shared;   /* offset in the file; of a page that is still held: in `held` */
 };
 
 struct lk_table_writer {
@@ -29,6 +29,15 @@ struct lk_table_writer {
     struct lsmkv_error error;  /* its words */
     struct lk_page_start *pages;  /* owned */
     uint32_t page_count, page_cap;
+    uint32_t page_bytes;       /* target of a page */
+    uint32_t codec, page_shift; /* raw: 0, 0 */
+    int sampling;              /* whether to pack is not decided: pages are held until it is */
+    int page_closed;           /* the next record begins a page */
+    uint32_t held_from;        /* the first page that is held */
+    struct lk_buf held;        /* records of the pages that are not in the file yet */
+    struct lk_buf packed;      /* room for one packed page */
+    struct lk_packer packer;
+    uint64_t unpacked;         /* record bytes of all pages that left `held` */
     struct lk_line_item *items; /* owned; one a record */
     uint32_t item_count, item_cap;
     struct lk_buf key_min, key_last;
@@ -66,5 +75,17 @@ static inline int lk_table_build_repeat(const struct lk_table_writer *writer)
 }
 
 void lk_table_build_release(struct lk_table_writer *writer); /* memory only */
+
+/* ---- table_pages.c: pages of a table with a codec ---------------------------------------------- */
+
+/* Where a record of `bytes` bytes goes: its page is noted, *position is its position. 0 or a failure. */
+LK_MUST_CHECK int lk_pages_place(struct lk_table_writer *writer, struct lk_slice key, uint64_t bytes,
+                                 uint32_t *position);
+/* Let go of what is held: to the file, packed or not. With records that are all of the table. */
+LK_MUST_CHECK int lk_pages_end(struct lk_table_writer *writer);
+/* Could the next record find no position any more? */
+int lk_pages_full(const struct lk_table_writer *writer);
+/* A page begins with `key`. */
+LK_MUST_CHECK int lk_pages_note(struct lk_table_writer *writer, struct lk_slice key, uint64_t offset);
 
 #endif

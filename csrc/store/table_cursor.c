@@ -12,7 +12,8 @@ int lk_table_cursor_piece(struct lk_table_cursor *cursor, const struct lk_cursor
     if (offset > value.len || bytes > value.len - offset)
         return lk_fail(LSMKV_INVALID, "a piece of a value was asked for that lies outside it");
     if (value.at == NULL)
-        return lk_granules_copy(&cursor->table->granules, cursor->next_at - value.len + offset, bytes, to);
+        return lk_granules_copy(&cursor->table->granules, lk_window_file(cursor, cursor->next_at - value.len + offset),
+                                bytes, to);
     if (bytes)
         memcpy(to, value.at + offset, bytes);
     return 0;
@@ -23,8 +24,10 @@ void lk_table_cursor_reuse(struct lk_table_cursor *cursor, struct lk_table *tabl
     cursor->table = table;
     cursor->fences = (struct lk_fences){0};
     lk_buf_reset(&cursor->window);
+    cursor->scratch_page = 0;
     cursor->bytes = table->granules.base;
-    cursor->bytes_at = 0;
+    cursor->bytes_at = cursor->shift = 0;
+    cursor->unpacked = 0;
     cursor->start_count = cursor->start_index = 0;
 }
 
@@ -32,6 +35,8 @@ void lk_table_cursor_release(struct lk_table_cursor *cursor)
 {
     lk_buf_deinit(&cursor->window);
     lk_buf_deinit(&cursor->fence_bytes);
+    lk_scratch_deinit(&cursor->scratch);
+    cursor->scratch_page = 0;
     lk_free(cursor->starts);
     cursor->starts = NULL;
     cursor->start_cap = 0;

@@ -21,12 +21,19 @@ struct lk_table_cursor {
     int streaming;
     /* the rest is the business of table_....c */
     int single;                /* the page is one record larger than LK_PAGE_MAX */
-    const uint8_t *bytes;      /* the table's bytes from offset bytes_at on: the whole range, or the window */
+    const uint8_t *bytes;      /* what stands at place bytes_at, and on: see table_window.c */
     uint64_t bytes_at;
-    uint64_t at, page_end, next_at; /* file offsets: current record, its page's end, the record after it */
+    uint64_t page_at, at, next_at, page_end; /* places: the page's beginning, the current record, the one after it */
+    uint64_t page_file;        /* file offset of the page's beginning, in its head when it has one */
+    uint64_t shift;            /* file offset of a place minus the place; unpacked: all places are at page_file */
+    int unpacked;              /* the page's records stand in `scratch` */
     struct lk_fences fences;   /* in the table, or in fence_bytes; offset NULL: not looked at yet */
     uint32_t page;
-    struct lk_buf window;      /* streaming: owned */
+    uint32_t scratch_page;     /* which page stands in `scratch`: its number + 1; 0: none */
+    uint32_t scratch_bytes;    /* of its records */
+    struct lk_scratch scratch; /* owned */
+    struct lk_buf window;      /* streaming: owned; begins at file offset window_at */
+    uint64_t window_at;
     struct lk_buf fence_bytes; /* streaming: owned private copy of the fences */
     uint32_t *starts;          /* backwards: owned; offsets of the page's records */
     uint32_t start_count, start_cap, start_index;
@@ -60,9 +67,15 @@ LK_MUST_CHECK int lk_window_page(struct lk_table_cursor *cursor, uint32_t page, 
 /* In place: the whole of the current record. 0 or WOULDBLOCK. */
 LK_MUST_CHECK int lk_window_whole(struct lk_table_cursor *cursor);
 
-static inline const uint8_t *lk_window_at(const struct lk_table_cursor *cursor, uint64_t offset)
+/* The bytes at a place of the page / the file offset of a place, for messages: of an unpacked record that of its page. */
+static inline const uint8_t *lk_window_at(const struct lk_table_cursor *cursor, uint64_t place)
 {
-    return cursor->bytes + (offset - cursor->bytes_at);
+    return cursor->bytes + (place - cursor->bytes_at);
+}
+
+static inline uint64_t lk_window_file(const struct lk_table_cursor *cursor, uint64_t place)
+{
+    return cursor->unpacked ? cursor->page_file : place + cursor->shift;
 }
 
 enum { LK_FAR_MIN = 64 * 1024 }; /* a streaming value longer than this is far */

@@ -2,12 +2,12 @@
  *
  * In place is the hot path: the line, a tag match, the record, one comparison of keys; each of the two
  * behind one look at a granule's state. A record that lies in one ready granule, as most do, is decoded
- * at once; compare_far takes the others in steps, so that no byte is looked at before it is ready and
+ * at once; lk_table_compare_far takes the others in steps, so that no byte is looked at before it is ready and
  * a value is not asked for before its key is known to be the wanted one.
  *
  * A position out of a line is a claim and nothing more: it is held against the pages' bounds, and what
  * stands there against the rules of a record. */
-#include "store/table.h"
+#include "store/table_packed.h"
 #include "util/buf.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
@@ -31,11 +31,12 @@ static inline int hot(const struct lk_granules *granules, uint64_t offset)
 
 /* ---- in place ------------------------------------------------------------------------------- */
 
-static __attribute__((noinline)) int compare_far(struct lk_table *table, uint32_t position, struct lk_slice key,
-                                                 struct lk_record *record, struct lk_missing *missing)
+__attribute__((noinline)) int lk_table_compare_far(struct lk_table *table, uint64_t position, uint64_t end,
+                                                   struct lk_slice key, struct lk_record *record,
+                                                   struct lk_missing *missing)
 {
     const uint8_t *at = table->granules.base + position;
-    uint64_t left = table->pages_end - position, head = least(left, LK_RECORD_HEAD_MAX);
+    uint64_t left = end - position, head = least(left, LK_RECORD_HEAD_MAX);
     struct lk_outline outline;
 
     if (!lk_granules_ready(&table->granules, position, head))
@@ -57,27 +58,27 @@ static __attribute__((noinline)) int compare_far(struct lk_table *table, uint32_
     return 0;
 }
 
-/* Is the record at `position` the one of `key`? 0, NOTFOUND, WOULDBLOCK, CORRUPT. */
+/* Is the record at `position` the one of `key`? 0, NOTFOUND, WOULDBLOCK, CORRUPT. Only raw pages have positions
+ * below raw_end. */
 static inline int compare(struct lk_table *table, uint32_t position, struct lk_slice key, struct lk_record *record,
-                          struct lk_missing *missing)
+                          struct lk_missing *missing, struct lk_scratch *scratch, struct lk_probe_cost *cost)
 {
     struct lk_granules *granules = &table->granules;
-    uint32_t pages_end = table->pages_end;
+    uint32_t raw_end = table->raw_end;
 
-    if (position < LK_TABLE_HEAD || position >= pages_end)
-        return lk_table_corrupt(table, (uint64_t)((const uint8_t *)table->lines - granules->base),
-                                "a line names a position outside the pages");
+    if (!LIKELY(position >= LK_TABLE_HEAD && position < raw_end))
+        return lk_packed_find(table, position, key, record, missing, scratch, cost);
     if (LIKELY(hot(granules, position))) {
         uint64_t granule_end = ((uint64_t)(position >> LK_GRANULE_SHIFT) + 1) << LK_GRANULE_SHIFT;
-        const uint8_t *end = granules->base + least(granule_end, pages_end);
+        const uint8_t *end = granules->base + least(granule_end, raw_end);
         if (LIKELY(lk_table_record_get(granules->base + position, end, record) != NULL))
             return lk_equal(record->key, key) ? 0 : LSMKV_NOTFOUND;
     }
-    return compare_far(table, position, key, record, missing);
+    return lk_table_compare_far(table, position, raw_end, key, record, missing);
 }
 
 int lk_table_find(struct lk_table *table, uint64_t hash, struct lk_slice key, struct lk_record *record,
-                  struct lk_missing *missing, struct lk_probe_cost *cost)
+                  struct lk_missing *missing, struct lk_scratch *scratch, struct lk_probe_cost *cost)
 {
     uint32_t index = lk_line_first(hash, table->line_count);
 
@@ -93,7 +94,7 @@ int lk_table_find(struct lk_table *table, uint64_t hash, struct lk_slice key, st
 
         for (; match; match &= match - 1) {
             uint32_t place = atomic_load_explicit(&line->place[__builtin_ctz(match)], memory_order_relaxed);
-            int rc = compare(table, lk_place_position(place), key, record, missing);
+            int rc = compare(table, lk_place_position(place), key, record, missing, scratch, cost);
             if (cost)
                 cost->records++;
             if (rc != LSMKV_NOTFOUND)
@@ -131,14 +132,11 @@ static int copy_to(struct lk_table *table, uint64_t offset, uint64_t have, uint6
     return rc;
 }
 
-static int compare_copy(struct lk_table *table, uint32_t position, struct lk_slice key, struct lk_buf *bytes,
-                        struct lk_record *out)
+int lk_table_compare_copy(struct lk_table *table, uint64_t position, uint64_t end, struct lk_slice key,
+                          struct lk_buf *bytes, struct lk_record *out)
 {
     struct lk_outline outline;
-
-    if (position < LK_TABLE_HEAD || position >= table->pages_end)
-        return lk_table_corrupt(table, table->footer.lines_at, "a line names a position outside the pages");
-    uint64_t left = table->pages_end - position, first = least(left, LK_RECORD_HEAD_MAX + key.len);
+    uint64_t left = end - position, first = least(left, LK_RECORD_HEAD_MAX + key.len);
     int rc = copy_to(table, position, 0, first, bytes);
     if (rc < 0)
         return rc;
@@ -151,6 +149,14 @@ static int compare_copy(struct lk_table *table, uint32_t position, struct lk_sli
     if (rc == 0 && lk_table_record_get(bytes->at, bytes->at + outline.total, out) == NULL)
         rc = lk_table_corrupt(table, position, "there is no record where a line names one");
     return rc;
+}
+
+static int compare_copy(struct lk_table *table, uint32_t position, struct lk_slice key, struct lk_buf *bytes,
+                        struct lk_record *out)
+{
+    if (position < LK_TABLE_HEAD || position >= table->raw_end)
+        return lk_packed_find_copy(table, position, key, bytes, out);
+    return lk_table_compare_copy(table, position, table->raw_end, key, bytes, out);
 }
 
 int lk_table_find_copy(struct lk_table *table, uint64_t hash, struct lk_slice key, struct lk_buf *bytes,

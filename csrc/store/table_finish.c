@@ -233,7 +233,6 @@ int lk_table_writer_finish(struct lk_table_writer *writer, struct lk_slice lo, c
     struct lk_footer footer = {
         .identity = writer->output.identity,
         .number = writer->plan.number,
-        .pages_end = lk_table_output_offset(&writer->output),
         .fence_count = writer->page_count,
         .records = writer->item_count,
         .tombstones = writer->tombstones,
@@ -249,6 +248,14 @@ int lk_table_writer_finish(struct lk_table_writer *writer, struct lk_slice lo, c
         return lk_table_build_repeat(writer);
     footer.prefix = lk_shared_bytes(lk_buf_slice(&writer->key_min), lk_buf_slice(&writer->key_last));
     int rc = check_inside(writer, &interval, ranges);
+    if (rc == 0)
+        rc = lk_pages_end(writer);
+    footer.pages_end = lk_table_output_offset(&writer->output);
+    if (writer->codec && writer->page_count) {
+        footer.codec = writer->codec;
+        footer.page_shift = writer->page_shift;
+        footer.unpacked = (uint32_t)writer->unpacked;
+    }
     if (rc == 0)
         rc = put_sections(writer, ranges, &footer);
     if (rc == 0)

@@ -17,8 +17,9 @@
 
 enum { END = 1, FIRST_STARTS = 64, FETCH_MAX = 4096 };
 
-static int corrupt(struct lk_table_cursor *cursor, uint64_t offset, const char *what)
+static int corrupt(struct lk_table_cursor *cursor, uint64_t place, const char *what)
 {
+    uint64_t offset = lk_window_file(cursor, place);
     cursor->missing = (struct lk_missing){cursor->table, offset, 1, 0};
     return lk_table_corrupt(cursor->table, offset, what);
 }
@@ -77,6 +78,7 @@ static inline __attribute__((always_inline)) void fetch_page(const struct lk_tab
 static int begin(struct lk_table_cursor *cursor, struct lk_cursor *face, uint32_t page, enum lk_ahead ahead)
 {
     int rc = lk_window_page(cursor, page, ahead);
+    face->fleeting = cursor->unpacked;
     if (rc == 0)
         rc = decode(cursor, &face->record);
     if (rc == 0 && lk_head(face->record.key, cursor->table->footer.prefix) != cursor->fences.head[page])

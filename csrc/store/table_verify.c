@@ -104,7 +104,8 @@ struct walk {
     struct lk_table_cursor cursor;
     struct lk_line *lines; /* owned private copy */
     struct lk_buf before;  /* the key before the current one */
-    uint64_t records, tombstones, expiring, payload, pages, since; /* since: bytes since progress was told */
+    uint64_t records, tombstones, expiring, payload, pages, unpacked;
+    uint64_t since; /* bytes since progress was told */
 };
 
 static int walk_init(struct walk *walk, struct lk_table *table)
@@ -155,12 +156,15 @@ static int walk_record(struct verify *verify, struct walk *walk)
     const struct lk_record *record = &walk->cursor.cursor.record;
     const char *wrong = record_wrong(walk);
     if (wrong)
-        return lk_table_corrupt(verify->table, walk->cursor.at, wrong);
+        return lk_table_corrupt(verify->table, lk_window_file(&walk->cursor, walk->cursor.at), wrong);
     walk->records++;
     walk->tombstones += lk_record_kind(record) == LK_DELETE;
     walk->expiring += record->expiry != 0;
     walk->payload += record->key.len + record->value.len;
-    walk->pages += walk->cursor.at == walk->cursor.fences.offset[walk->cursor.page];
+    if (walk->cursor.at == walk->cursor.page_at) {
+        walk->pages++;
+        walk->unpacked += walk->cursor.page_end - walk->cursor.page_at;
+    }
     walk->since += walk->cursor.next_at - walk->cursor.at;
     int rc = lk_buf_copy(&walk->before, record->key);
     if (rc == 0 && walk->since >= PIECE) {
@@ -183,7 +187,7 @@ static int check_totals(const struct walk *walk)
     }
     if (walk->records != footer->records || walk->tombstones != footer->tombstones ||
         walk->expiring != footer->expiring || walk->payload != footer->payload || walk->pages != footer->fence_count ||
-        slots != footer->records)
+        slots != footer->records || (footer->codec && walk->unpacked != footer->unpacked))
         return lk_table_corrupt(walk->cursor.table, footer->file_bytes - LK_FOOTER, "the counts are wrong");
     if (footer->records && !lk_equal(lk_buf_slice(&walk->before), walk->cursor.table->meta.key_max))
         return lk_table_corrupt(walk->cursor.table, footer->pages_end, "the last key is not the one named");

@@ -1,8 +1,13 @@
-/* table_window: what a table cursor may look at: the table itself where it is ready, or a private piece.
+/* table_window: what a table cursor may look at: the table itself where it is ready, a private piece, or a page
+ * that was unpacked.
  *
- *   in place    bytes = the table's range, bytes_at = 0; readiness is asked for once a page
+ *   in place    bytes = the table's range; readiness is asked for once a page
  *   streaming   | .... window: up to 256 KiB of verified bytes .... |
- *               ^ bytes_at, a multiple of a granule    [page] inside
+ *               ^ window_at, a multiple of a granule    [page] inside
+ *   unpacked    | records of one page |     in the cursor's scratch, out of either of the two
+ *
+ * A place is what a line would name: in a table of raw pages the file offset, otherwise page << shift | offset among
+ * the page's records. `bytes` stands at place bytes_at, `shift` leads from places to file offsets.
  *
  * A streaming window that cannot be read whole is read again as the page alone, so that damage ends a
  * walk at the page it is in and not a quarter of a megabyte before.
@@ -10,12 +15,13 @@
  * Fences are claims: the bounds of a page are checked each time they are used. One thread a cursor. */
 #include "format/space.h"
 #include "store/table_cursor.h"
+#include "store/table_packed.h"
 #include "util/buf.h"
 
 enum {
     WINDOW = 256 * 1024,
     IN_PLACE_AHEAD = 128 * 1024,
-    HEAD_AND_KEY = LK_RECORD_HEAD_MAX + (int)LK_KEY_MAX,
+    HEAD_AND_KEY = LK_PAGE_HEAD + LK_RECORD_HEAD_MAX + (int)LK_KEY_MAX,
     NOT_FAR = HEAD_AND_KEY + LK_FAR_MIN /* a page with more bytes has a far value */
 };
 
@@ -90,8 +96,7 @@ static int window_read(struct lk_table_cursor *cursor, uint64_t from, uint64_t t
         rc = lk_granules_copy(&cursor->table->granules, from, to - from, window->at);
     if (rc == 0) {
         window->len = (size_t)(to - from);
-        cursor->bytes = window->at;
-        cursor->bytes_at = from;
+        cursor->window_at = from;
     }
     return rc;
 }
@@ -102,8 +107,8 @@ static int window_cover(struct lk_table_cursor *cursor, uint64_t start, uint64_t
     uint64_t from = start & ~mask, to = (start + need + mask) & ~mask, wide_from = from, wide_to = to;
     uint64_t pages_end = ((uint64_t)cursor->table->pages_end + mask) & ~mask;
 
-    if (cursor->window.len && start >= cursor->bytes_at && start - cursor->bytes_at <= cursor->window.len &&
-        need <= cursor->window.len - (start - cursor->bytes_at))
+    if (cursor->window.len && start >= cursor->window_at && start - cursor->window_at <= cursor->window.len &&
+        need <= cursor->window.len - (start - cursor->window_at))
         return 0;
     if (ahead == LK_AHEAD_ON && to - from < WINDOW)
         wide_to = least(from + WINDOW, pages_end);
@@ -126,29 +131,120 @@ static int page_in_place(struct lk_table_cursor *cursor, uint64_t start, uint64_
     return missing(cursor, start, need, ahead == LK_AHEAD_ON ? least(most, left) : 0, LSMKV_WOULDBLOCK);
 }
 
+/* Make the stored bytes of a page readable, those of a single large record as far as its value. */
+static int page_stored(struct lk_table_cursor *cursor, uint64_t start, uint64_t end, int large, enum lk_ahead ahead)
+{
+    if (!cursor->streaming)
+        return page_in_place(cursor, start, large ? least(end - start, HEAD_AND_KEY) : end - start, ahead);
+    int rc = window_cover(cursor, start, least(end - start, NOT_FAR), ahead);
+    return rc < 0 ? missing(cursor, start, end - start, 0, rc) : 0;
+}
+
+static const uint8_t *stored_at(const struct lk_table_cursor *cursor, uint64_t start)
+{
+    return cursor->streaming ? cursor->window.at + (start - cursor->window_at) : cursor->table->granules.base + start;
+}
+
+static int page_wrong(struct lk_table_cursor *cursor, uint64_t start, const char *what)
+{
+    return missing(cursor, start, 1, 0, lk_table_corrupt(cursor->table, start, what));
+}
+
+/* The page's records into the scratch. */
+static int unpack(struct lk_table_cursor *cursor, const struct lk_packed_page *page)
+{
+    struct lk_scratch *scratch = &cursor->scratch;
+    uint8_t *to;
+    size_t made;
+    cursor->scratch_page = 0;
+    int rc = lk_scratch_room(scratch, page->unpacked, 1u << cursor->table->footer.page_shift, &to);
+    if (rc != 0)
+        return rc;
+    rc = lk_unpack(&scratch->packer, cursor->table->footer.codec, stored_at(cursor, page->start) + LK_PAGE_HEAD,
+                   (size_t)(page->end - page->start) - LK_PAGE_HEAD, to, page->unpacked, page->unpacked, &made);
+    if (rc == 1)
+        return page_wrong(cursor, page->start, "a packed page does not unpack");
+    cursor->scratch_page = rc == 0 ? cursor->page + 1 : 0;
+    cursor->scratch_bytes = page->unpacked;
+    return rc;
+}
+
+static void show_unpacked(struct lk_table_cursor *cursor)
+{
+    cursor->bytes = cursor->scratch.at;
+    cursor->bytes_at = cursor->page_at;
+    cursor->page_end = cursor->page_at + cursor->scratch_bytes;
+    cursor->unpacked = 1;
+    cursor->single = 0;
+}
+
+/* Records that stand as they are behind the page's head. */
+static void show_stored(struct lk_table_cursor *cursor, const struct lk_packed_page *page)
+{
+    cursor->bytes = stored_at(cursor, page->start) + LK_PAGE_HEAD;
+    cursor->bytes_at = cursor->page_at;
+    cursor->page_end = cursor->page_at + (page->end - page->start - LK_PAGE_HEAD);
+    cursor->shift = page->start + LK_PAGE_HEAD - cursor->page_at;
+    cursor->unpacked = 0;
+    cursor->single = cursor->page_end - cursor->page_at > LK_PAGE_MAX;
+}
+
+static int page_with_head(struct lk_table_cursor *cursor, uint64_t start, uint64_t end, enum lk_ahead ahead)
+{
+    const struct lk_table *table = cursor->table;
+    struct lk_packed_page page = {start, end, 0};
+    cursor->page_at = cursor->next_at = (uint64_t)cursor->page << table->footer.page_shift;
+    if (cursor->scratch_page == cursor->page + 1) { /* from the last visit */
+        show_unpacked(cursor);
+        return 0;
+    }
+    const char *wrong = lk_packed_bounds_wrong(table, &page);
+    if (wrong)
+        return page_wrong(cursor, table->footer.fences_at, wrong);
+    int rc = page_stored(cursor, start, end, end - start > LK_PAGE_HEAD + LK_PAGE_MAX, ahead);
+    if (rc != 0)
+        return rc;
+    page.unpacked = lk_load32(stored_at(cursor, start));
+    wrong = lk_packed_head_wrong(&page);
+    if (wrong)
+        return page_wrong(cursor, start, wrong);
+    if (page.unpacked == 0) {
+        show_stored(cursor, &page);
+        return 0;
+    }
+    rc = unpack(cursor, &page);
+    if (rc == 0)
+        show_unpacked(cursor);
+    return rc;
+}
+
 int lk_window_page(struct lk_table_cursor *cursor, uint32_t page, enum lk_ahead ahead)
 {
     const struct lk_table *table = cursor->table;
     uint64_t start = cursor->fences.offset[page], end = cursor->fences.offset[page + 1];
-    int rc;
 
     if (start < LK_TABLE_HEAD || start >= end || end > table->pages_end)
         return missing(cursor, table->footer.fences_at, fence_bytes(table), 0,
                        lk_table_corrupt(cursor->table, table->footer.fences_at, "a fence names no page"));
     cursor->page = page;
-    cursor->next_at = start;
+    cursor->page_file = start;
+    if (table->footer.codec)
+        return page_with_head(cursor, start, end, ahead);
+    cursor->page_at = cursor->next_at = start;
     cursor->page_end = end;
     cursor->single = end - start > LK_PAGE_MAX;
-    if (!cursor->streaming)
-        return page_in_place(cursor, start, cursor->single ? least(end - start, HEAD_AND_KEY) : end - start, ahead);
-    rc = window_cover(cursor, start, least(end - start, NOT_FAR), ahead);
-    return rc < 0 ? missing(cursor, start, end - start, 0, rc) : 0;
+    int rc = page_stored(cursor, start, end, cursor->single, ahead);
+    if (rc == 0 && cursor->streaming) {
+        cursor->bytes = cursor->window.at;
+        cursor->bytes_at = cursor->window_at;
+    }
+    return rc;
 }
 
 int lk_window_whole(struct lk_table_cursor *cursor)
 {
-    uint64_t bytes = cursor->page_end - cursor->at;
-    if (cursor->streaming || lk_granules_ready(&cursor->table->granules, cursor->at, bytes))
+    uint64_t bytes = cursor->page_end - cursor->at, offset = lk_window_file(cursor, cursor->at);
+    if (cursor->streaming || lk_granules_ready(&cursor->table->granules, offset, bytes))
         return 0;
-    return missing(cursor, cursor->at, bytes, 0, LSMKV_WOULDBLOCK);
+    return missing(cursor, offset, bytes, 0, LSMKV_WOULDBLOCK);
 }

@@ -9,6 +9,8 @@
 enum {
     RECORDS_MAX = 1 << 20,
     PAGE_MIN = 64,
+    LZ4_PARTS = 2,        /* pages for LZ4 that make one of the plan's size */
+    ZSTD_PAGES = 4,       /* pages of the plan's size that make one for zstd */
     PIECE = 64 * 1024,
     ITEM_BYTES = 7,       /* of lines, per record, for the estimate of the file's size */
     FENCE_BYTES = 12
@@ -21,6 +23,9 @@ void lk_table_build_release(struct lk_table_writer *writer)
     lk_table_output_deinit(&writer->output);
     lk_buf_deinit(&writer->key_min);
     lk_buf_deinit(&writer->key_last);
+    lk_buf_deinit(&writer->held);
+    lk_buf_deinit(&writer->packed);
+    lk_packer_deinit(&writer->packer);
     lk_free(writer->pages);
     lk_free(writer->items);
     lk_free(writer->piece);
@@ -42,6 +47,22 @@ static int start(struct lk_table_writer *writer, struct lk_env *env)
     return lk_table_output_put(&writer->output, head, sizeof head);
 }
 
+/* A get unpacks half a page on the average, so pages for LZ4 are smaller than raw ones. zstd is for space: larger pages
+ * show it more of what repeats. */
+static void plan_pages(struct lk_table_writer *writer)
+{
+    uint32_t bytes = writer->plan.page_bytes;
+    writer->codec = writer->plan.codec;
+    writer->sampling = writer->codec && writer->plan.sample;
+    if (writer->codec == LK_PACK_LZ4)
+        bytes = bytes / LZ4_PARTS > PAGE_MIN ? bytes / LZ4_PARTS : PAGE_MIN;
+    if (writer->codec == LK_PACK_ZSTD)
+        bytes = bytes > LK_PAGE_MAX / ZSTD_PAGES ? LK_PAGE_MAX : bytes * ZSTD_PAGES;
+    writer->page_bytes = bytes;
+    for (writer->page_shift = writer->codec ? LK_PAGE_SHIFT_MIN : 0; writer->codec && bytes > 1u << writer->page_shift;)
+        writer->page_shift++;
+}
+
 int lk_table_writer_open(const struct lk_table_plan *plan, struct lk_table_writer **out)
 {
     struct lk_table_writer *writer = lk_alloc_zero(sizeof *writer);
@@ -54,6 +75,7 @@ int lk_table_writer_open(const struct lk_table_plan *plan, struct lk_table_write
         writer->plan.page_bytes = PAGE_MIN;
     if (writer->plan.page_bytes > LK_PAGE_MAX)
         writer->plan.page_bytes = LK_PAGE_MAX;
+    plan_pages(writer);
     lk_file_name(writer->name, LK_FILE_TABLE, plan->number);
 
     int rc = lk_io_open(plan->env, plan->dir, writer->name, LK_OPEN_CREATE, plan->file_mode, &writer->file);
@@ -87,7 +109,7 @@ void lk_table_writer_abandon(struct lk_table_writer *writer)
 
 uint64_t lk_table_writer_bytes(const struct lk_table_writer *writer)
 {
-    return lk_table_output_offset(&writer->output) + (uint64_t)writer->item_count * ITEM_BYTES +
+    return lk_table_output_offset(&writer->output) + writer->held.len + (uint64_t)writer->item_count * ITEM_BYTES +
            (uint64_t)writer->page_count * FENCE_BYTES;
 }
 
@@ -96,12 +118,17 @@ uint64_t lk_table_writer_records(const struct lk_table_writer *writer)
     return writer->item_count;
 }
 
+static int no_position(const struct lk_table_writer *writer)
+{
+    return writer->item_count >= RECORDS_MAX || lk_table_output_offset(&writer->output) > LK_LINE_POSITION_MAX ||
+           (writer->codec && lk_pages_full(writer));
+}
+
 int lk_table_writer_full(const struct lk_table_writer *writer, uint64_t record_bytes)
 {
     if (writer->item_count == 0)
         return 0;
-    return writer->item_count >= RECORDS_MAX || lk_table_output_offset(&writer->output) > LK_LINE_POSITION_MAX ||
-           lk_table_writer_bytes(writer) + record_bytes + ITEM_BYTES > writer->plan.table_bytes;
+    return no_position(writer) || lk_table_writer_bytes(writer) + record_bytes + ITEM_BYTES > writer->plan.table_bytes;
 }
 
 /* ---- add ------------------------------------------------------------------------------------ */
@@ -120,14 +147,8 @@ static int grow(void **at, uint32_t *cap, uint32_t count, size_t each)
     return 0;
 }
 
-/* A record belongs into the present page while that stays within its size; a large one stands alone. */
-static int note_page(struct lk_table_writer *writer, struct lk_slice key, uint64_t offset, uint64_t bytes)
+int lk_pages_note(struct lk_table_writer *writer, struct lk_slice key, uint64_t offset)
 {
-    if (writer->page_count) {
-        uint64_t filled = offset - writer->pages[writer->page_count - 1].offset;
-        if (filled + bytes <= writer->plan.page_bytes)
-            return 0;
-    }
     void *pages = writer->pages;
     int rc = grow(&pages, &writer->page_cap, writer->page_count, sizeof *writer->pages);
     writer->pages = pages;
@@ -138,7 +159,23 @@ static int note_page(struct lk_table_writer *writer, struct lk_slice key, uint64
     return 0;
 }
 
-static int note_key(struct lk_table_writer *writer, struct lk_slice key, uint64_t offset)
+/* Where the record goes: into the present page while that stays within its size; a large one stands alone. */
+static int place(struct lk_table_writer *writer, struct lk_slice key, uint64_t bytes, uint32_t *position)
+{
+    uint64_t offset = lk_table_output_offset(&writer->output);
+
+    if (writer->codec)
+        return lk_pages_place(writer, key, bytes, position);
+    *position = (uint32_t)offset;
+    if (writer->page_count) {
+        uint64_t filled = offset - writer->pages[writer->page_count - 1].offset;
+        if (filled + bytes <= writer->page_bytes)
+            return 0;
+    }
+    return lk_pages_note(writer, key, offset);
+}
+
+static int note_key(struct lk_table_writer *writer, struct lk_slice key, uint32_t position)
 {
     void *items = writer->items;
     int rc = grow(&items, &writer->item_cap, writer->item_count, sizeof *writer->items);
@@ -146,7 +183,7 @@ static int note_key(struct lk_table_writer *writer, struct lk_slice key, uint64_
     if (rc < 0)
         return rc;
     uint64_t hash = lk_hash(writer->plan.seed, key.at, key.len);
-    writer->items[writer->item_count++] = (struct lk_line_item){hash, (uint32_t)offset};
+    writer->items[writer->item_count++] = (struct lk_line_item){hash, position};
     return lk_buf_copy(&writer->key_last, key);
 }
 
@@ -159,7 +196,7 @@ static int check_record(struct lk_table_writer *writer, const struct lk_record *
                        record->value.len);
     if (kind != LK_PUT && (kind != LK_DELETE || record->value.len))
         return lk_fail(LSMKV_INVALID, "a table's pages take puts and deletes only");
-    if (writer->item_count >= RECORDS_MAX || lk_table_output_offset(&writer->output) > LK_LINE_POSITION_MAX)
+    if (no_position(writer))
         return lk_fail(LSMKV_INVALID, "table %u takes no further record", writer->plan.number);
     if (writer->item_count && head <= writer->key_head && lk_compare(record->key, lk_buf_slice(&writer->key_last)) <= 0)
         return lk_fail_corrupt("", 0,
@@ -169,10 +206,9 @@ static int check_record(struct lk_table_writer *writer, const struct lk_record *
     return 0;
 }
 
-/* The record with all but its value; for records that do not fit the rest of the buffer. */
-static int put_head(struct lk_table_writer *writer, const struct lk_record *record)
+/* A record's head. Returns the byte after. */
+static uint8_t *head_at(uint8_t *to, const struct lk_record *record)
 {
-    uint8_t head[LK_RECORD_HEAD_MAX], *to = head;
     *to++ = record->flags;
     to = lk_varint_put(to, (uint32_t)record->key.len);
     to = lk_varint_put(to, (uint32_t)record->value.len);
@@ -180,6 +216,14 @@ static int put_head(struct lk_table_writer *writer, const struct lk_record *reco
         lk_store64(to, record->expiry);
         to += 8;
     }
+    return to;
+}
+
+/* The record with all but its value; for records that do not fit the rest of the buffer. */
+static int put_head(struct lk_table_writer *writer, const struct lk_record *record)
+{
+    uint8_t head[LK_RECORD_HEAD_MAX];
+    const uint8_t *to = head_at(head, record);
     int rc = lk_table_output_put(&writer->output, head, (uint64_t)(to - head));
     return rc < 0 ? rc : lk_table_output_put(&writer->output, record->key.at, record->key.len);
 }
@@ -216,10 +260,30 @@ static int put_record(struct lk_table_writer *writer, const struct lk_record *re
                : lk_table_output_put(&writer->output, record->value.at, record->value.len);
 }
 
+/* The record into the page that is held. */
+static int hold_record(struct lk_table_writer *writer, const struct lk_record *record, uint64_t bytes,
+                       struct lk_cursor *cursor)
+{
+    struct lk_buf *held = &writer->held;
+    int rc = lk_buf_reserve(held, (size_t)bytes);
+    if (rc < 0)
+        return rc;
+    uint8_t *to = held->at + held->len;
+    held->len += (size_t)bytes;
+    if (record->value.at || !record->value.len) {
+        lk_record_put(to, record);
+        return 0;
+    }
+    to = head_at(to, record);
+    memcpy(to, record->key.at, record->key.len);
+    return cursor->ops->value_piece(cursor, 0, to + record->key.len, record->value.len);
+}
+
 int lk_table_writer_add(struct lk_table_writer *writer, struct lk_cursor *cursor)
 {
     struct lk_record record = cursor->record;
-    uint64_t head = lk_head(record.key, 0), offset = lk_table_output_offset(&writer->output);
+    uint64_t head = lk_head(record.key, 0);
+    uint32_t position = 0;
 
     if (writer->status)
         return lk_table_build_repeat(writer);
@@ -232,10 +296,12 @@ int lk_table_writer_add(struct lk_table_writer *writer, struct lk_cursor *cursor
     if (writer->item_count == 0)
         rc = lk_buf_copy(&writer->key_min, record.key);
     if (rc == 0)
-        rc = note_page(writer, record.key, offset, bytes);
+        rc = place(writer, record.key, bytes, &position);
     if (rc == 0)
-        rc = note_key(writer, record.key, offset);
-    if (rc == 0)
+        rc = note_key(writer, record.key, position);
+    if (rc == 0 && writer->codec && bytes <= LK_PAGE_MAX)
+        rc = hold_record(writer, &record, bytes, cursor);
+    else if (rc == 0)
         rc = put_record(writer, &record, bytes, cursor);
     writer->key_head = head;
     writer->tombstones += lk_record_kind(&record) == LK_DELETE;

@@ -22,6 +22,8 @@ struct lk_table_plan {
     uint64_t table_bytes; /* target; also at most 1 M records a table, to bound memory */
     uint32_t page_bytes;
     struct lk_hash_seed seed;
+    uint32_t codec; /* enum lk_pack_codec */
+    int sample;     /* raw after all, when the first pages do not shrink by a quarter */
 };
 
 LK_MUST_CHECK int lk_table_writer_open(const struct lk_table_plan *plan, struct lk_table_writer **out);

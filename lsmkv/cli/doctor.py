@@ -157,7 +157,7 @@ def compression() -> Iterator[Any]:
     for library, package in (("lz4", "liblz4-dev"), ("zstd", "libzstd-dev")):
         value = next((value for name, value in features.items() if library in name), False)
         if value and str(value).lower() not in ("no", "none", "off", "0", "false"):
-            yield Finding("good", library, "found when lsmkv was built")
+            yield Finding("good", library, f"{value}: stores may be opened with compression={library!r}")
         else:
             fix = f"optional: apt install {package} pkg-config, then build lsmkv again"
-            yield Finding("note", library, "not found when lsmkv was built: nothing is missing without it", fix)
+            yield Finding("note", library, "not found when lsmkv was built: stores packed with it cannot be read", fix)

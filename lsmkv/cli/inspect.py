@@ -12,6 +12,7 @@ from lsmkv.cli.stores import codecs, opened, raw
 from lsmkv.report import levels as picture
 from lsmkv.report import stats as facts
 from lsmkv.report.explain import lines as explain_lines
+from lsmkv.report.explain import plain
 from lsmkv.report.numbers import count, lsn, plural, size, times
 from lsmkv.report.text import columns, escape
 
@@ -175,6 +176,4 @@ def explain(args: Namespace, out: Output) -> int:
 def explained(db: LSM, key: bytes) -> tuple[bool, list[dict[str, Any]]]:
     """(found, probes as dicts) of LSM.explain. A real get goes first, so that what it reads has been verified."""
     found = db.get(key) is not None
-    fields = ("kind", "run", "number", "verdict", "lines", "records")
-    probes = [{name: getattr(probe, name) for name in fields} for probe in db.explain(key)]
-    return found, probes
+    return found, [plain(probe) for probe in db.explain(key)]

@@ -10,12 +10,12 @@ from typing import Any
 
 from lsmkv import _core
 from lsmkv.report.levels import file_name, place
-from lsmkv.report.numbers import plural
+from lsmkv.report.numbers import plural, size
 from lsmkv.report.text import at_most, columns, escape
 
 Step = Mapping[str, Any]
 
-FIELDS = ("kind", "run", "number", "verdict", "lines", "records")
+FIELDS = ("kind", "run", "number", "verdict", "lines", "records", "pages", "unpacked")
 KEY_CHARS = 60
 STEPS = (120, 60, 20)  # a path that is longer is cut
 
@@ -57,7 +57,9 @@ def plain(probe: _core.Probe) -> dict[str, Any]:
 
 
 def cost(step: Step) -> str:
-    return f"{plural(step['lines'], 'line')}, {plural(step['records'], 'record')} read"
+    read = f"{plural(step['lines'], 'line')}, {plural(step['records'], 'record')} read"
+    unpacked = f", {size(step['unpacked'])} of {plural(step['pages'], 'page')} unpacked" if step["pages"] else ""
+    return read + unpacked
 
 
 def file_of(step: Step) -> str:

@@ -14,7 +14,10 @@ from lsmkv.report.text import at_most, columns, escape, key
 
 Place = Mapping[str, Any]
 
-FIELDS = "kind run number bytes records tombstones range_deletes lsn_min lsn_max key_min key_max".split()
+FIELDS = (
+    *"kind run number bytes records tombstones range_deletes lsn_min lsn_max key_min key_max".split(),
+    *("codec", "record_bytes", "stored_bytes"),
+)
 SUFFIX = {"memtable": "log", "segment": "log", "table": "tbl"}
 LINES = 60  # more are not read by anybody
 RECTANGLES = (240, 120, 60, 30, 10)
@@ -135,12 +138,19 @@ def tables(levels: Sequence[Place], key_width: int = 28) -> list[str]:
             count(level["records"]),
             count(level["tombstones"]),
             count(level["range_deletes"]),
+            level["codec"],
+            packing(level),
             key_span(level, key_width),
         ]
         for level in levels
     ]
-    heading = ["run", "table", "bytes", "records", "tombstones", "ranges", "keys"]
-    return columns(rows, ">>>>>><", heading, indent="") if rows else ["no tables: everything is in the log"]
+    heading = ["run", "table", "bytes", "records", "tombstones", "ranges", "codec", "pages", "keys"]
+    return columns(rows, ">>>>>><><", heading, indent="") if rows else ["no tables: everything is in the log"]
+
+
+def packing(level: Place) -> str:
+    """How large the pages of a table are against the records in them."""
+    return f"{level['stored_bytes'] / level['record_bytes']:.0%}" if level["record_bytes"] else ""
 
 
 def key_span(level: Place, width: int) -> str:

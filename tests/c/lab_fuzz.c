@@ -94,6 +94,14 @@
 #undef fuzz_seed
 #undef fuzz_repair
 
+#define LLVMFuzzerTestOneInput pack_target
+#define fuzz_seed pack_seed
+#define fuzz_repair pack_repair
+#include "fuzz/pack.c"
+#undef LLVMFuzzerTestOneInput
+#undef fuzz_seed
+#undef fuzz_repair
+
 struct target {
     const char *name;
     int (*run)(const uint8_t *data, size_t bytes);
@@ -112,6 +120,7 @@ static const struct target targets[] = {
     {"space", space_target, space_seed, space_repair},
     {"keycodec", keycodec_target, keycodec_seed, keycodec_repair},
     {"catalog", catalog_target, catalog_seed, catalog_repair},
+    {"pack", pack_target, pack_seed, pack_repair},
 };
 
 enum { TARGETS = sizeof targets / sizeof *targets };

@@ -21,20 +21,22 @@ enum { HISTORY = 600, RANDOM_SETS = 8, MISTAKES_MOST = 5 };
 enum { A = LSMKV_SOURCE_AUTO, M = LSMKV_SOURCE_MAPPED, R = LSMKV_SOURCE_READ };
 enum { NONE = LSMKV_SYNC_NONE, OS = LSMKV_SYNC_OS, INTERVAL = LSMKV_SYNC_INTERVAL, ALWAYS = LSMKV_SYNC_ALWAYS };
 
+enum { AUTO = LSMKV_COMPRESSION_AUTO, LZ4 = LSMKV_COMPRESSION_LZ4, ZSTD = LSMKV_COMPRESSION_ZSTD };
+
 static const struct set fixed[] = {
-    /* segment  table   page l0 runs  durability log tables threads simulated */
-    {4096, 512, 64, 1, 1, OS, M, M, 0, 1},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 1},
-    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 0, 1},   {4096, 4096, 512, 3, 3, NONE, A, R, 0, 1},
-    {4096, 512, 256, 1, 1, OS, R, R, 0, 1},        {8192, 2048, 64, 2, 1, INTERVAL, R, M, 0, 1},
-    {8192, 512, 64, 3, 4, ALWAYS, R, R, 0, 1},     {8192, 65536, 2048, 1, 1, NONE, A, M, 0, 1},
-    {65536, 4096, 128, 2, 2, OS, M, M, 0, 1},      {65536, 512, 4096, 1, 3, ALWAYS, A, R, 0, 1},
-    {16384, 1024, 64, 8, 8, INTERVAL, M, M, 0, 1}, {4096, 700, 65536, 1, 32, OS, M, R, 0, 1},
-    {4096, 512, 64, 1, 1, OS, M, M, 0, 0},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 0},
-    {8192, 4096, 512, 2, 3, OS, R, R, 0, 0},       {65536, 65536, 2048, 3, 4, INTERVAL, A, A, 0, 0},
-    {4096, 512, 64, 1, 1, OS, M, M, 2, 0},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 2, 0},
-    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 2, 0},   {4096, 4096, 512, 3, 3, NONE, A, R, 2, 0},
-    {4096, 512, 64, 1, 1, OS, R, R, 2, 0},         {8192, 2048, 64, 2, 1, INTERVAL, R, M, 2, 0},
-    {65536, 4096, 128, 2, 2, OS, M, R, 2, 0},      {1 << 20, 1 << 20, 2048, 3, 4, INTERVAL, A, A, 2, 0},
+    /* segment  table   page l0 runs  durability log tables threads simulated compression */
+    {4096, 512, 64, 1, 1, OS, M, M, 0, 1, 0},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 1, 0},
+    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 0, 1, 0},   {4096, 4096, 512, 3, 3, NONE, A, R, 0, 1, 0},
+    {4096, 512, 256, 1, 1, OS, R, R, 0, 1, 0},        {8192, 2048, 64, 2, 1, INTERVAL, R, M, 0, 1, 0},
+    {8192, 512, 64, 3, 4, ALWAYS, R, R, 0, 1, 0},     {8192, 65536, 2048, 1, 1, NONE, A, M, 0, 1, LZ4},
+    {65536, 4096, 128, 2, 2, OS, M, M, 0, 1, 0},      {65536, 512, 4096, 1, 3, ALWAYS, A, R, 0, 1, 0},
+    {16384, 1024, 64, 8, 8, INTERVAL, M, M, 0, 1, 0}, {4096, 700, 65536, 1, 32, OS, M, R, 0, 1, 0},
+    {4096, 512, 64, 1, 1, OS, M, M, 0, 0, 0},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 0, 0},
+    {8192, 4096, 512, 2, 3, OS, R, R, 0, 0, LZ4},     {65536, 65536, 2048, 3, 4, INTERVAL, A, A, 0, 0, AUTO},
+    {4096, 512, 64, 1, 1, OS, M, M, 2, 0, 0},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 2, 0, 0},
+    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 2, 0, 0},   {4096, 4096, 512, 3, 3, NONE, A, R, 2, 0, 0},
+    {4096, 512, 64, 1, 1, OS, R, R, 2, 0, ZSTD},      {8192, 2048, 64, 2, 1, INTERVAL, R, M, 2, 0, AUTO},
+    {65536, 4096, 128, 2, 2, OS, M, R, 2, 0, LZ4},    {1 << 20, 1 << 20, 2048, 3, 4, INTERVAL, A, A, 2, 0, ZSTD},
 };
 enum { FIXED = sizeof fixed / sizeof fixed[0] };
 
@@ -50,7 +52,8 @@ static struct set random_set(uint64_t seed)
                         .log = (int)random_below(&random, 3),
                         .tables = (int)random_below(&random, 3),
                         .threads = random_below(&random, 4) ? 0 : 2,
-                        .simulated = random_below(&random, 4) < 3};
+                        .simulated = random_below(&random, 4) < 3,
+                        .compression = (int)random_below(&random, 4)};
 }
 
 /* ---- upkeep -------------------------------------------------------------------------------------- */
@@ -419,6 +422,9 @@ static void begin(struct history *h, uint64_t seed, const struct set *set)
     h->options.l0_segments = set->l0;
     h->options.run_count = set->runs;
     h->options.durability = set->durability;
+    h->options.compression = set->compression;
+    if (!lsmkv_feature(set->compression == ZSTD ? "zstd" : "lz4"))
+        h->options.compression = LSMKV_COMPRESSION_NONE;
     h->options.log_source = set->log;
     h->options.table_source = set->tables;
     h->options.threads = set->simulated ? 0 : set->threads;

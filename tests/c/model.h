@@ -121,13 +121,16 @@ static inline unsigned model_index(const struct model_universe *universe, const 
 
 /* ---- values ----------------------------------------------------------------------------------- */
 
+/* First bytes that are all different, then as many that are made of 64 words: those can be packed. */
 static inline const uint8_t *model_text(void)
 {
-    static uint8_t text[MODEL_TEXT];
+    static uint8_t text[2 * MODEL_TEXT];
     static int ready;
     if (!ready) {
         struct random random = {0x7e47};
-        random_fill(&random, text, sizeof text);
+        random_fill(&random, text, MODEL_TEXT);
+        for (size_t i = MODEL_TEXT; i < sizeof text; i += 16)
+            memcpy(text + i, text + 16 * random_below(&random, 64), 16);
         ready = 1;
     }
     return text;
@@ -141,7 +144,7 @@ static inline struct lsmkv_slice model_value(const struct model_universe *univer
         size = 2500 + (dice >> 16) % (MODEL_VALUE_MOST - 2500);
     else if ((dice >> 8) % 16 == 1)
         size = 60 + (dice >> 16) % 500;
-    return (struct lsmkv_slice){model_text() + at, (size_t)size};
+    return (struct lsmkv_slice){model_text() + at + (size < 60 ? 0 : MODEL_TEXT), (size_t)size};
 }
 
 static inline int model_value_is(const struct model_universe *universe, uint32_t salt, const void *value, size_t size)

@@ -320,5 +320,5 @@ TEST(a_run_of_no_table_is_empty)
 
 int main(int argc, char **argv)
 {
-    return check_run(argc, argv);
+    return kit_check_run(argc, argv, LK_PACK_LZ4);
 }

@@ -165,6 +165,7 @@ static int live(struct kit *kit, const struct model *model)
     lk_table_meta_deinit(&meta);
     if (rc == 0)
         rc = ask(table, model);
+    lk_scratch_deinit(&kit_scratch);
     if (table) {
         atomic_store(&table->obsolete, 1);
         lk_table_unref(table);
@@ -236,5 +237,5 @@ TEST(every_file_call_may_fail)
 
 int main(int argc, char **argv)
 {
-    return check_run(argc, argv);
+    return kit_check_run(argc, argv, LK_PACK_ZSTD);
 }

@@ -382,5 +382,5 @@ TEST(an_obsolete_table_goes_with_its_last_user)
 
 int main(int argc, char **argv)
 {
-    return check_run(argc, argv);
+    return kit_check_run(argc, argv, LK_PACK_ZSTD);
 }

@@ -24,6 +24,8 @@ DEFAULT_TTL = st.none() | st.integers(5, 40)
 PAIRS = st.lists(st.tuples(KEY, SMALL_VALUE), max_size=30)
 KIND = st.sampled_from(KINDS)
 
+HERE = [name for name in ("lz4", "zstd") if lsmkv.features()[name]] or ["none"]
+
 OPTION_SETS = [
     {"options": "teach"},
     {"threads": 0, "segment_bytes": 4096, "table_bytes": 512, "page_bytes": 64, "l0_segments": 1, "run_count": 2},
@@ -32,6 +34,16 @@ OPTION_SETS = [
     {"threads": 0, "segment_bytes": 4096, "table_bytes": 2048, "table_source": "read", "cache_bytes": 65536},
     {"threads": 0, "segment_bytes": 4096, "log_source": "written", "durability": "os"},
     {"threads": 0, "segment_bytes": 4096, "table_bytes": 1024, "durability": "none"},
+    {"threads": 0, "segment_bytes": 4096, "table_bytes": 8192, "page_bytes": 1024, "compression": HERE[0]},
+    {
+        "threads": 0,
+        "segment_bytes": 4096,
+        "table_bytes": 4096,
+        "page_bytes": 64,
+        "compression": HERE[-1],
+        "run_count": 2,
+    },
+    {"threads": 2, "segment_bytes": 8192, "l0_segments": 1, "compression": "auto", "table_source": "read"},
     {"threads": 0, "segment_bytes": 4096, "table_bytes": 512, "merge_policy": "leveled", "l0_segments": 1},
     {
         "threads": 2,

@@ -27,16 +27,19 @@ struct story_set {
     const char *name;
     uint32_t segment, table, page, l0, runs;
     int durability, log, tables, cannot_map, tear_words;
+    int compression; /* when this build has it */
 };
 
 static const struct story_set story_sets[] = {
-    {"os, mapped", 4096, 512, 64, 1, 1, LSMKV_SYNC_OS, 1, 1, 0, 0},
-    {"interval, mapped, torn words", 4096, 512, 64, 1, 2, LSMKV_SYNC_INTERVAL, 1, 2, 0, 1},
-    {"always", 4096, 1024, 128, 2, 3, LSMKV_SYNC_ALWAYS, 0, 1, 0, 0},
-    {"none", 4096, 4096, 512, 3, 3, LSMKV_SYNC_NONE, 0, 2, 0, 0},
-    {"os, written", 4096, 512, 256, 1, 1, LSMKV_SYNC_OS, 2, 2, 0, 0},
-    {"interval, cannot map", 8192, 2048, 64, 2, 1, LSMKV_SYNC_INTERVAL, 0, 0, 1, 0},
-    {"os, mapped, larger", 8192, 1024, 512, 3, 2, LSMKV_SYNC_OS, 1, 2, 0, 1},
+    {"os, mapped", 4096, 512, 64, 1, 1, LSMKV_SYNC_OS, 1, 1, 0, 0, 0},
+    {"interval, mapped, torn words", 4096, 512, 64, 1, 2, LSMKV_SYNC_INTERVAL, 1, 2, 0, 1, 0},
+    {"always", 4096, 1024, 128, 2, 3, LSMKV_SYNC_ALWAYS, 0, 1, 0, 0, 0},
+    {"none", 4096, 4096, 512, 3, 3, LSMKV_SYNC_NONE, 0, 2, 0, 0, 0},
+    {"os, written", 4096, 512, 256, 1, 1, LSMKV_SYNC_OS, 2, 2, 0, 0, 0},
+    {"interval, cannot map", 8192, 2048, 64, 2, 1, LSMKV_SYNC_INTERVAL, 0, 0, 1, 0, 0},
+    {"os, mapped, larger", 8192, 1024, 512, 3, 2, LSMKV_SYNC_OS, 1, 2, 0, 1, 0},
+    {"os, lz4", 4096, 4096, 512, 1, 2, LSMKV_SYNC_OS, 1, 1, 0, 0, LSMKV_COMPRESSION_LZ4},
+    {"always, zstd, read", 8192, 4096, 512, 2, 1, LSMKV_SYNC_ALWAYS, 0, 2, 0, 0, LSMKV_COMPRESSION_ZSTD},
 };
 enum { STORY_SETS = sizeof story_sets / sizeof story_sets[0] };
 
@@ -137,6 +140,12 @@ static inline void story_random_script(struct story *story, uint64_t seed)
     story->script = story->made;
 }
 
+static inline int story_compression(int wanted)
+{
+    int here = wanted != LSMKV_COMPRESSION_ZSTD ? lsmkv_feature("lz4") != NULL : lsmkv_feature("zstd") != NULL;
+    return here ? wanted : LSMKV_COMPRESSION_NONE;
+}
+
 static inline void story_init(struct story *story, unsigned number)
 {
     unsigned script = number / STORY_SETS;
@@ -158,6 +167,7 @@ static inline void story_init(struct story *story, unsigned number)
     story->options.durability = story->set->durability;
     story->options.log_source = story->set->log;
     story->options.table_source = story->set->tables;
+    story->options.compression = story_compression(story->set->compression);
     story->options.threads = 0;
     story->options.cache_bytes = 64 << 10;
     story->options.sync_interval_ms = 5;

@@ -24,7 +24,7 @@ enum { TICK_NS = 1000000 };
 
 struct set {
     uint32_t segment, table, page, l0, runs;
-    int durability, log, tables, threads, simulated;
+    int durability, log, tables, threads, simulated, compression;
 };
 
 struct world {

@@ -1,0 +1,45 @@
+/* table_packed: one page of a table with a codec, as it is stored (format/page.h). Between the table_....c files.
+ *
+ * What a fence and a page's head say is a claim: it is held against the pages' bounds before anything is looked at
+ * or unpacked. */
+#ifndef LK_STORE_TABLE_PACKED_H
+#define LK_STORE_TABLE_PACKED_H
+
+#include "store/table.h"
+
+struct lk_packed_page {
+    uint64_t start, end; /* in the file, the head included */
+    uint32_t unpacked;   /* 0: the records as they are */
+};
+
+/* NULL, or what is wrong about the page's bounds / about its head. */
+static inline const char *lk_packed_bounds_wrong(const struct lk_table *table, const struct lk_packed_page *page)
+{
+    int sound = page->start >= LK_TABLE_HEAD && page->start < page->end && page->end <= table->pages_end &&
+                page->end - page->start > LK_PAGE_HEAD;
+    return sound ? NULL : "a fence names no page";
+}
+
+static inline const char *lk_packed_head_wrong(const struct lk_packed_page *page)
+{
+    int sound = page->unpacked == 0 ||
+                (page->unpacked <= LK_PAGE_MAX && page->end - page->start - LK_PAGE_HEAD < page->unpacked);
+    return sound ? NULL : "a packed page does not say how large it was";
+}
+
+/* lk_table_find and lk_table_find_copy at a position that is none in a table of raw pages: the record of `key`
+ * in a packed page, or CORRUPT when there is none. Otherwise as those. */
+LK_MUST_CHECK int lk_packed_find(struct lk_table *table, uint32_t position, struct lk_slice key,
+                                 struct lk_record *record, struct lk_missing *missing, struct lk_scratch *scratch,
+                                 struct lk_probe_cost *cost);
+LK_MUST_CHECK int lk_packed_find_copy(struct lk_table *table, uint32_t position, struct lk_slice key,
+                                      struct lk_buf *bytes, struct lk_record *out);
+
+/* The record at `position` of the file, whose page ends at `end`, when it is the one of `key`; in place, looking at no
+ * byte before it is ready / by private reads. */
+LK_MUST_CHECK int lk_table_compare_far(struct lk_table *table, uint64_t position, uint64_t end, struct lk_slice key,
+                                       struct lk_record *record, struct lk_missing *missing);
+LK_MUST_CHECK int lk_table_compare_copy(struct lk_table *table, uint64_t position, uint64_t end, struct lk_slice key,
+                                        struct lk_buf *bytes, struct lk_record *out);
+
+#endif
