@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, final
+
+from lsmkv._core import ClosedError
 
 
 @final
@@ -22,4 +25,5 @@ class Paused:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._store._resume()
+        with suppress(ClosedError):  # closed meanwhile: it has resumed already
+            self._store._resume()

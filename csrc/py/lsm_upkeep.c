@@ -182,19 +182,9 @@ PyObject *lsm_store_pause(PyObject *self, PyObject *Py_UNUSED(unused))
     return call_waiting(as_store(self), lsmkv_pause);
 }
 
-/* A store that was closed meanwhile has resumed already. */
-static int closed_or_resumed(lsmkv *db)
-{
-    int rc = lsmkv_resume(db);
-    return rc == LSMKV_CLOSED ? 0 : rc;
-}
-
 PyObject *lsm_store_resume(PyObject *self, PyObject *Py_UNUSED(unused))
 {
-    struct lsm_store *store = as_store(self);
-    if (lsm_is_ours(store) && !lsm_is_open(&store->head))
-        Py_RETURN_NONE;
-    return call_waiting(store, closed_or_resumed);
+    return call_waiting(as_store(self), lsmkv_resume);
 }
 
 PyObject *lsm_store_pending(PyObject *self, PyObject *Py_UNUSED(unused))
