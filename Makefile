@@ -4,6 +4,8 @@ VENV ?= .venv
 JOBS ?= $(shell nproc)
 PY := $(VENV)/bin/python
 PYTEST := $(VENV)/bin/pytest
+# A file of tests stays with one process: what it builds, it builds once.
+SPREAD := -n $(JOBS) --dist loadfile
 C := @+$(MAKE) --no-print-directory -s -j$(JOBS) -C csrc
 export VENV
 
@@ -22,11 +24,11 @@ demo: build ## set everything up and run the main job on real data
 
 test: build $(VENV)/.test ## set everything up; all quick C tests and all Python tests (at most 5 minutes)
 	$(C) check
-	@$(PYTEST)
+	@$(PYTEST) $(SPREAD)
 
 check: build $(VENV)/.test ## while developing: quick C tests and quick Python tests (at most 2 minutes)
 	$(C) check
-	@$(PYTEST) -m 'not slow'
+	@$(PYTEST) $(SPREAD) -m 'not slow'
 
 change: build $(VENV)/.test ## what every change must pass: types, sanitizers, and the families at their change floors
 	@+$(MAKE) --no-print-directory types
@@ -40,7 +42,7 @@ lab: build $(VENV)/.test ## the same families at their release floors (hours)
 	@$(PY) tools/families.py lab
 
 sanitized: $(VENV)/.test ## quick Python tests of the extension, built under ASan and UBSan
-	@sh tools/sanitized.sh -m 'not slow' $(foreach one,cli* demo c_library families layers notebooks real_files,--ignore-glob='*/test_$(one).py')
+	@sh tools/sanitized.sh $(SPREAD) -m 'not slow' $(foreach one,cli* demo c_library families layers notebooks real_files,--ignore-glob='*/test_$(one).py')
 
 matrix: ## build and quick-test with every CPython >= 3.10 on this machine
 	@sh tools/matrix.sh

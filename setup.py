@@ -11,8 +11,10 @@ import fcntl
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -58,9 +60,11 @@ def has_library(name):
 
 def link_library(name):
     """The archive when there is one: then the extension needs nothing at run time."""
-    found = subprocess.run(["pkg-config", "--variable=libdir", name], capture_output=True, text=True, check=True)
-    archive = Path(found.stdout.strip(), f"{name}.a")
-    return str(archive) if archive.exists() else "-l" + name.removeprefix("lib")
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    asked = ["pkg-config", "--variable=libdir", name], [*compiler, f"-print-file-name={name}.a"]
+    told = [subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() for words in asked]
+    archives = [Path(told[0], f"{name}.a"), Path(told[1])]  # Debian's libzstd.pc names a folder it is not in
+    return next((str(path) for path in archives if path.exists()), "-l" + name.removeprefix("lib"))
 
 
 sanitize = os.environ.get("LSMKV_SANITIZE", "")

@@ -33,9 +33,11 @@ def build(tmp_path_factory):
     lmdb = [*given, "-llmdb"]
     lmdb = ["-DWITH_LMDB", *lmdb] if compiled(probe, where / "probe", *lmdb).returncode == 0 else []
 
+    private = (ROOT / "build/c/release/lsmkv.pc").read_text().partition("Libs.private:")[2].partition("\n")[0].split()
+
     def program(name):
         out = where / name
-        done = compiled(HERE / f"{name}.c", out, ROOT / "build/c/release/liblsmkv.a", *lmdb, "-pthread")
+        done = compiled(HERE / f"{name}.c", out, ROOT / "build/c/release/liblsmkv.a", *lmdb, *private)
         assert done.returncode == 0, done.stderr
         return out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias, TypedDict
@@ -36,6 +37,7 @@ BOUNDS = {
     "fifo_bytes": (0, 1 << 60),
     "cache_bytes": (64 * KIB, 1 << 46),
     "large_value_bytes": (0, GIB),
+    "max_pinned_bytes": (0, 1 << 46),
     "background_bytes_per_second": (0, 1 << 46),
     "mode": (0, 0o777),
 }
@@ -70,8 +72,8 @@ class Options:
     l0_segments: int = 3
     """Number of sealed segments that start a flush, 1 to 8."""
 
-    run_count: int = 4
-    """Number of sorted runs that start a merge, 1 to 32."""
+    run_count: int = 8
+    """Number of sorted runs above which some are merged, 1 to 32."""
 
     merge_policy: MergePolicy = "default"
     """What is merged without being asked. "default": by measured garbage, by what scans pay for runs, by their number.
@@ -83,11 +85,11 @@ class Options:
     """Bytes in tables for each byte that lives in them, above which "default" and "leveled" merge; 1.05 to 1000."""
 
     fifo_bytes: int = 0
-    """For "fifo": bytes of tables above which the oldest runs are deleted with their data, but never the newest; 0: none."""
+    """For "fifo": bytes of tables above which the oldest runs are deleted with their data, not the newest; 0: none."""
 
     fifo_age: float | None = None
-    """For "fifo": seconds after which a run is deleted with its data, at most 31 years; None: never. How long a key lives
-    at least, not at most: it counts from the flush that wrote it."""
+    """For "fifo": seconds after which a run is deleted with its data, at most 31 years; None: never. They count from
+    the flush that wrote the newest of it."""
 
     cache_bytes: int = 32 * MIB
     """Bytes of memory for table contents when tables are read and not mapped, at least 64 KiB."""
@@ -95,6 +97,11 @@ class Options:
     large_value_bytes: int = 0
     """Values of so many bytes and more are written once, into files of their own, and merges leave them there; 16 to
     1 GiB, 0: none are. May differ from open to open; 4 KiB is a good choice where values are that large."""
+
+    max_pinned_bytes: int = 0
+    """Bytes of files and memory that may be kept only for snapshots, iterators, transactions and views, as
+    stats()["pinned_bytes"] counts them; 0: no limit. Beyond it the oldest snapshot that no call is using expires: its
+    next use raises SnapshotExpiredError. Iterators and views that were made from it go on."""
 
     background_bytes_per_second: int = 0
     """Bytes of tables that flushes and merges in the background write in a second at most; 0: no limit. It does not
@@ -144,6 +151,7 @@ class Overrides(TypedDict, total=False):
     fifo_age: float | None
     cache_bytes: int
     large_value_bytes: int
+    max_pinned_bytes: int
     background_bytes_per_second: int
     log_source: LogSource
     table_source: TableSource
@@ -157,7 +165,7 @@ PRESETS: dict[Preset, Overrides] = {
     # An embedded device, or many stores in one process.
     "low_memory": {"segment_bytes": 2 * MIB, "table_bytes": 8 * MIB, "cache_bytes": 4 * MIB},
     # A first load: large sorted pieces, few merges; a killed process loses nothing, a power cut may.
-    "bulk": {"durability": "os", "segment_bytes": 256 * MIB, "l0_segments": 4, "run_count": 8},
+    "bulk": {"durability": "os", "segment_bytes": 256 * MIB, "l0_segments": 4, "run_count": 16},
     # Every acknowledged write is on the disk.
     "durable": {"durability": "always"},
     # So small that a thousand keys already show segments, runs and merges; nothing happens behind one's back.
@@ -180,14 +188,14 @@ def _preset(name: object) -> Overrides:
 
 
 def check(name: str, value: object) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     if name in ("ttl", "fifo_age"):
-        if value is not None and not (is_number and 0 < value <= TTL_MOST):
+        if value is not None and not 0 < number <= TTL_MOST:
             wanted = f"a number of seconds above 0 and at most {TTL_MOST} (31 years), or None for ever"
             raise OptionsError(f"{name}={value!r}: it is {wanted}")
         return
     if name == "space_limit":
-        if not (is_number and 1.05 <= value <= 1000):
+        if not 1.05 <= number <= 1000:
             raise OptionsError(f"space_limit={value!r}: it is a ratio from 1.05 to 1000")
         return
     if name in WORDS:

@@ -35,7 +35,7 @@ LEFT_OUT = {  # name of a class, name of a method: why it is not awaited
 }
 AT_ONCE = {
     *("keys", "values", "items", "range", "prefix", "limit", "chunks"),  # describe
-    *("batch", "snapshot", "transaction", "cursor", "namespace"),  # open
+    *("batch", "snapshot", "transaction", "cursor", "namespace", "compaction_paused"),  # open
     *(f"AsyncWriteBatch.{name}" for name in ("put", "delete", "delete_range", "merge")),  # collect
 }
 INSTEAD_OF_SYNTAX = {"contains", "length"}

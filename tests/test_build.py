@@ -61,6 +61,17 @@ def test_the_extension_shows_one_symbol_and_is_hardened(run):
     assert not re.search(r"GNU_STACK.*RWE", dynamic)
 
 
+def test_the_extension_needs_no_compression_library_at_run_time(run):
+    if not shutil.which("readelf") or not shutil.which("cc"):
+        pytest.skip("readelf and cc are not both on this machine")
+    needed = run("readelf", "-d", _core.__file__).stdout
+    for name in ("liblz4", "libzstd"):
+        archive = run("cc", f"-print-file-name={name}.a").stdout.strip()
+        if not Path(archive).is_absolute():
+            pytest.skip(f"there is no {name}.a on this machine to link")
+        assert name not in needed
+
+
 def test_nothing_but_the_standard_library_is_needed(run_python):
     """Importing lsmkv loads no module from outside the standard library, and none that is slow to load."""
     code = "import sys; before = set(sys.modules); import lsmkv; print(*sorted(set(sys.modules) - before))"

@@ -44,6 +44,7 @@ def full(path):
         "ClosedError": (lsmkv.LsmkvError, ValueError),
         "OptionsError": (lsmkv.LsmkvError, ValueError),
         "ForkedError": (lsmkv.LsmkvError, RuntimeError),
+        "SnapshotExpiredError": (lsmkv.LsmkvError,),
     }.items(),
 )
 def test_classes(name, bases):

@@ -147,3 +147,29 @@ def test_it_is_of_its_store(path, tmp_path):
     with pytest.raises(lsmkv.ClosedError, match="store"):
         snapshot[b"k"]
     snapshot.close()
+
+
+def test_scenario_30_the_oldest_expires(path):
+    with lsmkv.open(path, options="teach", max_pinned_bytes=300_000) as db:
+        taken, walks = [], []
+        for generation in range(20):
+            db.update((b"%03d" % i, b"%d" % generation * 400) for i in range(100))
+            db.compact()
+            taken.append(db.snapshot())
+            if generation == 0:
+                walks.append(iter(taken[0].items()))
+                next(walks[0])
+        stats = db.stats()
+        assert 0 < stats["expired_snapshots"] < 19 and 0 < stats["pinned_bytes"] < 400_000
+        with pytest.raises(lsmkv.SnapshotExpiredError, match="max_pinned_bytes=300000"):
+            taken[0][b"000"]
+        for use in (len, list, dict, lambda s: b"x" in s, lambda s: s.get_many([b"000"]), lambda s: s.first()):
+            with pytest.raises(lsmkv.SnapshotExpiredError):
+                use(taken[0])
+        assert taken[-1][b"000"] == b"19" * 400
+        assert next(walks[0])[1] == b"0" * 400  # begun before, it goes on
+        assert repr(taken[0]) and taken[0].lsn and not taken[0].closed
+        walks.clear()
+        for snapshot in taken:
+            snapshot.close()
+        assert db.stats()["pinned_bytes"] == 0 and db.stats()["live_snapshots"] == 0

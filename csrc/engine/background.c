@@ -10,6 +10,7 @@
 #include "engine/events.h"
 #include "engine/install.h"
 #include "engine/pace.h"
+#include "engine/pin.h"
 #include "engine/rate.h"
 #include "engine/rotate.h"
 #include "engine/stall.h"
@@ -174,6 +175,7 @@ static int step(struct lk_db *db, struct lsmkv_step *did, void (*lock)(struct lk
     if (rc == 0)
         lk_wake(db);
     lk_epoch_reclaim(&db->epochs);
+    lk_pin_expire(db);
     return rc;
 }
 
@@ -230,6 +232,7 @@ int lk_background_flush(struct lk_db *db)
     set_pace(db);
     lk_wake(db);
     lk_epoch_reclaim(&db->epochs);
+    lk_pin_expire(db);
     return rc;
 }
 

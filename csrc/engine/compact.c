@@ -7,6 +7,7 @@
 #include "engine/compaction.h"
 #include "engine/inspect.h"
 #include "engine/install.h"
+#include "engine/pin.h"
 #include "engine/rate.h"
 
 /* Let the caller know, holding nothing. 0, CANCELLED, CLOSED, FORKED. */
@@ -39,10 +40,48 @@ static int step(struct lk_db *db, struct lsmkv_step *did, uint64_t *left)
     lk_background_shape(db, &shape);
     shape.sealed = 0;
     shape.sealed_bytes = 0;
+    shape.paused = 0;
     shape.merge_wanted = 1;
     *left = bytes_to_merge(&shape);
     struct lk_job job = lk_plan(&shape);
     int rc = job.kind == LK_JOB_MERGE ? lk_merge_step_run(db, &job, did) : LSMKV_NOTFOUND;
+    lk_rate_unlock_work(db);
+    lk_epoch_reclaim(&db->epochs);
+    lk_pin_expire(db);
+    return rc;
+}
+
+/* Bytes of tables that have something in the span. */
+static uint64_t bytes_in_span(const struct lk_version *version, const struct lk_span *span)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < version->run_count; i++)
+        for (uint32_t j = 0; j < version->runs[i]->count; j++)
+            bytes += lk_span_meets(span, version->runs[i]->tables[j]) ? version->runs[i]->tables[j]->meta.bytes : 0;
+    return bytes;
+}
+
+/* One step towards a span that lies in one run. Merges under way end first: no run belongs to two jobs. */
+static int step_span(struct lk_db *db, const struct lk_span *span, struct lsmkv_step *did, uint64_t *left)
+{
+    struct lk_shape shape;
+    struct lk_stretch stretch;
+    int rc = LSMKV_NOTFOUND;
+    lk_rate_lock_work(db);
+    lk_background_shape(db, &shape);
+    shape.sealed = 0;
+    shape.paused = 0;
+    shape.policy = LSMKV_MERGE_NONE;
+    struct lk_job job = lk_plan(&shape);
+    struct lk_version *version = lk_install_present(db);
+    *left = bytes_in_span(version, span);
+    lk_version_unref(version);
+    if (job.kind == LK_JOB_MERGE)
+        rc = lk_merge_step_run(db, &job, did);
+    else
+        for (uint32_t from = 0; rc == LSMKV_NOTFOUND && lk_plan_stretch(&shape, from, &stretch);
+             from = stretch.last + 1)
+            rc = lk_span_step(db, span, stretch.first, stretch.last, did);
     lk_rate_unlock_work(db);
     lk_epoch_reclaim(&db->epochs);
     return rc;
@@ -60,13 +99,14 @@ static int name_damage(const struct lk_table *table, uint32_t run, uint32_t runs
 }
 
 /* A damaged run is left alone; whoever asked for one run hears of it. */
-static int check_whole(struct lk_db *db)
+static int check_whole(struct lk_db *db, const struct lk_span *span)
 {
     struct lk_version *version = lk_install_present(db);
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < version->run_count; i++)
         for (uint32_t j = 0; rc == 0 && j < version->runs[i]->count; j++)
-            if (atomic_load(&version->runs[i]->tables[j]->damaged))
+            if (atomic_load(&version->runs[i]->tables[j]->damaged) &&
+                (!span || lk_span_meets(span, version->runs[i]->tables[j])))
                 rc = name_damage(version->runs[i]->tables[j], i + 1, version->run_count);
     struct lsmkv_error saved = *lk_error();
     lk_version_unref(version);
@@ -74,14 +114,14 @@ static int check_whole(struct lk_db *db)
     return rc;
 }
 
-static int compact(struct lsmkv *handle, lsmkv_progress progress, void *context)
+static int compact(struct lsmkv *handle, const struct lk_span *span, lsmkv_progress progress, void *context)
 {
     struct lsmkv_step did = {0};
     uint64_t done = 0, left = 0, total = 0;
     int rc = tell(handle, progress, context, 0, 0);
     if (rc == 0)
         rc = lk_background_flush(handle->db);
-    while (rc == 0 && (rc = step(handle->db, &did, &left)) == 0) {
+    while (rc == 0 && (rc = span ? step_span(handle->db, span, &did, &left) : step(handle->db, &did, &left)) == 0) {
         total = total ? total : left;
         done += did.bytes_in;
         rc = tell(handle, progress, context, done, total);
@@ -90,16 +130,16 @@ static int compact(struct lsmkv *handle, lsmkv_progress progress, void *context)
     if (rc == LSMKV_NOTFOUND)
         rc = tell(handle, progress, context, done, done);
     if (rc == 0)
-        rc = check_whole(handle->db);
+        rc = check_whole(handle->db, span);
     if (rc != LSMKV_CLOSED && rc != LSMKV_FORKED) /* those say that it is no longer entered */
         lk_handle_leave(handle);
     return rc;
 }
 
-int lk_compact(struct lsmkv *handle, lsmkv_progress progress, void *context)
+int lk_compact(struct lsmkv *handle, const struct lk_span *span, lsmkv_progress progress, void *context)
 {
     int rc = lk_handle_enter(handle);
-    return rc == 0 ? compact(handle, progress, context) : rc;
+    return rc == 0 ? compact(handle, span, progress, context) : rc;
 }
 
 /* ---- verify ----------------------------------------------------------------------------------- */

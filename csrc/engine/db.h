@@ -13,7 +13,7 @@
  *   collect.c move_value.c planner_values.c   garbage in value segments: how much, what to do, moving what is not
  *   count.c counted.c layer.c      how many keys there are; a count that follows the present
  *   background.c keeper.c wake.c   who does it, and when
- *   leave.c                        what a reader was the last to hold
+ *   leave.c pin.c                  what a reader was the last to hold; snapshots that hold too much
  *   stall.c rate.c                 what writers waited for; how fast background work may write
  *   install.c                      manifest edit, then the new version
  *   inspect.c events.c             what can be seen from outside
@@ -51,7 +51,7 @@ struct lk_counters { /* relaxed; any thread */
     _Atomic uint64_t syncs;
     struct lk_stalls stalls[LK_STALL_CAUSES]; /* engine/stall.h */
     _Atomic uint64_t limited_ns;              /* background work slept, engine/rate.h */
-    _Atomic uint64_t live_snapshots, live_iterators, recovered_bytes, recovered_records;
+    _Atomic uint64_t live_snapshots, live_iterators, expired_snapshots, recovered_bytes, recovered_records;
 };
 
 struct lk_db {
@@ -133,6 +133,12 @@ struct lk_db {
     int dying;                      /* its last handle is being closed; the same */
     _Atomic uint32_t references;    /* handles not released, snapshots, scans: the struct's memory */
     struct lk_db *registry_next;
+
+    _Atomic uint64_t pinned_bytes;  /* of files and memory in no version any more, kept by readers; any thread */
+    _Atomic(struct lk_pin *) pins_new; /* owned: snapshots that may expire, pushed by their makers (engine/pin.h) */
+    _Atomic uint32_t pins_ended;
+    struct lk_mutex pin_mutex;      /* taken under no other lock; its holders wait for nothing but event_mutex */
+    struct lk_pin *pins;            /* owned: the rest of them, under it */
 
     struct lk_counters counters;
     struct lk_mutex event_mutex;

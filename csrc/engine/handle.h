@@ -20,6 +20,7 @@ struct lsmkv {
     _Atomic int state;           /* enum lk_handle_state */
     _Atomic uint32_t calls;      /* waiting calls in flight */
     _Atomic uint32_t references; /* the caller's, and one for each snapshot, iterator */
+    _Atomic uint32_t pauses;     /* its part of db->pauses */
     int readonly;
     uint64_t ttl_ns;             /* how long puts live that name no expiry; 0: for ever */
     const char *key_codec, *value_codec; /* borrowed: the engine's, or from */

@@ -46,6 +46,7 @@ static void add_counters(struct lk_db *db, struct lsmkv_stats *out)
     add_stalls(counters, out);
     out->limited_ns = get(&counters->limited_ns);
     out->live_snapshots = get(&counters->live_snapshots);
+    out->expired_snapshots = get(&counters->expired_snapshots);
     out->live_iterators = get(&counters->live_iterators);
     out->recovered_bytes = get(&counters->recovered_bytes);
     out->recovered_records = get(&counters->recovered_records);
@@ -93,6 +94,7 @@ void lk_inspect_stats(struct lk_db *db, struct lsmkv_stats *out)
     out->anonymous_bytes = get(&db->cache.used);
     out->value_bytes = get(&db->values.written);
     out->value_moved_bytes = get(&db->values.moved);
+    out->pinned_bytes = get(&db->pinned_bytes);
     out->clean_open = db->clean_open;
     out->failed = atomic_load(&db->failed) != 0;
     if (lk_snapshot_take(db, &now) == 0) {

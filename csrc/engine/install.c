@@ -118,25 +118,40 @@ static int swap(struct lk_db *db, const struct lk_change *change, struct lk_vers
         made->view = old->view;
         made->view_from = old->view_from;
     }
-    for (uint32_t i = keep; i < old->memtable_count; i++)
+    for (uint32_t i = keep; i < old->memtable_count; i++) {
         atomic_store(&old->memtables[i]->segment->obsolete, 1);
+        lk_held_begin(&old->memtables[i]->held, &db->pinned_bytes, lk_memtable_held_bytes(old->memtables[i]));
+    }
     atomic_store_explicit(&db->version, made, memory_order_release);
     *out = old;
     return 0;
+}
+
+/* From now on only readers need the table. */
+static void drop(struct lk_db *db, struct lk_table *table)
+{
+    atomic_store(&table->obsolete, 1);
+    lk_held_begin(&table->held, &db->pinned_bytes, table->meta.bytes);
+}
+
+static void keep(struct lk_table *table)
+{
+    atomic_store(&table->obsolete, 0);
+    lk_held_end(&table->held);
 }
 
 static int publish(struct lk_db *db, const struct lk_change *change)
 {
     struct lk_version *old = NULL;
     for (uint32_t i = 0; i < change->dropped_count; i++)
-        atomic_store(&change->dropped[i]->obsolete, 1);
+        drop(db, change->dropped[i]);
     lk_mutex_lock(&db->write_mutex);
     int rc = swap(db, change, &old);
     lk_mutex_unlock(&db->write_mutex);
     if (rc < 0) {
         /* The edit is durable, memory is behind it: reading goes on, nothing further is installed. */
         for (uint32_t i = 0; i < change->dropped_count; i++)
-            atomic_store(&change->dropped[i]->obsolete, 0);
+            keep(change->dropped[i]);
         db->manifest.failed = rc;
         return rc;
     }

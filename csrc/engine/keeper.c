@@ -7,6 +7,7 @@
 #include "engine/commit.h"
 #include "engine/events.h"
 #include "engine/leave.h"
+#include "engine/pin.h"
 #include "engine/spare.h"
 #include "engine/wake.h"
 
@@ -34,6 +35,7 @@ void lk_keeper_run(void *arg)
         int rc = ahead < 0 ? ahead : lk_background_sync_due(db);
         lk_epoch_reclaim(&db->epochs);
         lk_leave_free(db);
+        lk_pin_expire(db);
         if ((rc < 0 || prepared < 0) && !complained)
             lk_event(db, "failure", "%.200s", lk_error()->text);
         complained = rc < 0 || prepared < 0;

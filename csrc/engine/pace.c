@@ -88,7 +88,8 @@ double lk_pace_space(const struct lk_shape *shape)
         newer += (double)shape->runs[i].bytes;
     double calm = larger(bottom, 2 * flushed);
     double runs = share(shape->run_count, RUNS_CALM * limit, RUNS_MOST * limit);
-    return larger(shape->policy == LSMKV_MERGE_TIERED ? 0 : share(newer, calm, 3 * calm), runs);
+    /* Only one policy owes a merge for what merely stands above the bottom. */
+    return larger(shape->policy == LSMKV_MERGE_LEVELED ? share(newer, calm, 3 * calm) : 0, runs);
 }
 
 /* Nothing below two intervals without a sync; then the further behind, the slower. */

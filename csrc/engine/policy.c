@@ -14,7 +14,7 @@
  * four sources. Gets are not counted: what they pay for a run is one more line in flight. */
 #include "engine/planner.h"
 
-enum { LEVEL = 8, MERGE_NS = 5, MERGE_LEAST = 3000000, SCAN_NS = 250, STEP_NS = 16, STEPPED = 16, EAGER = 4 };
+enum { LEVEL = 8, MERGE_NS = 5, MERGE_LEAST = 3000000, SCAN_NS = 1000, STEP_NS = 16, STEPPED = 16, EAGER = 4 };
 
 /* Garbage below this part of a segment is left alone. */
 enum { SMALL_PART = 32 };
@@ -70,13 +70,14 @@ static int plan_space(const struct lk_shape *shape, struct lk_job *job)
         double allowed = (shape->space_limit - 1) * live, small = (double)shape->segment_bytes / SMALL_PART;
         if (garbage <= (allowed > small ? allowed : small))
             continue;
+        double unit = stretch.bytes < 1 << 20 ? 1 << 10 : 1 << 20;
         uint32_t last = stretch.first + (stretch.last > stretch.first);
         while (last < stretch.last && garbage - garbage_until(shape, &stretch, last) > allowed)
             last++;
         return lk_plan_decide(job, LK_JOB_MERGE, stretch.first, last,
-                              "%.1f MiB of %.1f are shadowed or deleted: %.2f times what lives, %.2f allowed",
-                              garbage / (1 << 20), LK_MIB(stretch.bytes), ratio(stretch.bytes, live),
-                              shape->space_limit);
+                              "%.1f %s of %.1f are shadowed or deleted: %.2f times what lives, %.2f allowed",
+                              garbage / unit, unit > 1024 ? "MiB" : "KiB", (double)stretch.bytes / unit,
+                              ratio(stretch.bytes, live), shape->space_limit);
     }
     return 0;
 }

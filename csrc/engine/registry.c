@@ -66,6 +66,8 @@ static int same_options(const struct lk_db *db, const struct lsmkv_options *want
         which = "l0_segments";
     else if (differs(have->run_count, wanted->run_count, standard.run_count))
         which = "run_count";
+    else if (differs(have->max_pinned_bytes, wanted->max_pinned_bytes, 0))
+        which = "max_pinned_bytes";
     else if (differs(have->background_bytes_per_second, wanted->background_bytes_per_second, 0))
         which = "background_bytes_per_second";
     else if (differs((uint64_t)have->merge_policy, (uint64_t)wanted->merge_policy, (uint64_t)standard.merge_policy))
@@ -78,6 +80,8 @@ static int same_options(const struct lk_db *db, const struct lsmkv_options *want
         which = "fifo_age";
     else if (differs(have->cache_bytes, wanted->cache_bytes, standard.cache_bytes))
         which = "cache_bytes";
+    else if (differs(have->large_value_bytes, wanted->large_value_bytes, standard.large_value_bytes))
+        which = "large_value_bytes";
     else if (differs((uint64_t)have->table_source, (uint64_t)wanted->table_source, (uint64_t)standard.table_source))
         which = "table_source";
     else if (differs((uint64_t)have->compression, (uint64_t)wanted->compression, (uint64_t)standard.compression))
@@ -261,6 +265,7 @@ static int close_handle(struct lsmkv *handle, int settle)
     lk_epoch_wait(&db->epochs, lk_epoch_stamp(&db->epochs));
     while (atomic_load(&handle->calls))
         db->env->ops->sleep_ns(db->env, 50000);
+    atomic_fetch_sub(&db->pauses, atomic_exchange(&handle->pauses, 0));
     lk_mutex_lock(&registry_mutex);
     leave_list(handle);
     if (--db->handles == 0) {

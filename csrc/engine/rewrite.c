@@ -233,12 +233,12 @@ static int reserve(struct lk_rewrite *rewrite)
 }
 
 static int finish(struct lk_rewrite *rewrite, struct lk_table_writer **writer, struct lk_slice lo,
-                  const struct lk_slice *hi, int close)
+                  const struct lk_slice *hi, int ended, int close)
 {
     struct lk_ranges ranges = {0};
     int rc = unite_ranges(rewrite, lo, hi, &ranges);
 
-    if (rc == 0 && !*writer && hi == NULL && (ranges.count || close))
+    if (rc == 0 && !*writer && ended && (ranges.count || close))
         rc = open_writer(rewrite, writer);
     if (rc == 0 && *writer)
         rc = reserve(rewrite);
@@ -273,7 +273,7 @@ int lk_rewrite_table(struct lk_rewrite *rewrite, struct lk_slice lo, int close, 
     if (rc == 0 && rewrite->shadow)
         lk_shadow_drain(rewrite->shadow);
     if (rc == 0)
-        rc = finish(rewrite, &writer, lo, *ended ? NULL : &hi, close);
+        rc = finish(rewrite, &writer, lo, *ended ? rewrite->end : &hi, *ended, close);
     lk_table_writer_abandon(writer);
     return rc;
 }

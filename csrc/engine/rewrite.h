@@ -34,6 +34,7 @@ struct lk_rewrite {
     struct lk_shadow *shadow;        /* borrowed: told of every key that is written; NULL: nobody */
     const struct lk_slice *stop;     /* borrowed: end the table before a key >= this; NULL: none */
     int young;                       /* a flush: what it writes is soon written again */
+    const struct lk_slice *end;      /* borrowed: where the last table's interval ends; NULL: the key space's end */
     uint64_t most;                   /* end the table before a further record when so many have been met */
     /* What was done. */
     struct lk_merge merge;

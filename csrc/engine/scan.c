@@ -10,6 +10,8 @@
 #include "store/visible.h"
 #include "util/alloc.h"
 
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
 enum { PATIENCE_KEYS = 4096, PATIENCE_STEPS = 16384, FILLS_BEFORE_STREAM = 8 };
 
 /* A run as a source. While its smaller keys have moved to another run, it is seen through `clipped`, which
@@ -286,9 +288,10 @@ static int beyond(const struct lk_scan *scan, struct lk_slice key)
     return order < 0 || (order == 0 && scan->exclude_start);
 }
 
-/* Put a record that goes when its cursor moves onto the shelf, as pairs[count]. The shelf grows; what stands on it and
- * is lent already moves along. 0 or NOMEM. */
-static int shelve(struct lk_scan *scan, const struct lk_record *record, struct lsmkv_pair *pairs, size_t count)
+/* Put a record that goes when its cursor moves onto the shelf, as pairs[count]; *key is its key there. The shelf grows;
+ * what stands on it and is lent already moves along. 0 or NOMEM. */
+static __attribute__((noinline)) int shelve(struct lk_scan *scan, const struct lk_record *record,
+                                            struct lsmkv_pair *pairs, size_t count, struct lk_slice *key)
 {
     struct lk_buf *shelf = &scan->shelf;
     uintptr_t before = (uintptr_t)shelf->at;
@@ -304,13 +307,14 @@ static int shelve(struct lk_scan *scan, const struct lk_record *record, struct l
     pairs[count].key = (struct lsmkv_slice){shelf->at + shelf->len, record->key.len};
     rc = lk_buf_append(shelf, record->key.at, record->key.len);
     pairs[count].value = (struct lsmkv_slice){shelf->at + shelf->len, record->value.len};
+    *key = lk_slice(pairs[count].key.data, record->key.len);
     return rc < 0 ? rc : lk_buf_append(shelf, record->value.at, record->value.len);
 }
 
 /* The index-th pair. A value that lives apart and is not in memory: WOULDBLOCK, or, `defer`, its reference stands in the
- * pair until fetch() has read it. *bytes: of the pair as it will be. */
+ * pair until fetch() has read it. *key: where its key stays; *bytes: of the pair as it will be. */
 static int take(struct lk_scan *scan, const struct lk_cursor *cursor, int defer, struct lsmkv_pair *pairs, size_t index,
-                size_t *bytes)
+                struct lk_slice *key, size_t *bytes)
 {
     struct lk_record record = cursor->record;
     struct lk_reference reference;
@@ -325,7 +329,8 @@ static int take(struct lk_scan *scan, const struct lk_cursor *cursor, int defer,
         return rc;
     pairs[index] = (struct lsmkv_pair){{record.key.at, record.key.len}, {record.value.at, record.value.len}};
     *bytes = record.key.len + shown.value.len;
-    int kept = cursor->fleeting ? shelve(scan, &record, pairs, index) : 0;
+    *key = record.key;
+    int kept = UNLIKELY(cursor->fleeting) ? shelve(scan, &record, pairs, index, key) : 0;
     if (kept < 0 || !(record.flags & LK_RECORD_APART))
         return kept;
     if (rc == 0) { /* what is shown stays where it is */
@@ -344,41 +349,38 @@ static int collect(struct lk_scan *scan, struct lk_merge *merge, int defer, size
 {
     size_t found = 0, bytes = 0, steps = 0, more = 0;
     struct lk_slice last = {0};
-    int any = 0, kept = 0, taken = 0, rc = 0;
+    int any = 0, taken = 0, rc = 0;
     lk_buf_reset(&scan->apart);
     lk_buf_reset(&scan->shelf);
     seek(scan, merge);
-    for (; rc == 0 && merge->valid && found < most && bytes < most_bytes && steps < PATIENCE_STEPS; steps++) {
+    for (; merge->valid && found < most && bytes < most_bytes && steps < PATIENCE_STEPS; steps++) {
         const struct lk_cursor *cursor = lk_merge_current(merge);
         const struct lk_record *record = &cursor->record;
-        int shown = lk_record_visible(record, scan->at.wall_ns);
         if (beyond(scan, record->key)) {
             scan->over = 1;
             break;
         }
-        if (shown) {
-            taken = take(scan, cursor, defer, pairs, found, &more);
-            if (taken != 0)
+        if (lk_record_visible(record, scan->at.wall_ns)) {
+            taken = take(scan, cursor, defer, pairs, found, &last, &more);
+            if (UNLIKELY(taken != 0))
                 break;
-            last = lk_slice(pairs[found].key.data, pairs[found].key.size);
             found++;
             bytes += more;
-            kept = 0;
+        } else if (UNLIKELY(cursor->fleeting)) {
+            rc = lk_buf_copy(&scan->last, record->key);
+            last = lk_buf_slice(&scan->last);
         } else {
             last = record->key;
-            kept = cursor->fleeting;
-            if (kept)
-                rc = lk_buf_copy(&scan->last, last);
         }
+        if (UNLIKELY(rc < 0))
+            return rc;
         any = 1;
-        if (rc == 0 && found < most && bytes < most_bytes)
+        if (found < most && bytes < most_bytes)
             lk_merge_step(merge);
     }
-    if (rc < 0)
-        return rc;
     if (!merge->valid && merge->status == 0)
         scan->over = 1;
-    if (any && !kept)
+    if (any && last.at != scan->last.at)
         rc = lk_buf_copy(&scan->last, last);
     scan->started |= any;
     *count = found;

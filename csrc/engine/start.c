@@ -71,6 +71,7 @@ static struct lk_db *db_new(struct lk_env *env, const char *path, struct lk_dir 
     lk_mutex_init(&db->state_mutex);
     lk_cond_init(&db->state_changed);
     lk_mutex_init(&db->event_mutex);
+    lk_mutex_init(&db->pin_mutex);
     lk_counted_init(&db->counted);
     lk_values_init(&db->values);
     if (lk_cache_init(&db->cache, env, options->cache_bytes, cache_stamp, cache_passed, &db->epochs) < 0) {

@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "engine/install.h"
 #include "engine/leave.h"
+#include "engine/pin.h"
 #include "engine/spare.h"
 #include "format/codec_name.h"
 #include "util/alloc.h"
@@ -119,6 +120,7 @@ void lk_engine_free(struct lk_db *db)
     lk_mutex_deinit(&db->state_mutex);
     lk_cond_deinit(&db->state_changed);
     lk_mutex_deinit(&db->event_mutex);
+    lk_pin_deinit(db);
     lk_free(db->key_codec);
     lk_free(db->value_codec);
     lk_free(db->path);

@@ -64,7 +64,8 @@ extern "C" {
     X(BUSY, -14, "the object is in use by another thread")                     \
     X(FAILED, -15, "an earlier sync failed: the handle takes no more writes")  \
     X(CANCELLED, -16, "the operation was cancelled")                           \
-    X(MISMATCH, -17, "the store was written with another codec")
+    X(MISMATCH, -17, "the store was written with another codec")               \
+    X(EXPIRED, -18, "the snapshot was given up: too much was kept for old ones")
 
 enum lsmkv_status {
 #define X(name, number, words) LSMKV_##name = number,
@@ -159,7 +160,7 @@ struct lsmkv_options {
     uint64_t table_bytes; /* target of a table file; 512 B .. 64 MiB, default 64 MiB */
     uint32_t page_bytes; /* target of a page; 64 B .. 64 KiB, default 2 KiB */
     uint32_t l0_segments; /* sealed segments that trigger a flush; 1 .. 8, default 3 */
-    uint32_t run_count; /* sorted runs that trigger a merge; 1 .. 32, default 4 */
+    uint32_t run_count; /* sorted runs that trigger a merge; 1 .. 32, default 8 */
     int merge_policy; /* enum lsmkv_merge_policy */
     double space_limit; /* default, leveled: bytes in tables per byte that lives there; 1.05 .. 1000, default 1.25 */
     /* FIFO deletes data: what the oldest runs hold is gone when tables are more than fifo_bytes together, or when a run
@@ -181,6 +182,7 @@ struct lsmkv_options {
     uint64_t (*wall_ns)(void *context);
     void *wall_context;
     uint64_t background_bytes_per_second; /* of tables written by flushes and merges of the compactor; 0: no limit */
+    uint64_t max_pinned_bytes; /* kept for readers alone; beyond it the oldest snapshot expires; 0: no limit */
     int compression; /* enum lsmkv_compression, of tables that are written from now on; default NONE */
 };
 
@@ -328,7 +330,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snap
                                                      const struct lsmkv_slice *keys, size_t count,
                                                      struct lsmkv_slice *values, int *results, struct lsmkv_read *read);
 
-/* A snapshot pins what it sees until it is closed. It may outlive the handle's close: reads then
+/* A snapshot pins what it sees until it is closed, or until it expires (options.max_pinned_bytes): reads then answer
+ * EXPIRED, while iterators and views made from it go on. It may outlive the handle's close: reads then
  * answer CLOSED. free: any time, any thread; also ends it. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_snapshot_new(lsmkv *db, lsmkv_snapshot **out);
 LSMKV_API void lsmkv_snapshot_free(lsmkv_snapshot *snapshot);
@@ -493,7 +496,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_codec_get(const lsmkv_codec *codec, size_t 
 
 /* Turn the memtable and all sealed segments into a table run. Returns once that is durable. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_flush(lsmkv *db);
-/* Flush, then merge runs until one is left. Runs are merged whole, so at least the range is settled. */
+/* Flush, then merge runs until one is left. With start or stop: until what lies in start <= key < stop is in the oldest
+ * run, and only tables whose interval meets the range are written. */
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_compact(lsmkv *db, const struct lsmkv_slice *start, const struct lsmkv_slice *stop,
                                              lsmkv_progress progress, void *context);
 
@@ -508,6 +512,12 @@ struct lsmkv_step {
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_step(lsmkv *db, struct lsmkv_step *did);
 /* Number of jobs ready to run. */
 LSMKV_API uint32_t lsmkv_pending(lsmkv *db);
+
+/* No merges from here on, and no runs dropped; flushes go on, and so do merges that are asked for (lsmkv_compact). One
+ * that is under way ends with its present table and goes on later. Pauses of all handles are counted; those of a
+ * handle end with it. A pause that lasts lets runs pile up. resume: INVALID when this handle has paused nothing. */
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_pause(lsmkv *db);
+LSMKV_MUST_CHECK LSMKV_API int lsmkv_resume(lsmkv *db);
 
 /* Read and verify every byte of every file of the open store's newest state; the first damage fails
  * with CORRUPT. found, when given, is called once for each damaged place, and then verification goes
@@ -544,7 +554,8 @@ struct lsmkv_stats {
 #undef X
     uint64_t limited_ns; /* background work slept, to keep to background_bytes_per_second */
     uint64_t anonymous_bytes; /* lines, order, views, buffers, read source */
-    uint64_t live_snapshots, live_iterators, pinned_bytes;
+    uint64_t live_snapshots, live_iterators, expired_snapshots;
+    uint64_t pinned_bytes; /* of files and memory kept only for snapshots, iterators, transactions and views */
     uint64_t recovered_bytes, recovered_records; /* replayed at open */
     int clean_open, failed; /* failed: a sync failed, no more writes */
 };

@@ -38,11 +38,17 @@ int lsmkv_try_count(lsmkv *db, const lsmkv_snapshot *snapshot, uint64_t *out)
     int rc = 0, slot = lk_handle_slot(db, &rc);
     if (slot < 0)
         return rc;
-    uint64_t known = kept(db, snapshot);
-    if (known)
-        *out = known - 1;
-    else
-        rc = lk_count_try(db->db, snapshot ? &snapshot->at : NULL, db->space, out);
+    struct lk_pin *pin = snapshot ? snapshot->pin : NULL;
+    rc = pin ? lk_pin_use(pin) : 0;
+    if (rc == 0) {
+        uint64_t known = kept(db, snapshot);
+        if (known)
+            *out = known - 1;
+        else
+            rc = lk_count_try(db->db, snapshot ? &snapshot->at : NULL, db->space, out);
+        if (pin)
+            lk_pin_unuse(pin);
+    }
     lk_epoch_leave(&db->db->epochs, slot);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include "engine/clock.h"
 #include "engine/commit.h"
 #include "engine/handle.h"
+#include "engine/pin.h"
 #include "engine/read.h"
 #include "format/space.h"
 #include "store/batch.h"
@@ -16,6 +17,7 @@
 struct lsmkv_snapshot {
     struct lsmkv *handle; /* shared */
     struct lk_snapshot at;
+    struct lk_pin *pin; /* owned; NULL: it never expires */
     _Atomic uint64_t counted; /* keys of the handle's namespace and one; 0: not counted */
 };
 
@@ -44,13 +46,17 @@ struct lsmkv_batch {
 };
 
 /* A call reads at `snapshot` (NULL: the present): look before, looked after. A transaction's serves one thread at a time.
- * look: 0, BUSY, or INVALID when it is over. */
+ * look: 0, BUSY, INVALID when it is over, or EXPIRED. */
 static inline int lk_lobby_look(const lsmkv_snapshot *snapshot)
 {
+    if (snapshot && snapshot->pin)
+        return lk_pin_use(snapshot->pin);
     return snapshot && snapshot->at.reads ? lk_reads_enter(snapshot->at.reads) : 0;
 }
 static inline void lk_lobby_looked(const lsmkv_snapshot *snapshot)
 {
+    if (snapshot && snapshot->pin)
+        lk_pin_unuse(snapshot->pin);
     if (snapshot && snapshot->at.reads)
         lk_reads_leave(snapshot->at.reads);
 }

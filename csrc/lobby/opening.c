@@ -14,7 +14,7 @@ void lsmkv_options_init(struct lsmkv_options *options)
                                       .table_bytes = 64u << 20,
                                       .page_bytes = 2048,
                                       .l0_segments = 3,
-                                      .run_count = 4,
+                                      .run_count = 8,
                                       .space_limit = 1.25,
                                       .cache_bytes = 32u << 20,
                                       .mode = 0700,

@@ -14,6 +14,7 @@ int lsmkv_snapshot_new(lsmkv *db, lsmkv_snapshot **out)
     if (rc == 0) {
         lk_handle_ref(db);
         snapshot->handle = db;
+        snapshot->pin = lk_pin_new(db->db, &snapshot->at);
         atomic_fetch_add(&db->db->counters.live_snapshots, 1);
         *out = snapshot;
     } else {
@@ -28,6 +29,8 @@ void lsmkv_snapshot_free(lsmkv_snapshot *snapshot)
     if (!snapshot || snapshot->handle->db->fork_generation != lk_fork_generation)
         return; /* in the child of a fork nothing of the parent's is touched */
     atomic_fetch_sub(&snapshot->handle->db->counters.live_snapshots, 1);
+    if (snapshot->pin && !lk_pin_end(snapshot->pin))
+        snapshot->at.version = NULL;
     lk_leave_snapshot(&snapshot->at);
     lk_handle_unref(snapshot->handle);
     lk_free(snapshot);

@@ -1,7 +1,8 @@
-/* upkeep: flush, compact, step, verify. */
+/* upkeep: flush, compact, step, pause, verify. */
 #include "engine/background.h"
 #include "engine/compact.h"
 #include "engine/inspect.h"
+#include "engine/wake.h"
 #include "lobby/lobby.h"
 
 int lsmkv_flush(lsmkv *db)
@@ -21,12 +22,17 @@ int lsmkv_compact(lsmkv *db, const struct lsmkv_slice *start, const struct lsmkv
 {
     struct lk_lobby_range range;
     int rc = lk_lobby_writable(db);
-    if (rc == 0)
-        rc = lk_lobby_range_take(db->space, start, stop, &range);
     if (rc != 0)
         return rc;
-    lk_lobby_range_drop(&range); /* runs are merged whole: at least the range is settled */
-    return lk_compact(db, progress, context);
+    if (!start && !stop)
+        return lk_compact(db, NULL, progress, context);
+    rc = lk_lobby_range_take(db->space, start, stop, &range);
+    if (rc != 0)
+        return rc;
+    struct lk_span span = {.start = range.record.key, .stop = range.record.value};
+    rc = lk_lobby_range_is_empty(&range) ? lsmkv_flush(db) : lk_compact(db, &span, progress, context);
+    lk_lobby_range_drop(&range);
+    return rc;
 }
 
 int lsmkv_step(lsmkv *db, struct lsmkv_step *did)
@@ -37,6 +43,33 @@ int lsmkv_step(lsmkv *db, struct lsmkv_step *did)
     rc = lk_lobby_writable(db);
     if (rc == 0)
         rc = lk_background_step(db->db, did);
+    lk_handle_leave(db);
+    return rc;
+}
+
+int lsmkv_pause(lsmkv *db)
+{
+    int rc = lk_handle_enter(db);
+    if (rc != 0)
+        return rc;
+    atomic_fetch_add(&db->pauses, 1);
+    atomic_fetch_add(&db->db->pauses, 1);
+    lk_handle_leave(db);
+    return 0;
+}
+
+int lsmkv_resume(lsmkv *db)
+{
+    int rc = lk_handle_enter(db);
+    if (rc != 0)
+        return rc;
+    uint32_t mine = atomic_load(&db->pauses);
+    while (mine && !atomic_compare_exchange_weak(&db->pauses, &mine, mine - 1))
+        ;
+    if (!mine)
+        rc = lk_fail(LSMKV_INVALID, "this handle has paused no merges");
+    else if (atomic_fetch_sub(&db->db->pauses, 1) == 1)
+        lk_wake(db->db);
     lk_handle_leave(db);
     return rc;
 }

@@ -113,6 +113,8 @@ static PyObject *class_of(const struct lsm_errors *errors, const struct lsmkv_er
         return errors->options;
     case LSMKV_CONFLICT:
         return errors->conflict;
+    case LSMKV_EXPIRED:
+        return errors->expired;
     case LSMKV_MISMATCH:
         return errors->codec_mismatch;
     default:

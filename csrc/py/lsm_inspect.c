@@ -81,6 +81,7 @@ static const struct {
     X(anonymous_bytes),
     X(live_snapshots),
     X(live_iterators),
+    X(expired_snapshots),
     X(pinned_bytes),
     X(recovered_bytes),
     X(recovered_records),

@@ -50,6 +50,7 @@ static const struct field {
     {"fifo_age", SECONDS, offsetof(struct lsmkv_options, fifo_age_ms), NULL},
     {"cache_bytes", U64, offsetof(struct lsmkv_options, cache_bytes), NULL},
     {"large_value_bytes", LARGE, offsetof(struct lsmkv_options, large_value_bytes), NULL},
+    {"max_pinned_bytes", U64, offsetof(struct lsmkv_options, max_pinned_bytes), NULL},
     {"background_bytes_per_second", U64, offsetof(struct lsmkv_options, background_bytes_per_second), NULL},
     {"log_source", WORD, offsetof(struct lsmkv_options, log_source), log_sources},
     {"table_source", WORD, offsetof(struct lsmkv_options, table_source), table_sources},

@@ -40,6 +40,9 @@ PyObject *lsm_store_compact(PyObject *self, PyObject *const *args, Py_ssize_t co
 PyObject *lsm_store_verify(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 PyObject *lsm_store_step(PyObject *self, PyObject *unused);
 PyObject *lsm_store_pending(PyObject *self, PyObject *unused);
+PyObject *lsm_store_compaction_paused(PyObject *self, PyObject *unused);
+PyObject *lsm_store_pause(PyObject *self, PyObject *unused);
+PyObject *lsm_store_resume(PyObject *self, PyObject *unused);
 
 PyDoc_STRVAR(
     lsm_flush_doc,
@@ -48,11 +51,13 @@ PyDoc_STRVAR(
 PyDoc_STRVAR(lsm_sync_doc,
              "sync($self, /)\n--\n\nReturn once every write acknowledged so far is on the disk. Cost: one fdatasync at "
              "most.\nRaises StorageError when a sync fails; the store then takes no more writes.");
-PyDoc_STRVAR(lsm_compact_doc,
-             "compact($self, start=None, stop=None, *, progress=None)\n--\n\n"
-             "Flush, then merge all runs that hold keys with start <= key < stop into one; None is no bound.\n\n"
-             "progress(done, total, unit, phase) is called now and then, in bytes; if it raises, the merge stops with\n"
-             "that exception and the store stays sound. Ctrl-C stops it too. Cost: reads and writes all of the range.");
+PyDoc_STRVAR(
+    lsm_compact_doc,
+    "compact($self, start=None, stop=None, *, progress=None)\n--\n\n"
+    "Flush, then merge all runs into one; with start or stop, only what they hold of start <= key < stop.\n\n"
+    "Of a range only tables that meet it are written anew, so it costs what the range weighs, to whole tables.\n"
+    "progress(done, total, unit, phase) is called now and then, in bytes; if it raises, the merge stops with\n"
+    "that exception and the store stays sound. Ctrl-C stops it too. Cost: reads and writes all of the range.");
 PyDoc_STRVAR(lsm_verify_doc,
              "verify($self, /, *, progress=None)\n--\n\n"
              "Read every byte of every file and check it against its checksum.\n\n"
@@ -62,6 +67,12 @@ PyDoc_STRVAR(lsm_step_doc,
              "step($self, /)\n--\n\n"
              "Run one ready job of the background work now, in this thread, and return a dict that says what it did,\n"
              "why, and what it read and wrote; None when there is none.\nCost: that of the job.");
+PyDoc_STRVAR(
+    lsm_compaction_paused_doc,
+    "compaction_paused($self, /)\n--\n\n"
+    "A context manager: no merge begins or goes on in its `with` block, whoever else has the store open here.\n\n"
+    "Writes and flushes go on, and so does compact(). Blocks may be nested. Runs pile up meanwhile, and scans\n"
+    "pay for them. Cost: none.");
 PyDoc_STRVAR(lsm_pending_doc,
              "pending($self, /)\n--\n\nThe number of jobs that are ready for step(). Cost: a look at the levels.");
 
@@ -70,6 +81,8 @@ PyDoc_STRVAR(lsm_pending_doc,
         {"compact", LSM_FAST(lsm_store_compact), METH_FASTCALL | METH_KEYWORDS, lsm_compact_doc},                \
         {"verify", LSM_FAST(lsm_store_verify), METH_FASTCALL | METH_KEYWORDS, lsm_verify_doc},                   \
         {"step", lsm_store_step, METH_NOARGS, lsm_step_doc},                                                     \
+        {"compaction_paused", lsm_store_compaction_paused, METH_NOARGS, lsm_compaction_paused_doc},              \
+        {"_pause", lsm_store_pause, METH_NOARGS, NULL}, {"_resume", lsm_store_resume, METH_NOARGS, NULL},        \
     {                                                                                                            \
         "pending", lsm_store_pending, METH_NOARGS, lsm_pending_doc                                               \
     }

@@ -164,6 +164,29 @@ PyObject *lsm_store_step(PyObject *self, PyObject *Py_UNUSED(unused))
                          (unsigned long long)did.records_out, "nanoseconds", (unsigned long long)did.nanoseconds);
 }
 
+/* ---- pauses ------------------------------------------------------------------------------ */
+
+/* lsmkv.pausing.Paused(self), which calls the two below. */
+PyObject *lsm_store_compaction_paused(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    if (lsm_enter(&as_store(self)->head) < 0)
+        return NULL;
+    PyObject *from = PyImport_ImportModule("lsmkv.pausing");
+    PyObject *paused = from ? PyObject_CallMethod(from, "Paused", "O", self) : NULL;
+    Py_XDECREF(from);
+    return paused;
+}
+
+PyObject *lsm_store_pause(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    return call_waiting(as_store(self), lsmkv_pause);
+}
+
+PyObject *lsm_store_resume(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    return call_waiting(as_store(self), lsmkv_resume);
+}
+
 PyObject *lsm_store_pending(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     struct lsm_store *store = as_store(self);

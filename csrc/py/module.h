@@ -46,6 +46,8 @@
       "The store was opened in the parent of this process; open it again here.")                                       \
     X(conflict, "ConflictError", base, NULL,                                                                           \
       "What the write rests on was changed meanwhile, and nothing was written: read again and retry.")                 \
+    X(expired, "SnapshotExpiredError", base, NULL,                                                                     \
+      "The snapshot was the oldest when more than max_pinned_bytes were kept for readers; take a new one.")            \
     X(codec_mismatch, "CodecMismatchError", base, PyExc_TypeError,                                                     \
       "The store was written with another codec than the one given; the message names both.")                          \
     X(decode, "DecodeError", base, PyExc_ValueError,                                                                   \

@@ -81,6 +81,7 @@ void lk_memtable_unref(struct lk_memtable *memtable)
 {
     if (!memtable || atomic_fetch_sub_explicit(&memtable->references, 1, memory_order_acq_rel) != 1)
         return;
+    lk_held_end(&memtable->held);
     release_index(memtable);
     free_ranges(atomic_load(&memtable->ranges));
     lk_order_free(atomic_load(&memtable->order));
@@ -106,6 +107,11 @@ int lk_memtable_restart(struct lk_memtable *memtable, uint32_t expected_keys)
 uint64_t lk_memtable_index_bytes(const struct lk_memtable *memtable)
 {
     return index_bytes(memtable);
+}
+
+uint64_t lk_memtable_held_bytes(const struct lk_memtable *memtable)
+{
+    return index_bytes(memtable) + memtable->segment->capacity;
 }
 
 uint64_t lk_memtable_memory(const struct lk_memtable *memtable)

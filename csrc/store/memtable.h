@@ -20,6 +20,7 @@
 #include "format/line.h"
 #include "format/record.h"
 #include "store/epoch.h"
+#include "store/held.h"
 #include "store/ranges.h"
 #include "store/segment.h"
 #include "store/values.h"
@@ -66,6 +67,7 @@ struct lk_memtable {
     _Atomic uint64_t value_bytes; /* what they take there */
     int crowded; /* the writer's: a key found its lines full; no more writes, seal */
     _Atomic uint32_t references;
+    struct lk_held held; /* since a flush has taken its place */
 };
 
 /* Takes the segment over (also on failure). expected_keys sizes the lines: so many different keys fit. */
@@ -127,6 +129,8 @@ uint64_t lk_memtable_last_range(const struct lk_memtable *memtable);
 LK_MUST_CHECK int lk_memtable_ranges(const struct lk_memtable *memtable, uint64_t limit, struct lk_ranges *out);
 
 uint64_t lk_memtable_index_bytes(const struct lk_memtable *memtable); /* lines and key list */
+/* The same and the log: what goes with it. */
+uint64_t lk_memtable_held_bytes(const struct lk_memtable *memtable);
 uint64_t lk_memtable_memory(const struct lk_memtable *memtable); /* anonymous bytes of index and order */
 
 #endif

@@ -299,5 +299,6 @@ void lk_table_unref(struct lk_table *table)
         lk_env_note(table->env, LK_NOTE_REMOVE, table->meta.number, 0);
         (void)table->env->ops->remove(table->dir, table->name);
     }
+    lk_held_end(&table->held);
     release(table);
 }

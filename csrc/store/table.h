@@ -16,6 +16,7 @@
 #include "format/footer.h"
 #include "format/line.h"
 #include "store/granules.h"
+#include "store/held.h"
 #include "store/ranges.h"
 #include "store/scratch.h"
 #include "store/values.h"
@@ -45,6 +46,7 @@ struct lk_table {
     struct lk_hash_seed seed;
     _Atomic uint32_t references;
     _Atomic int obsolete;       /* remove the file with the last reference */
+    struct lk_held held;        /* since it is obsolete */
     _Atomic uint64_t shadowed;  /* records that a newer run holds too: engine/shadow.h */
     _Atomic int damaged;        /* a merge met a place that cannot be read: its run is left alone until reopen */
 };

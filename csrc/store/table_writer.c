@@ -9,6 +9,7 @@
 enum {
     RECORDS_MAX = 1 << 20,
     PAGE_MIN = 64,
+    LZ4_PARTS = 2,        /* pages for LZ4 that make one of the plan's size */
     ZSTD_PAGES = 4,       /* pages of the plan's size that make one for zstd */
     PIECE = 64 * 1024,
     ITEM_BYTES = 7,       /* of lines, per record, for the estimate of the file's size */
@@ -47,12 +48,15 @@ static int start(struct lk_table_writer *writer, struct lk_env *env)
     return lk_table_output_put(&writer->output, head, sizeof head);
 }
 
-/* zstd is for space: larger pages show it more of what repeats. */
+/* A get unpacks half a page on the average, so pages for LZ4 are smaller than raw ones. zstd is for space: larger pages
+ * show it more of what repeats. */
 static void plan_pages(struct lk_table_writer *writer)
 {
     uint32_t bytes = writer->plan.page_bytes;
     writer->codec = writer->plan.codec;
     writer->sampling = writer->codec && writer->plan.sample;
+    if (writer->codec == LK_PACK_LZ4)
+        bytes = bytes / LZ4_PARTS > PAGE_MIN ? bytes / LZ4_PARTS : PAGE_MIN;
     if (writer->codec == LK_PACK_ZSTD)
         bytes = bytes > LK_PAGE_MAX / ZSTD_PAGES ? LK_PAGE_MAX : bytes * ZSTD_PAGES;
     writer->page_bytes = bytes;

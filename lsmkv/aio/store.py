@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeVar, overload
 
 from lsmkv._core import LSM, Transaction
-from lsmkv.aio.awaited import awaited, told_of
+from lsmkv.aio.awaited import at_once, awaited, told_of
 from lsmkv.aio.batch import AsyncWriteBatch
 from lsmkv.aio.blocks import Opening
 from lsmkv.aio.bridge import Bridge, ignore
@@ -287,6 +287,7 @@ class AsyncLSM(AsyncTarget[K, V]):
     compact = awaited(LSM[K, V].compact)
     verify = awaited(LSM.verify)
     step = awaited(LSM.step)
+    compaction_paused = at_once(LSM.compaction_paused)
     pending = awaited(LSM.pending)
     stats = awaited(LSM.stats)
     events = awaited(LSM.events)

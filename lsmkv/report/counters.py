@@ -31,7 +31,7 @@ GROUPS = {  # what is in no group comes last, as "other"
         *(f"stall_{cause}{unit}" for cause in STALLS for unit in ("", "_ns", "_longest_ns")),
         "limited_ns",
     ),
-    "held": ("anonymous_bytes", "live_snapshots", "live_iterators", "pinned_bytes"),
+    "held": ("anonymous_bytes", "live_snapshots", "live_iterators", "expired_snapshots", "pinned_bytes"),
 }
 OWN = ("calls", "bytes accepted", "bytes written", "bytes read", "waits")  # counted by each process for itself
 

@@ -25,17 +25,17 @@ enum { AUTO = LSMKV_COMPRESSION_AUTO, LZ4 = LSMKV_COMPRESSION_LZ4, ZSTD = LSMKV_
 
 static const struct set fixed[] = {
     /* segment  table   page l0 runs  durability log tables threads simulated compression apart */
-    {4096, 512, 64, 1, 1, OS, M, M, 0, 1, 0, 16},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 1, 0, 0},
-    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 0, 1, 0, 16},   {4096, 4096, 512, 3, 3, NONE, A, R, 0, 1, 0, 40},
-    {4096, 512, 256, 1, 1, OS, R, R, 0, 1, 0, 24},        {8192, 2048, 64, 2, 1, INTERVAL, R, M, 0, 1, 0, 0},
+    {4096, 512, 64, 1, 1, OS, M, M, 0, 1, 0, 16},        {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 1, 0, 0},
+    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 0, 1, 0, 16},  {4096, 4096, 512, 3, 3, NONE, A, R, 0, 1, 0, 40},
+    {4096, 512, 256, 1, 1, OS, R, R, 0, 1, 0, 24},       {8192, 2048, 64, 2, 1, INTERVAL, R, M, 0, 1, 0, 0},
     {8192, 512, 64, 3, 4, ALWAYS, R, R, 0, 1, 0, 0},     {8192, 65536, 2048, 1, 1, NONE, A, M, 0, 1, LZ4, 0},
     {65536, 4096, 128, 2, 2, OS, M, M, 0, 1, 0, 0},      {65536, 512, 4096, 1, 3, ALWAYS, A, R, 0, 1, 0, 16},
     {16384, 1024, 64, 8, 8, INTERVAL, M, M, 0, 1, 0, 0}, {4096, 700, 65536, 1, 32, OS, M, R, 0, 1, 0, 64},
     {4096, 512, 64, 1, 1, OS, M, M, 0, 0, 0, 0},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 0, 0, 16},
     {8192, 4096, 512, 2, 3, OS, R, R, 0, 0, LZ4, 0},     {65536, 65536, 2048, 3, 4, INTERVAL, A, A, 0, 0, AUTO, 0},
-    {4096, 512, 64, 1, 1, OS, M, M, 2, 0, 0, 16},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 2, 0, 0, 40},
-    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 2, 0, 0, 24},   {4096, 4096, 512, 3, 3, NONE, A, R, 2, 0, 0, 0},
-    {4096, 512, 64, 1, 1, OS, R, R, 2, 0, ZSTD, 16},      {8192, 2048, 64, 2, 1, INTERVAL, R, M, 2, 0, AUTO, 200},
+    {4096, 512, 64, 1, 1, OS, M, M, 2, 0, 0, 16},        {4096, 512, 64, 1, 2, INTERVAL, M, R, 2, 0, 0, 40},
+    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 2, 0, 0, 24},  {4096, 4096, 512, 3, 3, NONE, A, R, 2, 0, 0, 0},
+    {4096, 512, 64, 1, 1, OS, R, R, 2, 0, ZSTD, 16},     {8192, 2048, 64, 2, 1, INTERVAL, R, M, 2, 0, AUTO, 200},
     {65536, 4096, 128, 2, 2, OS, M, R, 2, 0, LZ4, 0},    {1 << 20, 1 << 20, 2048, 3, 4, INTERVAL, A, A, 2, 0, ZSTD, 0},
 };
 enum { FIXED = sizeof fixed / sizeof fixed[0] };
@@ -82,6 +82,16 @@ static void do_compact(struct history *h)
         return;
     expect(h, lsmkv_compact(h->handles[space], all ? NULL : &span.from, all || span.open ? NULL : &span.to, NULL, NULL),
            0, "compact");
+}
+
+/* Left paused now and then; whatever is asked for goes on, and the end of the handle ends it. */
+static void do_pause(struct history *h)
+{
+    expect(h, lsmkv_pause(h->handles[0]), 0, "pause");
+    if (random_below(&h->random, 4))
+        do_step(h);
+    if (random_below(&h->random, 4))
+        expect(h, lsmkv_resume(h->handles[0]), 0, "resume");
 }
 
 static void do_sync(struct history *h)
@@ -237,7 +247,11 @@ static void do_namespace(struct history *h)
 
 static void open_store(struct history *h, const int there[SPACES])
 {
+    /* All but fifo, which loses data. */
+    static const int policies[] = {LSMKV_MERGE_DEFAULT, LSMKV_MERGE_LEVELED, LSMKV_MERGE_TIERED, LSMKV_MERGE_NONE};
     lsmkv *db = NULL;
+    h->options.merge_policy = policies[(h->seed + h->opens++) % 4];
+    h->options.space_limit = 1.05 + (double)(h->seed % 5) / 10;
     expect(h, lk_open_in(env_of(h), h->path, &h->options, &db), 0, "open");
     h->handles[0] = db;
     h->options.key_codec = NULL; /* from now on whatever the store says */
@@ -358,10 +372,10 @@ static const struct {
     void (*play)(struct history *h);
     unsigned weight;
 } verbs[] = {
-    {do_put, 300},  {do_delete, 50},   {do_remove, 40},    {do_delete_range, 14}, {do_batch, 60},  {do_write_if, 40},
-    {do_txn, 60},   {do_get, 250},     {do_read_many, 50}, {do_scan, 30},         {do_walk, 80},   {do_count, 20},
-    {do_view, 15},  {do_snapshot, 20}, {do_flush, 6},      {do_step, 12},         {do_compact, 3}, {do_sync, 8},
-    {do_verify, 3}, {do_explain, 10},  {do_time, 12},      {do_namespace, 6},     {do_life, 4},
+    {do_put, 300}, {do_delete, 50},   {do_remove, 40},    {do_delete_range, 14}, {do_batch, 60},    {do_write_if, 40},
+    {do_txn, 60},  {do_get, 250},     {do_read_many, 50}, {do_scan, 30},         {do_walk, 80},     {do_count, 20},
+    {do_view, 15}, {do_snapshot, 20}, {do_flush, 6},      {do_step, 12},         {do_compact, 5},   {do_sync, 8},
+    {do_pause, 4}, {do_verify, 3},    {do_explain, 10},   {do_time, 12},         {do_namespace, 6}, {do_life, 4},
 };
 
 static void play_one(struct history *h, uint64_t dice)

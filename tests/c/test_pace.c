@@ -80,7 +80,10 @@ TEST(scenario_29_runs_that_wait_to_be_merged_slow_writers)
     CHECK(lk_pace_space(&shape) <= 0); /* a store that has just begun */
     for (int i = 0; i < 4; i++)
         shape.runs[i].bytes = (uint64_t)1 << 40;
+    CHECK(lk_pace_space(&shape) <= 0); /* no garbage that anybody has measured: no merge is owed */
+    shape.policy = LSMKV_MERGE_LEVELED;
     CHECK(lk_pace_space(&shape) >= 1);
+    shape.policy = LSMKV_MERGE_DEFAULT;
     shape.run_count = 20;
     for (int i = 0; i < 20; i++)
         shape.runs[i].bytes = 1;

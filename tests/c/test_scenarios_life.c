@@ -1,11 +1,13 @@
 /* Scenarios of tests/SCENARIOS.md about a store's life: background work, files, other processes. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #include "store_kit.h"
 
 #include "engine/background.h"
+#include "engine/pin.h"
 #include "engine/rotate.h"
 #include "store/view.h"
 
@@ -475,6 +477,183 @@ TEST(scenario_29_runs_stay_few_under_a_stream_of_writes)
     }
     CHECK(most > 1 && most <= 2 * 3 + 4);
     CHECK(stats().table_bytes < 3 * 3000 * (sizeof filler + 16)); /* old versions were merged away */
+    store_free();
+}
+
+/* ---- 30 ----------------------------------------------------------------------------------------- */
+
+/* Everything is written anew and merged, so whatever was there is kept by readers alone. */
+static void another_generation(uint32_t n)
+{
+    char value[900];
+    memset(value, 'a' + (int)(n % 26), sizeof value - 1);
+    value[sizeof value - 1] = 0;
+    put_numbers(0, 40, value);
+    CHECK_EQ(lsmkv_compact(store.db, NULL, NULL, NULL, NULL), 0);
+}
+
+static int first_is(const lsmkv_snapshot *snapshot, char letter)
+{
+    void *value = NULL;
+    size_t bytes = 0;
+    int rc = lsmkv_get(store.db, snapshot, number(0), strlen(number(0)), &value, &bytes);
+    if (rc == 0)
+        CHECK_EQ(*(const char *)value, letter);
+    lsmkv_free(value);
+    return rc;
+}
+
+TEST(scenario_30_what_snapshots_pin_is_counted)
+{
+    lsmkv_snapshot *snapshot = NULL, *twin = NULL;
+    store_new(LSMKV_SYNC_OS);
+    store_open();
+    another_generation(0);
+    CHECK_EQ(stats().pinned_bytes, 0);
+    CHECK_EQ(lsmkv_snapshot_new(store.db, &snapshot), 0);
+    CHECK_EQ(lsmkv_snapshot_new(store.db, &twin), 0);
+    CHECK_EQ(stats().pinned_bytes, 0); /* nothing the store would not have itself */
+    uint64_t bytes = stats().table_bytes;
+    another_generation(1);
+    CHECK(stats().pinned_bytes >= bytes / 2); /* what a merge moved as it was counts once, with its new place */
+    lsmkv_snapshot_free(snapshot);
+    CHECK(stats().pinned_bytes >= bytes / 2);
+    /* what a merge moved as it was counts once, with its new place */ /* the twin */
+    CHECK_EQ(first_is(twin, 'a'), 0);
+    lsmkv_snapshot_free(twin);
+    CHECK_EQ(stats().pinned_bytes, 0);
+    store_free();
+}
+
+TEST(scenario_30_the_oldest_snapshot_expires)
+{
+    enum { SNAPSHOTS = 12 };
+    lsmkv_snapshot *snapshots[SNAPSHOTS];
+    lsmkv_iter *iter = NULL;
+    lsmkv_view *view = NULL;
+    struct lsmkv_slice lent;
+    struct lsmkv_pair pair;
+    size_t count = 0;
+    uint64_t counted = 0;
+    store_new_in(LSMKV_SYNC_OS, &(struct sim_config){.file_bytes = 8 << 20});
+    store.options.max_pinned_bytes = 400 << 10;
+    store_open();
+    another_generation(0);
+    for (uint32_t i = 0; i < SNAPSHOTS; i++) {
+        CHECK_EQ(lsmkv_snapshot_new(store.db, &snapshots[i]), 0);
+        if (i == 0) {
+            CHECK_EQ(lsmkv_iter_new(store.db, snapshots[0], NULL, &iter), 0);
+            CHECK_EQ(lsmkv_view_begin(store.db, snapshots[0], number(0), strlen(number(0)), &lent, &view), 0);
+        }
+        another_generation(i + 1);
+    }
+    uint32_t expired = (uint32_t)stats().expired_snapshots;
+    CHECK(expired > 1 && expired < SNAPSHOTS);
+    CHECK(stats().pinned_bytes <= 400 << 10);
+    for (uint32_t i = 0; i < SNAPSHOTS; i++) /* the oldest, and nobody else */
+        CHECK_EQ(first_is(snapshots[i], (char)('a' + i)), i < expired ? LSMKV_EXPIRED : 0);
+    CHECK_EQ(first_is(snapshots[0], 'a'), LSMKV_EXPIRED);
+    CHECK(strstr(lsmkv_last_error()->text, "max_pinned_bytes") != NULL);
+    lsmkv_iter *none = NULL;
+    lsmkv_view *nothing = NULL;
+    struct lsmkv_slice value;
+    CHECK_EQ(lsmkv_exists(store.db, snapshots[0], "x", 1), LSMKV_EXPIRED);
+    CHECK_EQ(lsmkv_iter_new(store.db, snapshots[0], NULL, &none), LSMKV_EXPIRED);
+    CHECK_EQ(lsmkv_view_begin(store.db, snapshots[0], "x", 1, &value, &nothing), LSMKV_EXPIRED);
+    CHECK_EQ(lsmkv_try_count(store.db, snapshots[0], &counted), LSMKV_EXPIRED);
+    CHECK_EQ(lsmkv_count(store.db, snapshots[0], NULL, NULL, &counted), LSMKV_EXPIRED);
+    /* What was made from it goes on. */
+    CHECK_EQ(*(const char *)lent.data, 'a');
+    CHECK_EQ(lsmkv_iter_begin(iter, 1, 1 << 20, &pair, &count), 0);
+    CHECK_EQ(*(const char *)pair.value.data, 'a');
+    lsmkv_iter_end(iter);
+    lsmkv_iter_free(iter);
+    lsmkv_view_end(view);
+    for (uint32_t i = 0; i < SNAPSHOTS; i++)
+        lsmkv_snapshot_free(snapshots[i]);
+    CHECK_EQ(stats().pinned_bytes, 0);
+    CHECK_EQ(stats().live_snapshots, 0);
+    store_free();
+}
+
+/* A snapshot that a call is using stays; so does one of the present, which pins nothing. */
+TEST(scenario_30_who_is_read_from_does_not_expire)
+{
+    lsmkv_snapshot *used = NULL, *idle = NULL;
+    struct lk_pin *pin;
+    store_new(LSMKV_SYNC_OS);
+    store.options.max_pinned_bytes = 1;
+    store_open();
+    another_generation(0);
+    CHECK_EQ(lsmkv_snapshot_new(store.db, &used), 0);
+    struct lk_snapshot at;
+    CHECK_EQ(lk_snapshot_take(engine(), &at), 0);
+    pin = lk_pin_new(engine(), &at);
+    CHECK_EQ(lk_pin_use(pin), 0);
+    another_generation(1);
+    CHECK_EQ(lsmkv_snapshot_new(store.db, &idle), 0);
+    lk_pin_expire(engine());
+    lk_pin_expire(engine());
+    CHECK_EQ(stats().expired_snapshots, 1); /* the first */
+    CHECK_EQ(first_is(used, 'a'), LSMKV_EXPIRED);
+    CHECK_EQ(first_is(idle, 'b'), 0);
+    lk_pin_unuse(pin);
+    lk_pin_expire(engine());
+    CHECK_EQ(stats().expired_snapshots, 2);
+    CHECK_EQ(lk_pin_use(pin), LSMKV_EXPIRED);
+    CHECK_EQ(lk_pin_end(pin), 0);
+    CHECK_EQ(stats().pinned_bytes, 0);
+    lsmkv_snapshot_free(used);
+    lsmkv_snapshot_free(idle);
+    store_free();
+}
+
+static _Atomic int reading_is_over;
+
+static void *take_and_read(void *refused)
+{
+    while (!atomic_load(&reading_is_over)) {
+        lsmkv_snapshot *snapshot = NULL;
+        CHECK_EQ(lsmkv_snapshot_new(store.db, &snapshot), 0);
+        for (int i = 0; i < 20; i++) {
+            struct lsmkv_read read;
+            int rc = lsmkv_read_begin(store.db, snapshot, number(0), strlen(number(0)), &read);
+            if (rc == 0) {
+                const char *value = read.value.data;
+                CHECK_EQ(value[0], value[read.value.size - 1]); /* lent in place, though it may expire now */
+                lsmkv_read_end(&read);
+            } else if (rc == LSMKV_EXPIRED) {
+                atomic_fetch_add((_Atomic uint32_t *)refused, 1);
+                break;
+            } else {
+                CHECK_EQ(rc, LSMKV_WOULDBLOCK);
+            }
+            lk_thread_yield();
+        }
+        lsmkv_snapshot_free(snapshot);
+    }
+    return NULL;
+}
+
+TEST(scenario_30_snapshots_expire_beside_readers)
+{
+    pthread_t readers[3];
+    _Atomic uint32_t refused = 0;
+    store_new_real(LSMKV_SYNC_OS);
+    store.options.max_pinned_bytes = 1;
+    store_open();
+    another_generation(0);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(pthread_create(&readers[i], NULL, take_and_read, &refused), 0);
+    for (uint32_t i = 1; i < 2000 && (i < 60 || !atomic_load(&refused)); i++) {
+        put(number(0), i & 1 ? "bbbb" : "cccc");
+        CHECK_EQ(lsmkv_flush(store.db), 0);
+    }
+    atomic_store(&reading_is_over, 1);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(pthread_join(readers[i], NULL), 0);
+    CHECK(stats().expired_snapshots > 0);
+    CHECK_EQ(stats().live_snapshots, 0);
     store_free();
 }
 

@@ -413,7 +413,7 @@ static int status_of(uint32_t key)
     return rc;
 }
 
-TEST(scenario_7_a_damaged_value_is_an_error_for_its_key_alone)
+TEST(a_damaged_value_is_an_error_for_its_key_alone)
 {
     values_new(LSMKV_SYNC_OS);
     store_open();
@@ -482,7 +482,7 @@ TEST(scenario_3_a_value_that_was_durable_and_is_not_there_is_corruption)
     store_free();
 }
 
-TEST(scenario_1_a_value_that_was_not_durable_ends_the_log)
+TEST(a_value_that_was_not_durable_ends_the_log)
 {
     values_new(LSMKV_SYNC_OS);
     store_open();
@@ -536,7 +536,7 @@ TEST(a_value_that_does_not_fit_the_disk_is_not_written)
     store_free();
 }
 
-TEST(scenario_14_a_failed_sync_of_values_is_sticky)
+TEST(a_failed_sync_of_values_is_sticky)
 {
     values_new(LSMKV_SYNC_OS);
     store_open();

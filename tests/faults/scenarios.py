@@ -645,6 +645,8 @@ def upkeep(db):
     db.verify()
     assert db.pending() >= 0
     db.step()
+    with db.compaction_paused():
+        assert db.pending() >= 0
 
 
 def due(path):

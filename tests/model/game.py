@@ -53,6 +53,17 @@ OPTION_SETS = [
         "run_count": 2,
     },
     {"threads": 2, "segment_bytes": 8192, "l0_segments": 1, "compression": "auto", "table_source": "read"},
+    {"threads": 0, "segment_bytes": 4096, "table_bytes": 512, "merge_policy": "leveled", "l0_segments": 1},
+    {
+        "threads": 2,
+        "segment_bytes": 4096,
+        "table_bytes": 1024,
+        "merge_policy": "tiered",
+        "l0_segments": 1,
+        "run_count": 2,
+    },
+    {"threads": 0, "segment_bytes": 4096, "table_bytes": 1024, "merge_policy": "none", "l0_segments": 1},
+    {"threads": 0, "segment_bytes": 4096, "table_bytes": 512, "space_limit": 1.05, "l0_segments": 1},
     {},
 ]
 

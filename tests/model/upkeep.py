@@ -23,6 +23,11 @@ class Upkeep(Game):
         for _ in range(times):
             self.world.db.step()
 
+    @rule(times=st.integers(0, 4))
+    def pause(self, times):
+        with self.world.db.compaction_paused():
+            self.step(times)
+
     @rule()
     def sync(self):
         self.world.db.sync()
@@ -45,10 +50,14 @@ class Upkeep(Game):
         key = mirror.kind.key(k)
         self.same(mirror, lambda d: d.persist(key))
 
-    @rule(threads=st.sampled_from([0, 2]), ttl=DEFAULT_TTL)
-    def open_again(self, threads, ttl):
+    @rule(
+        threads=st.sampled_from([0, 2]),
+        ttl=DEFAULT_TTL,
+        policy=st.sampled_from(["default", "leveled", "tiered", "none"]),
+    )
+    def open_again(self, threads, ttl, policy):
         world = self.world
         world.close()
-        world.options = {**world.options, "threads": threads}
+        world.options = {**world.options, "threads": threads, "merge_policy": policy}
         world.spaces[None].default_ttl = ttl
         world.open(world.options)

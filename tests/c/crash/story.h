@@ -6,7 +6,7 @@
  *   e put that soon expires   E put that expires late   k the wall clock goes on   q put that rests on a read
  *   M make the other namespace   D drop it   u put there   U put there, synced   R delete a range there   j batch in both
  *   T transaction   S transaction, synced   C transaction that somebody else spoils
- *   g put the next key in order
+ *   g put the next key in order   G compact a range
  *   x no space from here on   X space again   z the next write of the log finds half the space it needs
  *
  * The merge policy changes with every open. A number repeats the letter behind it: "12p f 3h". A story is played from its beginning up to a boundary of
@@ -99,6 +99,8 @@ static const char *const story_scripts[] = {
     "16g f 16g f 16g f c 4p",
     "12g f 12g f 3p f t t o t t t 4g c s",
     "20g f 8g f n 12g f t t t t N 6d f t t t c o",
+    "24g f 12p f 3G 8d r f 2G 4p",
+    "20p f 20p f n G 6d f G N o 2G c s",
 };
 enum { STORY_SCRIPTS = sizeof story_scripts / sizeof story_scripts[0], STORY_RANDOM = 16 };
 enum { STORIES = STORY_SETS * (STORY_SCRIPTS + STORY_RANDOM) };
@@ -136,8 +138,8 @@ struct story {
 static inline void story_random_script(struct story *story, uint64_t seed)
 {
     /* Where records expire no count is kept: half of the stories have none of them. */
-    static const char plain[] = "pppphhsvdmrbBaffctyyonNiwzplllMMDuuUuRjjjTTSCqq",
-                      expiring[] = "ppphhsvdmrbBaffctyyonNiwzeeeEEEkkklMMDuuUjjTTSCq";
+    static const char plain[] = "pppphhsvdmrbBaffcGGtyyonNiwzplllMMDuuUuRjjjTTSCqq",
+                      expiring[] = "ppphhsvdmrbBaffcGGtyyonNiwzeeeEEEkkklMMDuuUjjTTSCq";
     const char *letters = seed % 2 ? plain : expiring;
     struct random random = {seed};
     size_t at = 0;
@@ -567,6 +569,15 @@ static inline void story_snapshot(struct story *story, int take)
         story_wrong(story, "snapshot", rc);
 }
 
+static inline void story_compact_range(struct story *story)
+{
+    unsigned from, to;
+    story_span(story, &from, &to);
+    struct lsmkv_slice start = story_key(story, from), stop = story_key(story, to < MODEL_KEYS ? to : 0);
+    story_settled(story, "compact of a range",
+                  lsmkv_compact(story->db, &start, to < MODEL_KEYS ? &stop : NULL, NULL, NULL));
+}
+
 static inline void story_step(struct story *story)
 {
     struct lsmkv_step did;
@@ -683,6 +694,9 @@ static inline void story_letter(struct story *story, char letter)
         break;
     case 'c':
         story_settled(story, "compact", lsmkv_compact(story->db, NULL, NULL, NULL, NULL));
+        break;
+    case 'G':
+        story_compact_range(story);
         break;
     case 'y':
         story_settled(story, "sync", lsmkv_sync(story->db));

@@ -86,7 +86,7 @@ struct held_txn {
 };
 
 struct history {
-    uint64_t seed;
+    uint64_t seed, opens;
     struct set set;
     struct lsmkv_options options;
     struct model_universe universe;

@@ -1,0 +1,326 @@
+/* span: one step. See engine/span.h. */
+#include "engine/span.h"
+
+#include <stdio.h>
+
+#include "engine/install.h"
+#include "engine/span_parts.h"
+#include "util/alloc.h"
+
+enum { TABLES = 4 }; /* of the oldest run, in one step */
+
+/* ---- what lies where -------------------------------------------------------------------------- */
+
+static int before(struct lk_slice key, struct lk_slice end, int open)
+{
+    return open || lk_compare(key, end) < 0;
+}
+
+/* The smallest key of the span at which the table has something. 0: it has nothing there. */
+static int first_in(const struct lk_table *table, struct lk_slice start, struct lk_slice stop, int open,
+                    struct lk_slice *out)
+{
+    const struct lk_table_meta *meta = &table->meta;
+    int found = meta->records && before(meta->key_min, stop, open) && lk_compare(meta->key_max, start) >= 0;
+
+    if (found)
+        *out = lk_compare(meta->key_min, start) > 0 ? meta->key_min : start;
+    for (uint32_t i = 0; i < table->ranges.count; i++) {
+        const struct lk_interval *gone = &table->ranges.at[i];
+        struct lk_slice at = lk_compare(gone->start, start) > 0 ? gone->start : start;
+        if (!before(at, stop, open) || !before(at, gone->stop, gone->open_end))
+            continue;
+        if (!found || lk_compare(at, *out) < 0)
+            *out = at;
+        found = 1;
+    }
+    return found;
+}
+
+int lk_span_meets(const struct lk_span *span, const struct lk_table *table)
+{
+    struct lk_slice at;
+    return first_in(table, span->start, span->stop, span->open_end, &at);
+}
+
+/* The tables [*from, *to) of the run whose interval meets [start, stop). */
+static void meeting(const struct lk_run *run, struct lk_slice start, struct lk_slice stop, int open, uint32_t *from,
+                    uint32_t *to)
+{
+    *from = 0;
+    while (*from < run->count && !run->tables[*from]->meta.hi_open &&
+           lk_compare(run->tables[*from]->meta.hi, start) <= 0)
+        ++*from;
+    *to = *from;
+    while (*to < run->count && before(run->tables[*to]->meta.lo, stop, open))
+        ++*to;
+}
+
+/* The first key at which there is something to do. */
+static int find_work(const struct lk_span_parts *step, struct lk_slice *at)
+{
+    const struct lk_span *span = step->span;
+    int found = 0;
+
+    for (uint32_t i = step->first; i < step->last; i++) {
+        const struct lk_run *run = step->version->runs[i];
+        struct lk_slice here;
+        for (uint32_t j = 0; j < run->count; j++)
+            if (first_in(run->tables[j], span->start, span->stop, span->open_end, &here)) {
+                *at = !found || lk_compare(here, *at) < 0 ? here : *at;
+                found = 1;
+                break;
+            }
+    }
+    const struct lk_run *oldest = step->version->runs[step->last];
+    for (uint32_t j = 0; !found && step->last + 1 == step->version->run_count && j < oldest->count; j++)
+        found = oldest->tables[j]->meta.tombstones &&
+                first_in(oldest->tables[j], span->start, span->stop, span->open_end, at);
+    return found;
+}
+
+/* The tables of the oldest run around that key, and what of the range lies in their interval. */
+static void choose(struct lk_span_parts *step, struct lk_slice at)
+{
+    const struct lk_run *run = step->version->runs[step->last];
+    const struct lk_span *span = step->span;
+    struct lk_span_cut *cut = &step->cuts[step->last - step->first];
+    uint32_t end;
+
+    meeting(run, at, span->stop, span->open_end, &cut->from, &end);
+    cut->from -= cut->from == run->count;
+    cut->to = end > cut->from + TABLES ? cut->from + TABLES : end > cut->from ? end : cut->from + 1;
+    step->lo = cut->from ? run->tables[cut->from]->meta.lo : lk_slice("", 0);
+    step->hi_open = cut->to == run->count;
+    step->hi = run->tables[cut->to - 1]->meta.hi;
+    step->from = lk_compare(step->lo, span->start) > 0 ? step->lo : span->start;
+    step->to_open = step->hi_open && span->open_end;
+    step->to = step->hi_open || (!span->open_end && lk_compare(span->stop, step->hi) < 0) ? span->stop : step->hi;
+}
+
+/* ---- pieces ----------------------------------------------------------------------------------- */
+
+static int begin_piece(struct lk_span_parts *step, struct lk_span_piece *piece, uint32_t run, uint32_t sources)
+{
+    const struct lk_version *version = step->version;
+    struct lk_rewrite *rewrite = &piece->rewrite;
+    int rc = lk_rewrite_begin(rewrite, step->db, sources);
+
+    piece->clips = lk_alloc_zero((sources + 1) * sizeof *piece->clips);
+    piece->ranges = lk_alloc_zero((sources + 1) * sizeof *piece->ranges);
+    if (rc == 0 && (!piece->clips || !piece->ranges))
+        rc = lk_fail(LSMKV_NOMEM, "memory ran out before a range could be merged");
+    rewrite->run = version->runs[run]->id;
+    rewrite->older = version->runs + run + 1;
+    rewrite->older_count = version->run_count - run - 1;
+    return rc;
+}
+
+static int add_source(struct lk_span_piece *piece, const struct lk_run *run, struct lk_slice from,
+                      const struct lk_slice *to)
+{
+    uint32_t index = piece->open_count;
+    struct lk_rewrite *rewrite = &piece->rewrite;
+    int rc = lk_ranges_clip(&run->ranges, from, to, &piece->ranges[index]);
+
+    lk_clip_cursor_init(&piece->clips[index], run->tables, run->count, from, to);
+    piece->open_count++;
+    rewrite->sources[index] =
+        (struct lk_merge_source){.cursor = &piece->clips[index].cursor, .ranges = &piece->ranges[index]};
+    for (uint32_t i = 0; i < run->count; i++) {
+        const struct lk_table_meta *meta = &run->tables[i]->meta;
+        rewrite->lsn_min = rewrite->lsn_min == 0 || meta->lsn_min < rewrite->lsn_min ? meta->lsn_min : rewrite->lsn_min;
+        rewrite->lsn_max = meta->lsn_max > rewrite->lsn_max ? meta->lsn_max : rewrite->lsn_max;
+        rewrite->written_ns = meta->written_ns > rewrite->written_ns ? meta->written_ns : rewrite->written_ns;
+    }
+    return rc;
+}
+
+/* Write the piece's tables; they tile [lo, hi). close: even when nothing survives. */
+static int write_piece(struct lk_span_piece *piece, struct lk_slice lo, const struct lk_slice *hi, int close)
+{
+    struct lk_buf bounds[2] = {{0}, {0}};
+    int rc = lk_buf_copy(&bounds[0], lo), ended = 0;
+
+    piece->rewrite.end = hi;
+    lk_rewrite_seek(&piece->rewrite, lk_slice("", 0));
+    for (unsigned turn = 0; rc == 0 && !ended; turn ^= 1)
+        rc = lk_rewrite_table(&piece->rewrite, lk_buf_slice(&bounds[turn]), close || piece->rewrite.meta_count,
+                              &bounds[turn ^ 1], &ended);
+    lk_buf_deinit(&bounds[0]);
+    lk_buf_deinit(&bounds[1]);
+    if (rc == 0)
+        rc = lk_rewrite_check(&piece->rewrite);
+    return rc == 0 ? lk_rewrite_seal(&piece->rewrite) : rc;
+}
+
+static void end_piece(struct lk_span_piece *piece, int installed)
+{
+    if (!piece->clips && !piece->ranges && !piece->rewrite.sources)
+        return;
+    lk_rewrite_end(&piece->rewrite, installed);
+    for (uint32_t i = 0; i < piece->open_count; i++) {
+        piece->clips[i].cursor.ops->deinit(&piece->clips[i].cursor);
+        lk_ranges_deinit(&piece->ranges[i]);
+    }
+    lk_free(piece->clips);
+    lk_free(piece->ranges);
+}
+
+/* What is known of the garbage in the tables [from, to) of a run, by the part that was written anew. */
+static void carry_shadowed(const struct lk_run *run, const struct lk_span_cut *cut, struct lk_rewrite *rewrite,
+                           uint64_t gone)
+{
+    uint64_t shadowed = 0;
+
+    for (uint32_t i = cut->from; i < cut->to; i++)
+        shadowed += atomic_load(&run->tables[i]->shadowed);
+    shadowed = shadowed > gone ? shadowed - gone : 0;
+    for (uint32_t i = 0; i < rewrite->table_count; i++) {
+        uint64_t records = rewrite->metas[i].records, here = shadowed < records ? shadowed : records;
+        atomic_store(&rewrite->tables[i]->shadowed, here);
+        shadowed -= here;
+    }
+}
+
+/* ---- newer runs -------------------------------------------------------------------------------- */
+
+/* Has the run anything outside [from, to) in the tables that are cut: below, or above? */
+static int has_below(const struct lk_span_parts *step, const struct lk_table *table)
+{
+    struct lk_slice at;
+    return first_in(table, lk_slice("", 0), step->from, 0, &at);
+}
+
+static int has_above(const struct lk_span_parts *step, const struct lk_table *table)
+{
+    struct lk_slice at;
+    return !step->to_open && first_in(table, step->to, lk_slice(NULL, 0), 1, &at);
+}
+
+/* A part of a run, from `from` to `to`, takes the interval [lo, hi). */
+static int keep(struct lk_span_parts *step, uint32_t run, struct lk_slice from, const struct lk_slice *to,
+                struct lk_slice lo, const struct lk_slice *hi)
+{
+    struct lk_span_cut *cut = &step->cuts[run - step->first];
+    struct lk_span_piece *piece = &cut->pieces[cut->piece_count++];
+    int rc = begin_piece(step, piece, run, 1);
+
+    if (rc == 0)
+        rc = add_source(piece, step->version->runs[run], from, to);
+    if (rc == 0)
+        rc = write_piece(piece, lo, hi, 1);
+    if (rc == 0)
+        carry_shadowed(step->version->runs[run], cut, &piece->rewrite, 0);
+    return rc;
+}
+
+/* The run without what it has in [from, to). Where nothing is left of the tables, an empty one closes the gap. */
+static int cut_run(struct lk_span_parts *step, uint32_t index)
+{
+    const struct lk_run *run = step->version->runs[index];
+    struct lk_span_cut *cut = &step->cuts[index - step->first];
+    int something = 0, rc = 0;
+
+    meeting(run, step->from, step->to, step->to_open, &cut->from, &cut->to);
+    for (uint32_t i = cut->from; i < cut->to; i++) {
+        struct lk_slice at;
+        something |= first_in(run->tables[i], step->from, step->to, step->to_open, &at);
+    }
+    if (!something) {
+        cut->to = cut->from;
+        return 0;
+    }
+    const struct lk_table *low = run->tables[cut->from], *high = run->tables[cut->to - 1];
+    const struct lk_slice *hi = high->meta.hi_open ? NULL : &high->meta.hi;
+    int below = has_below(step, low), above = has_above(step, high);
+    int others = cut->from > 0 || cut->to < run->count;
+    if (below || (!above && others))
+        rc = keep(step, index, low->meta.lo, &step->from, low->meta.lo, above ? &step->to : hi);
+    if (rc == 0 && above)
+        rc = keep(step, index, step->to, hi, below ? step->to : low->meta.lo, hi);
+    return rc;
+}
+
+/* ---- the step ---------------------------------------------------------------------------------- */
+
+static int merge(struct lk_span_parts *step)
+{
+    const struct lk_run *oldest = step->version->runs[step->last];
+    struct lk_span_cut *cut = &step->cuts[step->last - step->first];
+    struct lk_span_piece *piece = &cut->pieces[cut->piece_count++];
+    const struct lk_slice *to = step->to_open ? NULL : &step->to, *hi = step->hi_open ? NULL : &step->hi;
+    uint32_t count = step->last - step->first + 1;
+    int rc = begin_piece(step, piece, step->last, count);
+
+    for (uint32_t i = step->first; rc == 0 && i < step->last; i++)
+        rc = add_source(piece, step->version->runs[i], step->from, to);
+    if (rc == 0)
+        rc = add_source(piece, oldest, step->lo, hi);
+    if (rc == 0)
+        rc = write_piece(piece, step->lo, hi, cut->from > 0 || cut->to < oldest->count);
+    if (rc == 0)
+        carry_shadowed(oldest, cut, &piece->rewrite, piece->rewrite.sources[count - 1].passed);
+    return rc;
+}
+
+static void report(const struct lk_span_parts *step, struct lsmkv_step *did)
+{
+    uint32_t tables = 0;
+
+    *did = (struct lsmkv_step){.nanoseconds = 0};
+    for (uint32_t i = step->first; i <= step->last; i++) {
+        const struct lk_span_cut *cut = &step->cuts[i - step->first];
+        tables += cut->to - cut->from;
+        for (uint32_t j = cut->from; j < cut->to; j++) {
+            did->bytes_in += step->version->runs[i]->tables[j]->meta.bytes;
+            did->records_in += step->version->runs[i]->tables[j]->meta.records;
+        }
+        for (uint32_t j = 0; j < cut->piece_count; j++) {
+            struct lsmkv_step part = {0};
+            lk_rewrite_report(&cut->pieces[j].rewrite, &part);
+            did->bytes_out += part.bytes_out;
+            did->records_out += part.records_out;
+            did->nanoseconds += part.nanoseconds;
+        }
+    }
+    snprintf(did->what, sizeof did->what, "range step");
+    snprintf(did->why, sizeof did->why, "a range was asked for: %u tables of %u runs, %.1f MiB", tables,
+             step->last - step->first + 1, (double)did->bytes_in / (1 << 20));
+    atomic_fetch_add_explicit(&step->db->counters.merge_bytes, did->bytes_out, memory_order_relaxed);
+}
+
+static void release(struct lk_span_parts *step, int installed)
+{
+    for (uint32_t i = 0; step->cuts && i <= step->last - step->first; i++)
+        for (uint32_t j = 0; j < 2; j++)
+            end_piece(&step->cuts[i].pieces[j], installed);
+    lk_free(step->cuts);
+    lk_version_unref(step->version);
+}
+
+int lk_span_step(struct lk_db *db, const struct lk_span *span, uint32_t first, uint32_t last, struct lsmkv_step *did)
+{
+    struct lk_span_parts step = {
+        .db = db, .span = span, .version = lk_install_present(db), .first = first, .last = last};
+    struct lk_slice at = {0};
+    int rc = find_work(&step, &at) ? 0 : LSMKV_NOTFOUND;
+
+    if (rc == 0) {
+        step.cuts = lk_alloc_zero((last - first + 1) * sizeof *step.cuts);
+        rc = step.cuts ? 0 : lk_fail(LSMKV_NOMEM, "memory ran out before a range could be merged");
+    }
+    if (rc == 0) {
+        choose(&step, at);
+        rc = merge(&step);
+    }
+    for (uint32_t i = first; rc == 0 && i < last; i++)
+        rc = cut_run(&step, i);
+    if (rc == 0)
+        rc = lk_span_install(&step);
+    if (rc == 0)
+        report(&step, did);
+    /* When the manifest has failed, nobody knows what it names: nothing is removed then. */
+    release(&step, rc == 0 || db->manifest.failed);
+    return rc;
+}
