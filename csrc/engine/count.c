@@ -252,7 +252,7 @@ int lk_count(struct lk_db *db, const struct lk_snapshot *at, uint32_t space, str
     struct lk_snapshot wanted = exact(at);
     struct lk_counted_state state;
     struct lk_tally live = {0};
-    if (at->reads || lk_version_expires(at->version))
+    if (at->reads || !lk_counted_follows(db, at->version))
         return walk_space(db, at, space, watch, out);
     int rc = lk_counted_copy(db, &state);
     if (rc == 0 && state.known == LK_COUNTED_WHOLE)
@@ -294,7 +294,7 @@ static int count_locked(struct lk_db *db, const struct lk_snapshot *at, uint32_t
         return LSMKV_WOULDBLOCK;
     struct lk_present present = lk_read_present(db);
     uint64_t wanted = at ? at->lsn : present.lsn;
-    if ((at && at->reads) || lk_version_expires(at ? at->version : present.version))
+    if ((at && at->reads) || !lk_counted_follows(db, at ? at->version : present.version))
         return LSMKV_WOULDBLOCK;
     if (!at && now->lsn < wanted && now->version->memtables[0] == present.version->memtables[0]) {
         int rc = keep_up(db, now, &present);
@@ -332,7 +332,7 @@ static int follow(struct lk_db *db, struct lk_counted_state *state, const struct
 {
     struct lk_watch watch = {.went_on = unless_closing, .context = db};
     struct lk_tally change = {0};
-    int rc = holds(version, state->lsn) && !lk_version_expires(version) ? 0 : LSMKV_NOTFOUND;
+    int rc = holds(version, state->lsn) && lk_counted_follows(db, version) ? 0 : LSMKV_NOTFOUND;
     if (rc == 0)
         rc = advance(db, version, state->lsn, lsn, state->known == LK_COUNTED_WHOLE ? &state->live : NULL, &watch,
                      &change);

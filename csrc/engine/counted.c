@@ -47,6 +47,11 @@ static void forget(struct lk_counted_state *now, struct lk_counted_state *gone)
     *now = (struct lk_counted_state){.turn = gone->turn + 1};
 }
 
+int lk_counted_follows(const struct lk_db *db, const struct lk_version *version)
+{
+    return db->options.merge_policy != LSMKV_MERGE_FIFO && !lk_version_expires(version);
+}
+
 /* ---- verbs ------------------------------------------------------------------------------------- */
 
 int lk_counted_copy(struct lk_db *db, struct lk_counted_state *out)
@@ -232,7 +237,7 @@ void lk_counted_recover(struct lk_db *db, const struct lk_manifest_state *state)
 {
     struct lk_version *version = atomic_load(&db->version);
     struct lk_counted_state made = {.known = LK_COUNTED_WHOLE, .turn = db->counted.now.turn};
-    if (state->counted_lsn == 0 || lk_version_expires(version))
+    if (state->counted_lsn == 0 || !lk_counted_follows(db, version))
         return;
     uint32_t index = find_place(version, state, &made.lsn);
     if (index < version->memtable_count)

@@ -13,7 +13,8 @@
  * While the first count is under way the state is there already, COUNTED_SINCE: the tally then holds the change since, and
  * whoever began adds what was there before. Changes are added, so both come out whatever happens first.
  *
- * Stores with records that have an expiry keep no state: their count changes without a write.
+ * Stores with records that have an expiry keep no state: their count changes without a write. Nor do those under the policy
+ * "fifo": data leaves them, so that two states at one LSN are not the same.
  *
  * Threads: `mutex` guards everything and is held for loads and stores, never across file access. It is taken after
  * work_mutex and before none. Not waited for inside an epoch slot. */
@@ -50,6 +51,9 @@ struct lk_counted {
 void lk_counted_init(struct lk_counted *counted);
 void lk_counted_deinit(struct lk_counted *counted);
 void lk_counted_state_deinit(struct lk_counted_state *state);
+
+/* Does the content follow from the log, so that a count can? Not where records expire or the oldest runs leave. */
+int lk_counted_follows(const struct lk_db *db, const struct lk_version *version);
 
 /* A copy. 0, NOTFOUND (not known), NOMEM. */
 LK_MUST_CHECK int lk_counted_copy(struct lk_db *db, struct lk_counted_state *out);

@@ -68,6 +68,8 @@ static int edit_of(struct lk_db *db, const struct lk_change *change, struct lk_b
         rc = lk_edit_drop(edit, change->dropped[i]->meta.number);
     if (rc == 0 && change->shadow)
         rc = lk_shadow_edit(change->shadow, edit);
+    if (rc == 0 && change->loses)
+        rc = lk_edit_count(edit, LK_SPACE_DEFAULT, 0, 0); /* what an earlier edit counted is there no more */
     if (rc == 0)
         rc = put_runs(edit, change->runs, change->run_count);
     return rc == 0 && change->memtables_through ? lk_counted_edit(db, change->memtables_through, edit) : rc;
@@ -190,9 +192,7 @@ int lk_install(struct lk_db *db, const struct lk_change *change)
         lk_shadow_apply(change->shadow);
     if (rc == 0)
         rc = publish(db, change);
-    if (rc == 0 && change->loses)
-        lk_counted_drop(db);
-    else if (rc == 0)
+    if (rc == 0)
         lk_counted_repin(db);
     if (rc == 0 && lk_manifest_wants_rewrite(&db->manifest))
         rewrite_manifest(db);

@@ -24,7 +24,7 @@ struct lk_change {
     uint32_t dropped_count;
     /* A table that leaves its run and is among those added, opened anew under another interval; NULL: none. */
     const struct lk_table *moved;
-    int loses; /* data leaves the store with the dropped tables, so no count follows */
+    int loses; /* data leaves the store with the dropped tables, so no earlier count holds */
     /* What the added tables shadow in others; NULL: nothing. */
     const struct lk_shadow *shadow;
     uint64_t lsn_named; /* the change names data up to this LSN; 0 when the log need not be durable for it */

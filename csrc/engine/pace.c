@@ -132,23 +132,41 @@ static uint64_t buy(struct lk_db *db, uint64_t price, uint64_t now)
     return bought < CREDIT_MOST ? bought : CREDIT_MOST;
 }
 
-uint64_t lk_pace_due(struct lk_db *db, uint64_t bytes)
+/* Bytes of a write that are paid for. */
+static uint64_t charge(const struct lk_db *db, uint64_t bytes)
 {
-    uint64_t price = 0;
-    bytes = bytes < PAID_MOST ? bytes : PAID_MOST;
     if (db->options.threads == 0)
         return 0;
-    if (db->pace_credit < bytes) {
-        uint64_t now = lk_stall_now(db);
-        price = price_now(db, now);
-        db->pace_credit += buy(db, price, now) + (price ? 0 : bytes);
-    }
-    if (db->pace_credit >= bytes) {
-        db->pace_credit -= bytes;
+    return bytes < PAID_MOST ? bytes : PAID_MOST;
+}
+
+/* See to it that there is credit for so many bytes, as far as there can be. The price; 0: there is. */
+static uint64_t provide(struct lk_db *db, uint64_t bytes)
+{
+    if (db->pace_credit >= bytes)
         return 0;
-    }
+    uint64_t now = lk_stall_now(db), price = price_now(db, now);
+    db->pace_credit += buy(db, price, now) + (price ? 0 : bytes);
+    return db->pace_credit >= bytes ? 0 : price;
+}
+
+uint64_t lk_pace_due(struct lk_db *db, uint64_t *owed)
+{
+    *owed = charge(db, *owed);
+    uint64_t price = provide(db, *owed), paid = price ? db->pace_credit : *owed;
+    db->pace_credit -= paid;
+    *owed -= paid;
     uint64_t pause = price * (CREDIT_MOST / 1024);
     return pause < PAUSE_NS ? pause : PAUSE_NS;
+}
+
+int lk_pace_try(struct lk_db *db, uint64_t bytes)
+{
+    bytes = charge(db, bytes);
+    if (provide(db, bytes))
+        return 0;
+    db->pace_credit -= bytes;
+    return 1;
 }
 
 void lk_pace_wait(struct lk_db *db, uint64_t ns)

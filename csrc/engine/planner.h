@@ -27,6 +27,7 @@ struct lk_shape_run {
     uint64_t shadowed;   /* records that a newer run holds too, or deletes */
     uint64_t written_ns; /* when its newest table was written, by the wall clock */
     int damaged;
+    int catalog;         /* nothing but names of namespaces */
 };
 
 struct lk_shape {

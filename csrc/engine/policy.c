@@ -217,6 +217,12 @@ static int plan_levels(const struct lk_shape *shape, struct lk_job *job)
 
 /* ---- first in, first out ------------------------------------------------------------------------ */
 
+/* Runs whose data may leave. What the catalog says is carried on into a run of its own, the oldest (drop_runs.c). */
+static uint32_t may_leave(const struct lk_shape *shape)
+{
+    return shape->run_count - (shape->run_count && shape->runs[shape->run_count - 1].catalog);
+}
+
 /* The oldest runs, from `first` on, as far as none of them is part of a merge. */
 static int drop_from(const struct lk_shape *shape, uint32_t first)
 {
@@ -227,33 +233,32 @@ static int drop_from(const struct lk_shape *shape, uint32_t first)
             if (shape->runs[j].into == shape->runs[i].id)
                 return 0;
     }
-    return first < shape->run_count;
+    return first < may_leave(shape);
 }
 
 /* By size the newest run stays whatever it weighs; by age every run goes in its time. */
 static int plan_fifo(const struct lk_shape *shape, struct lk_job *job)
 {
     uint64_t bytes = 0;
-    uint32_t first = 0;
+    uint32_t first = 0, count = may_leave(shape);
 
-    if (shape->run_count == 0)
+    if (count == 0)
         return 0;
-    while (first < shape->run_count && (first == 0 || bytes + shape->runs[first].bytes <= shape->fifo_bytes))
+    while (first < count && (first == 0 || bytes + shape->runs[first].bytes <= shape->fifo_bytes))
         bytes += shape->runs[first++].bytes;
     if (shape->fifo_bytes && drop_from(shape, first))
-        return lk_plan_decide(job, LK_JOB_DROP, first, shape->run_count - 1,
+        return lk_plan_decide(job, LK_JOB_DROP, first, count - 1,
                               "fifo: %.1f MiB in tables, %.1f allowed: the oldest %u runs leave",
-                              LK_MIB(lk_plan_bytes(shape, 0, shape->run_count - 1)), LK_MIB(shape->fifo_bytes),
-                              shape->run_count - first);
-    for (first = shape->run_count; first > 0; first--) {
+                              LK_MIB(lk_plan_bytes(shape, 0, count - 1)), LK_MIB(shape->fifo_bytes), count - first);
+    for (first = count; first > 0; first--) {
         uint64_t written = shape->runs[first - 1].written_ns;
         if (written > shape->now_ns || shape->now_ns - written <= shape->fifo_age_ns)
             break;
     }
     if (shape->fifo_age_ns && drop_from(shape, first))
-        return lk_plan_decide(job, LK_JOB_DROP, first, shape->run_count - 1,
-                              "fifo: the oldest %u runs were written more than %.1f s ago, and leave",
-                              shape->run_count - first, (double)shape->fifo_age_ns / 1e9);
+        return lk_plan_decide(job, LK_JOB_DROP, first, count - 1,
+                              "fifo: the oldest %u runs were written more than %.1f s ago, and leave", count - first,
+                              (double)shape->fifo_age_ns / 1e9);
     return 0;
 }
 

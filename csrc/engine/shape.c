@@ -5,6 +5,7 @@
 #include "engine/clock.h"
 #include "engine/collect.h"
 #include "engine/install.h"
+#include "format/space.h"
 
 static void add_table(struct lk_shape_run *out, const struct lk_table *table)
 {
@@ -15,6 +16,20 @@ static void add_table(struct lk_shape_run *out, const struct lk_table *table)
     out->shadowed += atomic_load_explicit(&table->shadowed, memory_order_relaxed);
     out->written_ns = meta->written_ns > out->written_ns ? meta->written_ns : out->written_ns;
     out->damaged |= atomic_load_explicit(&table->damaged, memory_order_relaxed);
+}
+
+/* The names of namespaces, and nothing else? */
+static int is_catalog(const struct lk_run *run)
+{
+    size_t prefix;
+    int only = run->records && !run->ranges.count;
+
+    for (uint32_t i = 0; only && i < run->count; i++) {
+        const struct lk_table_meta *meta = &run->tables[i]->meta;
+        only = meta->records == 0 || (lk_space_of(meta->key_min, &prefix) == LK_SPACE_CATALOG &&
+                                      lk_space_of(meta->key_max, &prefix) == LK_SPACE_CATALOG);
+    }
+    return only;
 }
 
 static void take_options(const struct lk_db *db, struct lk_shape *shape)
@@ -46,6 +61,7 @@ void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
             .id = run->id, .into = run->into, .bytes = lk_run_bytes(run), .values = lk_run_value_bytes(run)};
         for (uint32_t j = 0; j < run->count; j++)
             add_table(out, run->tables[j]);
+        out->catalog = is_catalog(run);
     }
     shape->value_garbage = lk_collect_garbage(db, version);
     lk_version_unref(version);

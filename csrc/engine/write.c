@@ -206,7 +206,7 @@ static int try_op(struct lk_db *db, const struct op *op, uint64_t hash, uint64_t
     if (db->options.threads == 0 || !lk_mutex_try(&db->write_mutex))
         return LSMKV_WOULDBLOCK; /* without threads, every write asks what is due */
     int rc = calm(db, op) ? allowed(db, op) : LSMKV_WOULDBLOCK; /* calm: all that refuses is visible */
-    if (rc == 0 && lk_pace_due(db, op->payload))
+    if (rc == 0 && !lk_pace_try(db, op->payload))
         rc = LSMKV_WOULDBLOCK;
     if (rc == 0) {
         rc = append(db, op, hash, 0);
@@ -288,7 +288,8 @@ static int refuse(struct lk_db *db, int rc)
  * too: so a writer who is alone is never refused because he had to rotate. */
 static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, uint64_t *lsn)
 {
-    int rc = 0, held = 0, tries = 0, paid = 0;
+    uint64_t owed = op->payload;
+    int rc = 0, held = 0, tries = 0;
     for (;;) {
         if (!held) {
             lk_stall_lock(db);
@@ -301,14 +302,13 @@ static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, 
             if (rc != 0)
                 return refuse(db, rc);
         }
-        uint64_t pause = paid ? 0 : lk_pace_due(db, op->payload);
+        uint64_t pause = owed ? lk_pace_due(db, &owed) : 0;
         if (pause) {
             lk_rotate_unlock(db);
             lk_pace_wait(db, pause);
             held = 0;
             continue;
         }
-        paid = 1;
         if (fits(db, db->active, op)) {
             rc = prefault(db, op);
             if (rc == 0)

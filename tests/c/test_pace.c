@@ -171,6 +171,26 @@ TEST(a_large_write_pays_for_a_part_of_itself)
     store_free();
 }
 
+/* Nor do small writes, which take all that is bought, keep it waiting. */
+TEST(a_large_write_comes_forward_beside_small_ones)
+{
+    uint64_t owed = 4 * MIB, small, pauses = 0;
+    open_slow();
+    atomic_store(&engine()->pace_space, 500);
+    lk_mutex_lock(&engine()->write_mutex);
+    while (lk_pace_due(engine(), &owed) && CHECK(pauses < 1000)) {
+        for (small = 1024; lk_pace_due(engine(), &small) == 0; small = 1024)
+            ;
+        CHECK(!lk_pace_try(engine(), 1024));
+        slow.now += 500000;
+        pauses++;
+    }
+    CHECK_EQ(owed, 0);
+    CHECK(pauses > 10);
+    lk_mutex_unlock(&engine()->write_mutex);
+    store_free();
+}
+
 TEST(who_pauses_holds_no_lock_and_close_waits_for_him)
 {
     pthread_t writer;
