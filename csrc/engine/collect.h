@@ -4,23 +4,27 @@
  *      17.val  live 30 of 32 MiB    left
  *      20.val  being written        left
  *
- * Live is what tables and memtables of the present version refer to; a value whose newer version no merge has met yet
- * counts as live. Which segments are chosen is remembered in memory only. work_mutex held. */
+ * Live is what tables and memtables of the present version refer to, and likely what will be left of it once records that
+ * newer ones stand before have been merged away: each table knows how many of its records those are (engine/shadow.h), and
+ * so large a part of every segment it refers to is taken for garbage. Which segments are chosen is remembered in memory
+ * only. work_mutex held. */
 #ifndef LK_ENGINE_COLLECT_H
 #define LK_ENGINE_COLLECT_H
 
 #include "engine/rewrite.h"
 
-/* Bytes of value segments that nothing refers to, of those that are neither being written, nor chosen or damaged. */
-uint64_t lk_collect_garbage(struct lk_db *db, const struct lk_version *version);
-/* Choose the segments with the largest share of garbage, until what is left of it is little. */
-void lk_collect_choose(struct lk_db *db);
-
-/* Value bytes of all open segments, and live ones of the present version: for statistics. */
 struct lk_value_facts {
-    uint64_t files, bytes, live;
+    uint64_t files, bytes; /* of all that are open */
+    uint64_t live;         /* what the present version refers to */
+    uint64_t likely;       /* the same without what newer records stand before */
+    uint64_t garbage;      /* likely garbage in those that could be emptied */
+    uint64_t excess; /* bytes less likely, of those that the present version refers to: collecting makes it less */
 };
+/* Any thread, no lock held but perhaps work_mutex. All zero without value segments, or when memory ran out. */
 void lk_collect_facts(struct lk_db *db, const struct lk_version *version, struct lk_value_facts *out);
+/* Choose the segments with the largest share of garbage: until what is left of it is little, or emptying them writes a
+ * good part of what is live, or as much as the tables of the version. What they hold stays twice until the merge ends. */
+void lk_collect_choose(struct lk_db *db);
 
 /* ---- move_value.c: what a merge or flush does with one record's value ---- */
 

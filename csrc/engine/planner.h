@@ -23,7 +23,6 @@ enum { LK_SHAPE_RUNS = 64 };
 struct lk_shape_run {
     uint32_t id, into;   /* into != 0: a merge into that run is under way */
     uint64_t bytes, records, tombstones;
-    uint64_t values;     /* bytes in value segments that it refers to */
     uint64_t shadowed;   /* records that a newer run holds too, or deletes */
     uint64_t written_ns; /* when its newest table was written, by the wall clock */
     int damaged;
@@ -44,7 +43,10 @@ struct lk_shape {
     int paused;               /* nothing but flushes */
     int flush_wanted;         /* somebody asked */
     int merge_wanted;         /* somebody asked for everything in one run */
-    uint64_t value_garbage;   /* bytes of value segments that nothing refers to, of those that could be emptied */
+    /* Value segments, as engine/collect.h counts them. */
+    uint64_t value_garbage, value_live, value_excess;
+    uint64_t value_portion;   /* a value segment is about so large; 0: there is none */
+    uint64_t sealed_values;   /* bytes of values that sealed segments refer to */
     uint32_t run_count;
     struct lk_shape_run runs[LK_SHAPE_RUNS]; /* newest first */
 };

@@ -43,6 +43,19 @@ static void take_options(const struct lk_db *db, struct lk_shape *shape)
     shape->fifo_age_ns = db->options.fifo_age_ms * 1000000;
 }
 
+static void take_values(struct lk_db *db, const struct lk_version *version, struct lk_shape *shape)
+{
+    struct lk_value_facts facts;
+
+    lk_collect_facts(db, version, &facts);
+    shape->value_garbage = facts.garbage;
+    shape->value_live = facts.likely;
+    shape->value_excess = facts.excess;
+    shape->value_portion = facts.files ? lk_values_portion(&db->values) : 0;
+    for (uint32_t i = 1; i < version->memtable_count; i++)
+        shape->sealed_values += atomic_load_explicit(&version->memtables[i]->value_bytes, memory_order_relaxed);
+}
+
 void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
 {
     struct lk_version *version = lk_install_present(db);
@@ -57,12 +70,11 @@ void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
     for (uint32_t i = 0; i < version->run_count && i < LK_SHAPE_RUNS; i++) {
         const struct lk_run *run = version->runs[i];
         struct lk_shape_run *out = &shape->runs[shape->run_count++];
-        *out = (struct lk_shape_run){
-            .id = run->id, .into = run->into, .bytes = lk_run_bytes(run), .values = lk_run_value_bytes(run)};
+        *out = (struct lk_shape_run){.id = run->id, .into = run->into, .bytes = lk_run_bytes(run)};
         for (uint32_t j = 0; j < run->count; j++)
             add_table(out, run->tables[j]);
         out->catalog = is_catalog(run);
     }
-    shape->value_garbage = lk_collect_garbage(db, version);
+    take_values(db, version, shape);
     lk_version_unref(version);
 }

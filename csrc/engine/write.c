@@ -38,11 +38,11 @@ static uint64_t room_for(const struct lk_memtable *memtable, const struct op *op
     return op->batch->bytes.len + op->batch->count * each;
 }
 
-/* What an unclean open has to read, and what a flush sets free, is bounded: a segment with many values is sealed. */
+/* What an unclean open has to read is bounded, and what a flush is the first to tell from garbage: a segment with many values is sealed. */
 static int values_full(const struct lk_db *db, const struct lk_memtable *memtable, const struct op *op)
 {
     uint64_t held = atomic_load_explicit(&memtable->value_bytes, memory_order_relaxed);
-    return op->uses && held && held + lk_value_uses_bytes(op->uses) > db->options.segment_bytes;
+    return op->uses && held && held + lk_value_uses_bytes(op->uses) > lk_values_portion(&db->values);
 }
 
 static int fits(const struct lk_db *db, const struct lk_memtable *memtable, const struct op *op)

@@ -5,6 +5,8 @@
 #include "include/lsmkv.h"
 #include "util/alloc.h"
 
+enum { PORTIONS = 48, PORTION_LEAST = 1 << 20 };
+
 void lk_values_init(struct lk_values *values)
 {
     *values = (struct lk_values){.least = UINT32_MAX, .keep = 1};
@@ -95,12 +97,27 @@ int lk_values_sync(struct lk_values *values)
 
 /* ---- lanes -------------------------------------------------------------------------------- */
 
+/* How large the next one is to be. */
+static uint64_t portion_of(struct lk_values *values)
+{
+    uint64_t bytes = 0;
+    lk_mutex_lock(&values->mutex);
+    const struct lk_value_list *list = atomic_load(&values->list);
+    for (uint32_t i = 0; list && i < list->count; i++)
+        bytes += list->at[i].segment ? atomic_load_explicit(&list->at[i].segment->end, memory_order_relaxed) : 0;
+    lk_mutex_unlock(&values->mutex);
+    uint64_t portion = bytes / PORTIONS > PORTION_LEAST ? bytes / PORTIONS : PORTION_LEAST;
+    return portion < values->segment_bytes ? portion : values->segment_bytes;
+}
+
 /* A new segment with a durable name. */
 static int make(struct lk_values *values, uint64_t bytes, struct lk_value_segment **out)
 {
     uint32_t number = atomic_fetch_add(values->number_next, 1);
     uint64_t capacity = LK_FILE_HEAD + lk_value_footprint(bytes);
-    capacity = capacity < values->segment_bytes ? values->segment_bytes : capacity;
+    uint64_t portion = portion_of(values);
+    atomic_store(&values->portion, portion);
+    capacity = capacity < portion ? portion : capacity;
     int rc = lk_value_segment_create(values->env, values->dir, number, capacity, values->store, values->mapped,
                                      values->mode, out);
     if (rc == 0) {

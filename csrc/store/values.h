@@ -55,6 +55,7 @@ struct lk_values {
     int sync_failed;               /* sticky: under sync_mutex */
     _Atomic int keep;              /* files stay: the store opens, closes, is read-only, or its manifest failed */
     _Atomic uint64_t written, moved; /* bytes written to lane 0, lane 1 */
+    _Atomic uint64_t portion;      /* a new segment is about so large: a small part of all there is */
     _Atomic uint32_t chosen;       /* segments that are to be emptied: 0 makes lk_values_leaves cheap */
 };
 
@@ -65,6 +66,13 @@ void lk_values_deinit(struct lk_values *values);
 static inline int lk_values_wants(const struct lk_values *values, size_t bytes)
 {
     return bytes >= values->least;
+}
+
+/* What a segment holds, and so what a log segment may refer to: little beside the whole, so that what is not yet known to be
+ * garbage is little too. */
+static inline uint64_t lk_values_portion(const struct lk_values *values)
+{
+    return atomic_load_explicit(&values->portion, memory_order_relaxed);
 }
 
 /* Write a value and attach its segment to *uses, counted there. File access. */

@@ -9,8 +9,9 @@
  *   wanted flush merge               what somebody asked for
  *   runs 30 32>9 31!>9 9:40 12t7     newest first, sizes in MiB; >9 is being merged into run 9, ! is damaged,
  *                                    9: has this id, t7 holds seven tombstones; d50 half of the records are tombstones,
- *                                    s50 half of them are shadowed, w90 was written ninety seconds ago; v700 refers to 700 MiB of values
- *   garbage 20                       MiB of value segments that nothing refers to
+ *                                    s50 half of them are shadowed, w90 was written ninety seconds ago
+ *   garbage 20 beside 900            MiB in value segments: likely garbage, likely live
+ *   values 20 sealed, portion 16     MiB that sealed segments refer to, and how large a value segment is
  *
  * And random shapes, against what must hold of every answer. */
 #include "engine/planner.h"
@@ -34,8 +35,6 @@ static void parse_run(char *word, struct lk_shape *shape)
             run->into = (uint32_t)strtoul(word, &word, 10);
         else if (mark == 't')
             run->tombstones = strtoul(word, &word, 10);
-        else if (mark == 'v')
-            run->values = (uint64_t)strtoul(word, &word, 10) << 20;
         else if (mark == 'd')
             run->tombstones = run->records * strtoul(word, &word, 10) / 100;
         else if (mark == 's')
@@ -70,7 +69,15 @@ static void parse_line(char *line, struct lk_shape *shape)
         shape->sealed_bytes = (uint64_t)(mib * (1 << 20));
         shape->segment_bytes = (uint64_t)(full * (1 << 20));
     } else if (strncmp(line, "garbage ", 8) == 0) {
-        shape->value_garbage = (uint64_t)atoi(line + 8) << 20;
+        double live = 0;
+        CHECK(sscanf(line, "garbage %lf beside %lf", &mib, &live) == 2);
+        shape->value_garbage = (uint64_t)(mib * (1 << 20));
+        shape->value_live = (uint64_t)(live * (1 << 20));
+    } else if (strncmp(line, "values ", 7) == 0) {
+        double portion = 0;
+        CHECK(sscanf(line, "values %lf sealed, portion %lf", &mib, &portion) == 2);
+        shape->sealed_values = (uint64_t)(mib * (1 << 20));
+        shape->value_portion = (uint64_t)(portion * (1 << 20));
     } else if (strncmp(line, "limit ", 6) == 0) {
         shape->run_limit = (uint32_t)atoi(line + 6);
     } else if (strncmp(line, "wanted ", 7) == 0) {
