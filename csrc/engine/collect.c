@@ -8,8 +8,8 @@
 #include "util/alloc.h"
 
 enum {
-    LEFT_SHARE = 10,/* of what is live: so much garbage may stay */
-    MOVE_SHARE = 32 /* of what is live: so much is moved by one merge */
+    LEFT_SHARE = 12,/* of what is live: so much garbage may stay */
+    MOVE_SHARE = 24 /* of what is live: so much is moved by one merge */
 };
 
 struct segment_facts {

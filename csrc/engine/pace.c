@@ -86,7 +86,7 @@ static double of_values(const struct lk_shape *shape)
             return 0;
     if (shape->value_excess == 0 || shape->run_count == 0 || shape->space_limit <= 1)
         return 0;
-    return share((double)shape->value_excess, allowed * 0.5 + part, allowed * 0.8 + part);
+    return share((double)shape->value_excess, allowed * 0.3 + part, allowed * 0.6 + part);
 }
 
 double lk_pace_space(const struct lk_shape *shape)
