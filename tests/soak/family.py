@@ -4,8 +4,8 @@ Round after round: load, overwrite evenly, overwrite a few hot keys, delete here
 get, hold snapshots over all of it, close and open again; values of no bytes to megabytes. Every answer is held against
 a dict (history.py). Each second what can be seen from outside is noted: bytes on the disk, bytes that are live, memory
 by /proc, runs, stalls; at the end of a round the store is left to itself until it has nothing more to do, and then its
-space must be within --space times the live bytes, and what the log always takes. The last line is the result; the SVG shows it all over
-time.
+space must be within --space times the live bytes, and what the log always takes. The last line is the result; the SVG
+shows it all over time.
 """
 
 import argparse
