@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/collect.h"
 #include "engine/commit.h"
 #include "engine/compaction.h"
 #include "engine/events.h"
@@ -32,6 +33,7 @@ uint64_t lk_background_l0_bytes(const struct lk_version *version)
         uint64_t log = atomic_load(&version->memtables[i]->segment->end);
         uint64_t index = 8 * lk_memtable_index_bytes(version->memtables[i]);
         bytes += log > MEMORY_COUNTS && index > log ? index : log;
+        bytes += atomic_load(&version->memtables[i]->value_bytes); /* which a flush is the first to tell from garbage */
     }
     return bytes;
 }

@@ -77,6 +77,18 @@ int lk_pace_l0_is_full(const struct lsmkv_options *options, const struct lk_l0 *
     return l0->sealed >= SEALED_MAX || of_bytes(options, l0->bytes) >= 1 || of_index(options, l0->index_bytes) >= 1;
 }
 
+/* Values are written faster than collected. A damaged run ends that for good, and waiting would not help. */
+static double of_values(const struct lk_shape *shape)
+{
+    double allowed = (double)shape->value_live * (shape->space_limit - 1), part = (double)shape->segment_bytes / 8;
+    for (uint32_t i = 0; i < shape->run_count; i++)
+        if (shape->runs[i].damaged)
+            return 0;
+    if (shape->value_excess == 0 || shape->run_count == 0 || shape->space_limit <= 1)
+        return 0;
+    return share((double)shape->value_excess, allowed * 0.7 + part, allowed * 1.1 + part);
+}
+
 double lk_pace_space(const struct lk_shape *shape)
 {
     double newer = 0, bottom = shape->run_count ? (double)shape->runs[shape->run_count - 1].bytes : 0;
@@ -89,7 +101,8 @@ double lk_pace_space(const struct lk_shape *shape)
     double calm = larger(bottom, 2 * flushed);
     double runs = share(shape->run_count, RUNS_CALM * limit, RUNS_MOST * limit);
     /* Only one policy owes a merge for what merely stands above the bottom. */
-    return larger(shape->policy == LSMKV_MERGE_LEVELED ? share(newer, calm, 3 * calm) : 0, runs);
+    return larger(shape->policy == LSMKV_MERGE_LEVELED ? share(newer, calm, 3 * calm) : 0,
+                  larger(runs, of_values(shape)));
 }
 
 /* Nothing below two intervals without a sync; then the further behind, the slower. */

@@ -32,7 +32,7 @@ uint64_t lk_pace_index_most(const struct lsmkv_options *options);
 double lk_pace_fullness(const struct lsmkv_options *options, const struct lk_l0 *l0);
 /* Must a writer who wants another segment wait for a flush? Pure. */
 int lk_pace_l0_is_full(const struct lsmkv_options *options, const struct lk_l0 *l0);
-/* Of the runs: what stands above the bottom, and how many they are. Pure. */
+/* Of the runs: what stands above the bottom, and how many they are; of value segments: what is not live. Pure. */
 double lk_pace_space(const struct lk_shape *shape);
 
 /* Nanoseconds that a KiB costs. Pure. */

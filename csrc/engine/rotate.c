@@ -156,7 +156,10 @@ static void learn(struct lk_db *db, const struct lk_memtable *sealed)
     uint64_t end = atomic_load_explicit(&sealed->segment->end, memory_order_relaxed);
     if (records > 16)
         db->record_bytes_average = (uint32_t)((end - LK_FILE_HEAD) / records);
-    uint64_t next = ordinary_bytes(db) * GROWTH;
+    uint64_t next = ordinary_bytes(db) * GROWTH,
+             values = atomic_load_explicit(&sealed->value_bytes, memory_order_relaxed);
+    if (values > end) /* it was sealed for what it refers to: the room behind its end was never wanted */
+        next = end * GROWTH > FIRST_SEGMENT ? end * GROWTH : FIRST_SEGMENT;
     db->segment_bytes_next = next < db->options.segment_bytes ? next : db->options.segment_bytes;
 }
 
