@@ -223,7 +223,7 @@ if __name__ == "__main__":
     parser.add_argument("--records", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--space", type=float, default=1.3, help="bytes kept for each live one when settled")
-    parser.add_argument("--options", type=json.loads, default={}, help="of lsmkv.open, as JSON; default: what it has")
+    parser.add_argument("--options", type=json.loads, default={"large_value_bytes": 4096}, help="of open(), as JSON")
     parser.add_argument("--folder", help="a directory on a disk; default: the temporary one")
     parser.add_argument("--rows", help="a file for the measurements, a JSON object a second")
     parser.add_argument("--svg", help="a file for the picture")
