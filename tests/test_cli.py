@@ -19,7 +19,7 @@ def lsmkv(tmp_path):
             [sys.executable, "-m", "lsmkv", *argv],
             input=stdin,
             capture_output=True,
-            timeout=60,
+            timeout=200,
             cwd=tmp_path,
             env={**os.environ, **(env or {})},
         )
