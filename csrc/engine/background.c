@@ -236,6 +236,19 @@ int lk_background_flush(struct lk_db *db)
     return rc;
 }
 
+int lk_background_shrink(struct lk_db *db)
+{
+    struct lk_shape shape;
+    uint64_t stored = 0;
+    lk_background_shape(db, &shape);
+    for (uint32_t i = 0; i < shape.run_count; i++)
+        stored += shape.runs[i].bytes;
+    int rc = lk_rotate_small(db, stored);
+    if (rc == 0)
+        return flush_sealed(db);
+    return rc == LSMKV_NOTFOUND || rc == LSMKV_WOULDBLOCK || rc == LSMKV_FULL ? 0 : rc;
+}
+
 int lk_background_relieve(struct lk_db *db)
 {
     uint64_t began = lk_stall_now(db);

@@ -125,6 +125,9 @@ TEST(a_try_call_answers_wouldblock_when_a_pause_is_due)
     char value[1000] = {0};
     int rc = 0, refused = 0;
     open_slow();
+    engine()->segment_bytes_next = 1 << 20; /* room for all of it: a full segment is another reason */
+    CHECK_EQ(lsmkv_put(store.db, "k", 1, value, sizeof value, -1, NULL), 0);
+    CHECK_EQ(lsmkv_flush(store.db), 0);
     while (lk_spare_step(engine()) == 0)
         ; /* what the keeper would have done */
     atomic_store(&engine()->pace_space, 1000);
