@@ -92,6 +92,7 @@ void lk_inspect_stats(struct lk_db *db, struct lsmkv_stats *out)
     out->read_bytes = get(&db->cache.read_bytes);
     out->anonymous_bytes = get(&db->cache.used);
     out->pinned_bytes = get(&db->pinned_bytes);
+    db->env->ops->resident(db->env, &out->resident_anonymous_bytes, &out->resident_file_bytes);
     out->clean_open = db->clean_open;
     out->failed = atomic_load(&db->failed) != 0;
     if (lk_snapshot_take(db, &now) == 0) {

@@ -457,7 +457,7 @@ static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, stru
             continue; /* deleted keys only: go on */
         if (rc != LSMKV_WOULDBLOCK)
             return rc;
-        if (++fills > FILLS_BEFORE_STREAM || missing.bytes > scan->db->options.cache_bytes / 8) {
+        if (++fills > FILLS_BEFORE_STREAM || missing.bytes > scan->db->budget.cache / 8) {
             slot = lk_read_enter(scan->db);
             rc = collect_private(scan, pairs, count);
             lk_epoch_leave(&scan->db->epochs, slot);

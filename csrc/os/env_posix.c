@@ -143,6 +143,7 @@ static const struct lk_env_ops posix_ops = {
     .unreserve = lk_posix_unreserve,
     .discard = lk_posix_discard,
     .page_bytes = lk_posix_page_bytes,
+    .resident = lk_posix_resident,
     .monotonic_ns = monotonic_ns,
     .wall_ns = wall_ns,
     .sleep_ns = sleep_ns,

@@ -56,5 +56,6 @@ int lk_posix_reserve(struct lk_env *env, uint64_t bytes, void **out);
 void lk_posix_unreserve(struct lk_env *env, void *at, uint64_t bytes);
 int lk_posix_discard(struct lk_env *env, void *at, uint64_t bytes);
 uint64_t lk_posix_page_bytes(struct lk_env *env);
+void lk_posix_resident(struct lk_env *env, uint64_t *anonymous, uint64_t *files);
 
 #endif

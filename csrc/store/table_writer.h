@@ -24,7 +24,7 @@ struct lk_table_plan {
     uint32_t page_bytes;
     struct lk_hash_seed seed;
     uint32_t codec; /* enum lk_pack_codec */
-    int sample;     /* raw after all, when the first pages do not shrink by a quarter */
+    int sample; /* raw after all, when the first pages do not shrink by a quarter */
 };
 
 LK_MUST_CHECK int lk_table_writer_open(const struct lk_table_plan *plan, struct lk_table_writer **out);

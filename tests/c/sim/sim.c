@@ -321,6 +321,7 @@ const struct lk_env_ops sim_ops = {
     .unreserve = sim_unreserve,
     .discard = sim_discard,
     .page_bytes = sim_page_bytes,
+    .resident = sim_resident,
     .monotonic_ns = monotonic_ns,
     .wall_ns = wall_ns,
     .sleep_ns = sleep_ns,
