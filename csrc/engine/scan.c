@@ -109,6 +109,7 @@ static const struct lk_cursor_ops clipped_ops = {.seek = clipped_seek,
 static struct lk_cursor *open_run(struct run_source *source, const struct lk_run *run, int streaming)
 {
     lk_run_cursor_init(&source->run, run->tables, run->count, streaming);
+    source->run.inner.tells = 1;
     if (!run->into)
         return &source->run.cursor;
     source->bound = run->bound;
@@ -394,11 +395,11 @@ static int keep(struct lk_scan *scan, struct lsmkv_pair *pairs, size_t count)
     return rc;
 }
 
-/* The bytes that stopped the merge: of its failed source, which is a run. */
-static const struct lk_missing *missing_of(const struct lk_scan *scan)
+/* What stopped the merge: its failed source, which is a run. */
+static struct lk_table_cursor *stopped(struct lk_scan *scan)
 {
     uint32_t first_run = scan->source_count - scan->run_count;
-    return &scan->runs[scan->merge.failed - first_run].run.inner.missing;
+    return &scan->runs[scan->merge.failed - first_run].run.inner;
 }
 
 /* One pair through private reads, when the cache cannot hold what the scan needs. The slot is held over those
@@ -449,7 +450,7 @@ static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, stru
     for (;;) {
         int slot = lk_read_enter(scan->db);
         rc = collect(scan, &scan->merge, most, most_bytes, PATIENCE_STEPS, pairs, count);
-        struct lk_missing missing = rc == LSMKV_WOULDBLOCK ? *missing_of(scan) : (struct lk_missing){0};
+        struct lk_missing missing = rc == LSMKV_WOULDBLOCK ? stopped(scan)->missing : (struct lk_missing){0};
         if (rc == 0 && *count)
             rc = keep(scan, pairs, *count);
         lk_epoch_leave(&scan->db->epochs, slot);
@@ -457,6 +458,10 @@ static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, stru
             continue; /* deleted keys only: go on */
         if (rc != LSMKV_WOULDBLOCK)
             return rc;
+        if (lk_table_wants_advice(&missing)) {
+            lk_table_cursor_advise(stopped(scan));
+            continue;
+        }
         if (++fills > FILLS_BEFORE_STREAM || missing.bytes > scan->db->budget.cache / 8) {
             slot = lk_read_enter(scan->db);
             rc = collect_private(scan, pairs, count);

@@ -134,6 +134,7 @@ static const struct lk_env_ops posix_ops = {
     .allocate = lk_posix_allocate,
     .truncate = lk_posix_truncate,
     .will_need = lk_posix_will_need,
+    .read_random = lk_posix_read_random,
     .map = lk_posix_map,
     .unmap = lk_posix_unmap,
     .map_sync = lk_posix_map_sync,

@@ -312,6 +312,7 @@ const struct lk_env_ops sim_ops = {
     .allocate = sim_allocate,
     .truncate = sim_truncate,
     .will_need = sim_will_need,
+    .read_random = sim_read_random,
     .map = sim_map,
     .unmap = sim_unmap,
     .map_sync = sim_map_sync,
