@@ -126,7 +126,11 @@ def look_up(db, numbers, expected):
     with Counted(db) as it:
         for number in numbers:
             assert (db.get(key_of(number)) is not None) == expected
-    return {"device": it.device / len(numbers), "engine": it.engine / len(numbers), "us": it.seconds / len(numbers) * 1e6}
+    return {
+        "device": it.device / len(numbers),
+        "engine": it.engine / len(numbers),
+        "us": it.seconds / len(numbers) * 1e6,
+    }
 
 
 def scan(db, folder):
