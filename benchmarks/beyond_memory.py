@@ -8,8 +8,8 @@ One store of 16 + 100 byte records in random order, settled, is read by processe
 Reads of the device are what /proc/self/io tells (read_bytes); of the read source also what the engine reads from its
 files, which the system may still have. Each process first makes its gets once, so that what answers them is where it
 belongs, then counts. Before a scan the system is told to drop the pages of the store's files, and the same files are
-then read in order, 1 MiB at a time, in the same way: the device's own rate in that process. What a thread waited for a core
-is left out of the seconds of both (/proc/thread-self/schedstat): others may use the machine. Numbers of operations
+then read in order, 1 MiB at a time, in the same way: the device's own rate in that process. What a thread waited for a
+core is left out of the seconds of both (/proc/thread-self/schedstat): others may use the machine. Numbers of operations
 belong to the store, seconds to the machine.
 """
 

@@ -35,14 +35,6 @@ static uint64_t order_to_come(const struct lk_memtable *memtable)
     return atomic_load_explicit(&memtable->order, memory_order_relaxed) ? 0 : keys * sizeof(struct lk_entry);
 }
 
-/* Lines are touched as they fill. */
-static uint64_t active_memory(const struct lk_memtable *memtable, uint64_t end)
-{
-    uint64_t index = lk_memtable_index_bytes(memtable), all = lk_memtable_memory(memtable);
-    uint64_t touched = (uint64_t)((double)index * (double)end / (double)memtable->segment->capacity);
-    return all > index ? all - index + touched : touched;
-}
-
 struct lk_l0 lk_pace_l0(const struct lk_db *db, const struct lk_version *version)
 {
     struct lk_l0 l0 = {.sealed = version->memtable_count - 1, .memory_most = db->budget.log};
@@ -56,7 +48,7 @@ struct lk_l0 lk_pace_l0(const struct lk_db *db, const struct lk_version *version
             continue;
         }
         l0.active_bytes = end;
-        l0.active_memory = active_memory(memtable, end);
+        l0.active_memory = lk_memtable_memory(memtable); /* a few thousand keys touch all of the lines */
     }
     return l0;
 }
