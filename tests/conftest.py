@@ -3,6 +3,8 @@ run from a copy outside the checkout, against an installed lsmkv; what needs the
 
 import faulthandler
 import gc
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,9 +12,30 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # for tests/model, however pytest imports
+
+# Stores of tests are in memory where there is room: what syncs does not wait for a disk that others use too.
+if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > 2 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
+
+# Nothing is judged by the clock. LSMKV_REPEATABLE=1: the same examples each time, so a failure is the change's.
+settings.register_profile(
+    "lsmkv",
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+    derandomize=os.environ.get("LSMKV_REPEATABLE") == "1",
+)
+settings.load_profile("lsmkv")
+
+
+def pytest_collection_finish():
+    """A test that collects looks through what tests made, not through all of pytest again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -33,7 +56,7 @@ def source_tree():
 def run(tmp_path):
     """run(*command) -> CompletedProcess with text; the test fails, with all that was said, if it ends otherwise."""
 
-    def call(*command, status=0, timeout=60, **rest):
+    def call(*command, status=0, timeout=200, **rest):
         done = subprocess.run(
             [str(word) for word in command],
             **{"cwd": tmp_path, "capture_output": True, "text": True, "timeout": timeout, **rest},
@@ -95,9 +118,9 @@ def heard(handlers_may_raise):
         usual = time.perf_counter() - began
         for part in (0.1, 0.5, 0.8):
             tries = []
-            while len(tries) < 10 and min(tries, default=usual) > max(0.1, usual / 4):
+            while len(tries) < 10 and min(tries, default=usual) > max(0.2, usual / 3):
                 tries.append(latency(action, usual * part))
-            assert min(tries, default=0) <= max(0.1, usual / 4), f"{tries} late, {usual} uninterrupted"
+            assert min(tries, default=0) <= max(0.2, usual / 3), f"{tries} late, {usual} uninterrupted"
 
     def unraisable(what):
         if what.exc_type is not KeyboardInterrupt:

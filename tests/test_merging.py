@@ -126,10 +126,8 @@ def test_background_merges_rest_in_a_pause(path):
                 db.flush()
             before = runs(db)
             assert before >= 5 and db.stats()["merge_bytes"] == 0
-        deadline = time.monotonic() + 30
-        while runs(db) >= before and time.monotonic() < deadline:
+        while runs(db) >= before:  # or pytest-timeout ends it
             time.sleep(0.01)
-        assert runs(db) < before
 
 
 def test_a_range_is_compacted(path):

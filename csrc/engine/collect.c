@@ -8,7 +8,7 @@
 #include "util/alloc.h"
 
 enum {
-    LEFT_SHARE = 9, /* of what is live: so much garbage may stay */
+    LEFT_SHARE = 12,/* of what is live: so much garbage may stay */
     MOVE_SHARE = 24 /* of what is live: so much is moved by one merge */
 };
 

@@ -37,7 +37,7 @@ struct lk_moved {
 };
 
 /* Is its value large and inline, or in a chosen segment? */
-int lk_move_wanted(struct lk_db *db, const struct lk_record *record);
+int lk_move_wanted(struct lk_rewrite *rewrite, const struct lk_record *record);
 /* Write the value to its new place. A value that cannot be read stays where it is: moved->cursor is then as given. */
 LK_MUST_CHECK int lk_move(struct lk_rewrite *rewrite, struct lk_cursor *cursor, struct lk_moved *moved);
 

@@ -2,11 +2,24 @@
 #include "engine/collect.h"
 #include "engine/events.h"
 
-int lk_move_wanted(struct lk_db *db, const struct lk_record *record)
+/* The same few segments are asked for again and again; segments are chosen before a step, not during it. */
+static int leaves(struct lk_rewrite *rewrite, struct lk_slice bytes)
+{
+    struct lk_values *values = &rewrite->db->values;
+    struct lk_reference reference;
+    if (atomic_load_explicit(&values->chosen, memory_order_relaxed) == 0 || lk_reference_get(bytes, &reference) < 0)
+        return 0;
+    uint64_t *known = &rewrite->leaving[reference.number % LK_LEAVING];
+    if (*known / 2 != reference.number)
+        *known = (uint64_t)reference.number * 2 + (uint64_t)lk_values_leaves(values, reference.number);
+    return *known & 1;
+}
+
+int lk_move_wanted(struct lk_rewrite *rewrite, const struct lk_record *record)
 {
     if (record->flags & LK_RECORD_APART)
-        return lk_values_leaves(&db->values, record->value);
-    return lk_record_kind(record) == LK_PUT && lk_values_wants(&db->values, record->value.len);
+        return leaves(rewrite, record->value);
+    return lk_record_kind(record) == LK_PUT && lk_values_wants(&rewrite->db->values, record->value.len);
 }
 
 static int piece_of(void *context, uint64_t offset, void *to, size_t bytes)

@@ -82,13 +82,13 @@ int lk_pace_l0_is_full(const struct lsmkv_options *options, const struct lk_l0 *
 /* Values are written faster than collected. A damaged run ends that for good, and waiting would not help. */
 static double of_values(const struct lk_shape *shape)
 {
-    double allowed = (double)shape->value_live * (shape->space_limit - 1), part = (double)shape->segment_bytes / 8;
+    double allowed = (double)shape->value_live * (shape->space_limit - 1), part = (double)shape->segment_bytes / 32;
     for (uint32_t i = 0; i < shape->run_count; i++)
         if (shape->runs[i].damaged)
             return 0;
     if (shape->value_excess == 0 || shape->run_count == 0 || shape->space_limit <= 1)
         return 0;
-    return share((double)shape->value_excess, allowed * 0.7 + part, allowed * 1.1 + part);
+    return share((double)shape->value_excess, allowed * 0.3 + part, allowed * 0.6 + part);
 }
 
 double lk_pace_space(const struct lk_shape *shape)

@@ -152,7 +152,7 @@ static int place(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
     const struct lk_record *record = &cursor->record;
     enum lk_fate fate = fate_of(rewrite, record);
     struct lk_moved moved;
-    int rc = 0, moves = fate == LK_FATE_WRITE && lk_move_wanted(rewrite->db, record);
+    int rc = 0, moves = fate == LK_FATE_WRITE && lk_move_wanted(rewrite, record);
 
     if (fate == LK_FATE_DROP) {
         rewrite->dropped++;

@@ -15,6 +15,7 @@
 #include "engine/compaction.h"
 #include "engine/install.h"
 #include "random.h"
+#include "scratch.h"
 #include "store/table_writer.h"
 #include "store/visible.h"
 #include "util/alloc.h"
@@ -138,10 +139,8 @@ static inline void house_start(struct lk_run *const *runs, uint32_t run_count)
 
 static inline void house_new(void)
 {
-    const char *base = getenv("TMPDIR");
-
     memset(&house, 0, sizeof house);
-    snprintf(house.path, sizeof house.path, "%s/lsmkv-house-XXXXXX", base ? base : "/tmp");
+    snprintf(house.path, sizeof house.path, "%s/lsmkv-house-XXXXXX", scratch_base());
     CHECK(mkdtemp(house.path) != NULL);
     house_begin();
     house_start(NULL, 0);
