@@ -92,7 +92,7 @@ class Options:
     """For "fifo": seconds after which a run is deleted with its data, at most 31 years; None: never. They count from
     the flush that wrote the newest of it."""
 
-    memory_bytes: int = 48 * MIB
+    memory_bytes: int = 44 * MIB
     """Bytes of anonymous memory that the store takes, at least 4 MiB: what indexes the log and puts it in order, tables
     under construction, and table contents that are read and not mapped. Writers wait for a flush rather than pass it.
     Mapped files are not in it, their pages are the system's; nor is what a batch, a transaction or a value needs."""

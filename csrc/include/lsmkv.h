@@ -168,7 +168,7 @@ struct lsmkv_options {
     uint64_t fifo_bytes, fifo_age_ms;
     /* Anonymous memory of the engine: what indexes the log, its order, tables under construction, the READ source. Pages of
      * files are the system's and not in it, nor is what a batch, a transaction or a copy of a value needs. Writers wait for
-     * a flush rather than pass it. At least 4 MiB, default 48 MiB. */
+     * a flush rather than pass it. At least 4 MiB, default 44 MiB. */
     uint64_t memory_bytes;
     uint64_t
         cache_bytes; /* READ source: for table bytes, beside memory_bytes; at least 64 KiB; 0 (default): 3/8 of it */
