@@ -167,3 +167,27 @@ def test_writes_go_on_while_a_range_is_compacted(path):
         writer.join()
         assert len(db) == 2000
         db.verify()
+
+
+def taken(path):
+    """Bytes of the disk."""
+    return sum(file.stat().st_blocks * 512 for file in path.iterdir())
+
+
+def test_an_empty_store_takes_less_than_a_mebibyte(path):
+    """Whatever was in it: log segments that were made ready for much shrink too."""
+    with lsmkv.open(path) as db:
+        db[b"first"] = b"a little"
+        assert taken(path) < 1 << 20
+        for part in range(4):
+            db.update((b"%d %d" % (part, i), b"v" * 1000) for i in range(40_000))
+        assert taken(path) > 100 << 20
+        for key in list(db):
+            del db[key]
+        db.compact()
+        assert taken(path) < 1 << 20
+        db[b"k"] = b"v"
+        assert dict(db) == {b"k": b"v"}
+    with lsmkv.open(path) as db:
+        assert dict(db) == {b"k": b"v"}
+        db.verify()
