@@ -116,6 +116,7 @@ static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writ
         .run = rewrite->run,
         .file_mode = db->options.mode & 0666,
         .table_bytes = db->options.table_bytes,
+        .memory_bytes = db->budget.writer / 8 * 7, /* the rest: its buffer, its fences */
         .page_bytes = db->options.page_bytes,
         .seed = db->seed,
     };

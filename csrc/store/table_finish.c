@@ -4,6 +4,7 @@
  * deletes lie in the interval, range deletes are in order. */
 #include "store/table_build.h"
 
+#include "os/large.h"
 #include "util/alloc.h"
 #include "util/checksum.h"
 
@@ -67,23 +68,30 @@ static int put_fences(struct lk_table_writer *writer, const struct lk_footer *fo
     return rc < 0 ? rc : lk_table_output_put(&writer->output, bytes, 4);
 }
 
-/* *count lines and what they hold. 0; 1 when there is no placement; NOMEM. *out is owned. */
+static uint64_t lines_bytes(uint32_t count)
+{
+    return (uint64_t)count * sizeof(struct lk_line);
+}
+
+/* `count` lines and what they hold. 0; 1 when there is no placement; NOMEM. *out is owned. */
 static int build_lines(const struct lk_table_writer *writer, uint32_t count, struct lk_line **out)
 {
-    struct lk_line *lines = lk_alloc_aligned(64, count * sizeof *lines);
-    uint32_t *item_of = lk_alloc((size_t)count * LK_LINE_SLOTS * sizeof *item_of);
+    struct lk_env *env = writer->plan.env;
+    uint64_t scratch = (uint64_t)count * LK_LINE_SLOTS * sizeof(uint32_t);
+    struct lk_line *lines = lk_large_new(env, lines_bytes(count));
+    uint32_t *item_of = lk_large_new(env, scratch);
     int rc = LSMKV_NOMEM;
 
     if (lines && item_of)
         rc = lk_lines_build(lines, count, writer->items, writer->item_count, item_of);
     else
         lk_fail(rc, "memory ran out: no room to place %u keys", writer->item_count);
-    lk_free(item_of);
+    lk_large_free(env, item_of, scratch);
     if (rc == 0) {
         *out = lines;
         return 0;
     }
-    lk_free(lines);
+    lk_large_free(env, lines, lines_bytes(count));
     return rc;
 }
 
@@ -102,8 +110,8 @@ static int put_lines(struct lk_table_writer *writer, struct lk_footer *footer)
         return lk_fail(LSMKV_INVALID, "no placement for %u keys was found in %u lines: their hashes are alike",
                        writer->item_count, footer->line_count);
     if (rc == 0)
-        rc = lk_table_output_put(&writer->output, lines, (uint64_t)footer->line_count * sizeof *lines);
-    lk_free(lines);
+        rc = lk_table_output_put(&writer->output, lines, lines_bytes(footer->line_count));
+    lk_large_free(writer->plan.env, lines, lines_bytes(footer->line_count));
     return rc;
 }
 

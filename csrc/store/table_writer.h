@@ -1,6 +1,6 @@
 /* table_writer: makes one table file from records in key order.
  *
- *      add, add, ... -> pages -> 4 MiB buffer -> file        (checksums of granules on the way)
+ *      add, add, ... -> pages -> 256 KiB buffer -> file        (checksums of granules on the way)
  *      finish: fences, lines, checks, properties, footer; sync
  *
  * One thread. Every function after a failure repeats the failure; abandon then removes the file. */
@@ -19,11 +19,12 @@ struct lk_table_plan {
     struct lk_env *env;
     struct lk_dir *dir;
     uint32_t number, run, file_mode;
-    uint64_t table_bytes; /* target; also at most 1 M records a table, to bound memory */
+    uint64_t table_bytes; /* target */
+    uint64_t memory_bytes; /* bounds the records of a table, 24 bytes each; 0: 1 M records, which is always the bound */
     uint32_t page_bytes;
     struct lk_hash_seed seed;
     uint32_t codec; /* enum lk_pack_codec */
-    int sample;     /* raw after all, when the first pages do not shrink by a quarter */
+    int sample; /* raw after all, when the first pages do not shrink by a quarter */
 };
 
 LK_MUST_CHECK int lk_table_writer_open(const struct lk_table_plan *plan, struct lk_table_writer **out);

@@ -99,6 +99,27 @@ static uint64_t ready_bytes(struct bed *bed)
 
 /* ---- one thread ------------------------------------------------------------------------------------ */
 
+/* What says where records are leaves last, unless it takes the room of the records itself. */
+TEST(the_index_stays_while_records_come_and_go)
+{
+    static struct bed bed;
+    for (uint32_t from = COUNT - 8; from; from = from > 8 ? 8 : 0) {
+        NEED(bed_open(&bed, 16 * LK_GRANULE, 0, 1));
+        bed.granules.index_from = from;
+        for (uint64_t i = from; i < COUNT; i++)
+            CHECK_EQ(lk_granules_fill(&bed.granules, i * LK_GRANULE, 1), 0);
+        for (uint64_t turn = 0; turn < 3; turn++)
+            for (uint64_t i = 0; i < from; i++)
+                CHECK_EQ(lk_granules_fill(&bed.granules, i * LK_GRANULE, 1), 0);
+        CHECK(ready_bytes(&bed) <= 16 * LK_GRANULE);
+        for (uint32_t i = COUNT - 8; from == COUNT - 8 && i < COUNT; i++)
+            CHECK_EQ(lk_granule_state(&bed.granules, i), LK_GRANULE_READY);
+        CHECK(atomic_load(&bed.cache.used_index) <= 12 * LK_GRANULE);
+        bed_close(&bed);
+        CHECK_EQ(atomic_load(&bed.cache.used_index), 0);
+    }
+}
+
 TEST(absent_until_filled)
 {
     static struct bed bed;
