@@ -22,6 +22,9 @@ struct lk_value_facts {
 };
 /* Any thread, no lock held but perhaps work_mutex. All zero without value segments, or when memory ran out. */
 void lk_collect_facts(struct lk_db *db, const struct lk_version *version, struct lk_value_facts *out);
+/* Segments that the present version no longer refers to count as pinned until their readers let go; work_mutex held, so that
+ * no value is on its way into a table. */
+void lk_collect_held(struct lk_db *db, const struct lk_version *version);
 /* Choose the segments with the largest share of garbage: until what is left of it is little, or emptying them writes a
  * good part of what is live, or as much as the tables of the version. What they hold stays twice until the merge ends. */
 void lk_collect_choose(struct lk_db *db);

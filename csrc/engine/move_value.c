@@ -1,6 +1,9 @@
 /* move_value: large values of records that are being rewritten, into value segments. See engine/collect.h. */
 #include "engine/collect.h"
 #include "engine/events.h"
+#include "engine/rate.h"
+
+enum { PAY_BYTES = 256 * 1024 };
 
 /* The same few segments are asked for again and again; segments are chosen before a step, not during it. */
 static int leaves(struct lk_rewrite *rewrite, struct lk_slice bytes)
@@ -40,6 +43,13 @@ static int move_inline(struct lk_rewrite *rewrite, struct lk_cursor *cursor, uin
     return rc;
 }
 
+/* What was moved counts as written in the background. */
+static void pay(struct lk_rewrite *rewrite)
+{
+    lk_rate_pay(rewrite->db, rewrite->moved_bytes - rewrite->moved_paid);
+    rewrite->moved_paid = rewrite->moved_bytes;
+}
+
 int lk_move(struct lk_rewrite *rewrite, struct lk_cursor *cursor, struct lk_moved *moved)
 {
     struct lk_db *db = rewrite->db;
@@ -62,5 +72,7 @@ int lk_move(struct lk_rewrite *rewrite, struct lk_cursor *cursor, struct lk_move
     record->flags |= LK_RECORD_APART;
     (void)lk_reference_get(record->value, &made);
     rewrite->moved_bytes += lk_value_footprint(made.bytes);
+    if (rewrite->moved_bytes - rewrite->moved_paid >= PAY_BYTES)
+        pay(rewrite);
     return 0;
 }

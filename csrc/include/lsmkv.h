@@ -186,7 +186,8 @@ struct lsmkv_options {
      * threads included; it must not block. wall_context must outlive the engine. */
     uint64_t (*wall_ns)(void *context);
     void *wall_context;
-    uint64_t background_bytes_per_second; /* of tables written by flushes and merges of the compactor; 0: no limit */
+    uint64_t
+        background_bytes_per_second; /* of tables, and values moved, by flushes and merges of the compactor; 0: no limit */
     uint64_t max_pinned_bytes; /* kept for readers alone; beyond it the oldest snapshot expires; 0: no limit */
     int compression; /* enum lsmkv_compression, of tables that are written from now on; default NONE */
 };

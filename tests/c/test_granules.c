@@ -374,6 +374,12 @@ static void *run_job(void *arg)
     return NULL;
 }
 
+#ifdef __SANITIZE_THREAD__
+enum { FINDS = 5000 }; /* each byte compared is watched */
+#else
+enum { FINDS = 15000 };
+#endif
+
 TEST(two_threads_in_64_kib)
 {
     for (uint32_t unit = 1; unit <= 2; unit++) {
@@ -395,7 +401,7 @@ TEST(two_threads_in_64_kib)
         struct lk_table *table = kit_table(&kit, &model);
         NEED(table != NULL);
         for (unsigned i = 0; i < THREADS; i++) {
-            jobs[i] = (struct job){.table = table, .model = &model, .thread = i, .finds = 15000};
+            jobs[i] = (struct job){.table = table, .model = &model, .thread = i, .finds = FINDS};
             CHECK_EQ(pthread_create(&threads[i], NULL, run_job, &jobs[i]), 0);
         }
         for (unsigned i = 0; i < THREADS; i++) {
