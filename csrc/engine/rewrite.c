@@ -115,6 +115,7 @@ static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writ
         .file_mode = db->options.mode & 0666,
         .table_bytes = db->options.table_bytes,
         .page_bytes = db->options.page_bytes,
+        .small_bytes = LK_SMALL_BYTES,
         .seed = db->seed,
     };
     rewrite->asked = rewrite->paid = 0;

@@ -6,10 +6,12 @@
  *   3  order      pages and records: each record in place, keys strictly ascending from key_min to
  *                 key_max, each page beginning with its fence's head, counts as the footer says
  *   4  lines      each line sound; each record in one of its two lines; as many slots as records, so
- *                 that no line names anything else
+ *                 that no line names anything else. Or the filter lets each record pass, and the milestones
+ *                 are the first keys of their pages and share with the rest what they say
  *   5  padding    zero between the sections, and the head as it should be
  *
  * Damage found in 2 is reported granule by granule; 3 to 5 then say nothing that is not known. */
+#include "format/filter.h"
 #include "store/table_cursor.h"
 #include "util/alloc.h"
 #include "util/buf.h"
@@ -134,7 +136,23 @@ static int line_has(const struct lk_line *line, uint64_t hash, uint64_t position
     return 0;
 }
 
-static const char *record_wrong(struct walk *walk)
+/* The filter lets the key pass, and its milestone is right about it. */
+static const char *filtered_wrong(const struct walk *walk, struct lk_slice key, uint64_t hash)
+{
+    const struct lk_table *table = walk->cursor.table;
+    const struct lk_milestone *mile = &table->milestones[walk->cursor.page / LK_MILE];
+    int begins = walk->cursor.at == walk->cursor.page_at && walk->cursor.page % LK_MILE == 0;
+
+    if (!lk_filter_has((const uint8_t *)&walk->lines[lk_line_first(hash, table->line_count)], hash))
+        return "the filter denies the record";
+    if (begins && !lk_equal(mile->key, key))
+        return "a milestone is not the first key of its page";
+    if (key.len < mile->shared || (mile->shared && memcmp(key.at, mile->key.at, mile->shared) != 0))
+        return "the record shares less with its milestone than that says";
+    return NULL;
+}
+
+static const char *record_wrong(const struct walk *walk)
 {
     const struct lk_table *table = walk->cursor.table;
     struct lk_slice key = walk->cursor.cursor.record.key;
@@ -143,6 +161,8 @@ static const char *record_wrong(struct walk *walk)
 
     if (walk->records ? lk_compare(lk_buf_slice(&walk->before), key) >= 0 : !lk_equal(key, table->meta.key_min))
         return "the keys do not ascend from the first one";
+    if (lk_table_filtered(table))
+        return filtered_wrong(walk, key, hash);
     if (line_has(line, hash, walk->cursor.at))
         return NULL;
     if ((line->marks & LK_LINE_MARK) == 0 ||
@@ -177,9 +197,10 @@ static int walk_record(struct verify *verify, struct walk *walk)
 static int check_totals(const struct walk *walk)
 {
     const struct lk_footer *footer = &walk->cursor.table->footer;
-    uint64_t slots = 0;
+    int filtered = lk_footer_filtered(footer);
+    uint64_t slots = filtered ? footer->records : 0;
 
-    for (uint32_t i = 0; i < footer->line_count; i++) {
+    for (uint32_t i = 0; !filtered && i < footer->line_count; i++) {
         slots += walk->lines[i].count;
         if (!lk_line_sound(&walk->lines[i]))
             return lk_table_corrupt(walk->cursor.table, footer->lines_at + (uint64_t)i * sizeof *walk->lines,

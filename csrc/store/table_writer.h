@@ -1,7 +1,7 @@
 /* table_writer: makes one table file from records in key order.
  *
  *      add, add, ... -> pages -> 4 MiB buffer -> file        (checksums of granules on the way)
- *      finish: fences, lines, checks, properties, footer; sync
+ *      finish: fences, lines (or, of small records, a filter), checks, properties, footer; sync
  *
  * One thread. Every function after a failure repeats the failure; abandon then removes the file. */
 #ifndef LK_STORE_TABLE_WRITER_H
@@ -24,7 +24,10 @@ struct lk_table_plan {
     struct lk_hash_seed seed;
     uint32_t codec; /* enum lk_pack_codec */
     int sample;     /* raw after all, when the first pages do not shrink by a quarter */
+    uint32_t small_bytes; /* a filter instead of lines when records are smaller than this on the average; 0: never */
 };
+/* Where lines would be more than an eighth of the table. */
+enum { LK_SMALL_BYTES = 48 };
 
 LK_MUST_CHECK int lk_table_writer_open(const struct lk_table_plan *plan, struct lk_table_writer **out);
 /* Append cursor's current record (links and flags of a log are dropped, expiry is kept). Far values are

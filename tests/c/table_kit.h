@@ -168,6 +168,7 @@ static const struct lk_hash_seed kit_seed = {0x1234567890abcdefu, 0xfedcba098765
 
 /* How the kit's tables are packed: kit_check_run runs all tests once for each way up to `last` that this build knows. */
 static uint32_t kit_codec;
+static uint32_t kit_small = LK_SMALL_BYTES; /* 0: lines in every table */
 static struct lk_scratch kit_scratch;
 
 static inline int kit_check_run(int argc, char **argv, uint32_t last)
@@ -241,6 +242,7 @@ static inline struct lk_table_plan kit_plan(struct kit *kit)
                                   .table_bytes = kit->table_bytes,
                                   .page_bytes = kit->page_bytes,
                                   .codec = kit_codec,
+                                  .small_bytes = kit_small,
                                   .seed = kit_seed};
 }
 
