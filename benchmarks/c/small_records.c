@@ -57,7 +57,7 @@ static struct lk_table *make(struct lk_env *env, struct lk_dir *dir, struct lk_c
                                  .table_bytes = 1u << 30,
                                  .page_bytes = 2048,
                                  .seed = seed,
-                                 .small_bytes = filter ? 1u << 20 : 0};
+                                 .small_bytes = filter ? UINT32_MAX : 0};
     struct lk_table_writer *writer;
     struct lk_table_meta meta;
     struct lk_table *table = NULL;

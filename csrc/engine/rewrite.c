@@ -116,6 +116,7 @@ static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writ
         .table_bytes = db->options.table_bytes,
         .page_bytes = db->options.page_bytes,
         .small_bytes = LK_SMALL_BYTES,
+        .small_records = LK_SMALL_RECORDS,
         .seed = db->seed,
     };
     rewrite->asked = rewrite->paid = 0;

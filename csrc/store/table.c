@@ -94,7 +94,8 @@ static const char *keys_wrong(const struct lk_table_meta *meta, const struct lk_
     if (lk_compare(min, max) > 0 || !inside(meta, min) || !inside(meta, max))
         return "the first and last key are not in order or outside the table's interval";
     if (footer->prefix > min.len || footer->prefix > max.len ||
-        (footer->prefix && memcmp(min.at, max.at, footer->prefix) != 0))
+        (footer->prefix && memcmp(min.at, max.at, footer->prefix) != 0) ||
+        (footer->prefix < min.len && footer->prefix < max.len && min.at[footer->prefix] == max.at[footer->prefix]))
         return "the common prefix is not one";
     return NULL;
 }

@@ -17,7 +17,6 @@
 #include "util/alloc.h"
 
 enum {
-    RECORDS_LEAST = 128,  /* there is nothing to save in a table with fewer */
     PAGE_PART = 4,        /* pages are so much smaller, but for those below */
     PAGE_LEAST = 512,
     TINY = 16,            /* bytes: fences of pages that small would be too many */
@@ -40,7 +39,7 @@ uint32_t lk_index_page_bytes(const struct lk_table_writer *writer, uint64_t byte
 static int wants_filter(const struct lk_table_writer *writer, const struct lk_footer *footer)
 {
     uint64_t bytes = writer->codec ? writer->unpacked : footer->pages_end - LK_TABLE_HEAD;
-    return writer->item_count >= RECORDS_LEAST && bytes < (uint64_t)writer->item_count * writer->plan.small_bytes;
+    return writer->item_count && writer->item_count >= writer->plan.small_records && bytes < (uint64_t)writer->item_count * writer->plan.small_bytes;
 }
 
 /* ---- milestones ----------------------------------------------------------------------------- */

@@ -54,6 +54,7 @@ static struct store stores[] = {
     {.name = "closed, log only", .script = "5s M 2u b r 3p a T l m", .set = 4},
     {.name = "killed, log only", .script = "5p M u b y e E 4p a h D y p p", .set = 4, .killed = 1},
     {.name = "closed, merged", .script = "12p M 6u f 12p l f 10p r c D 4d f l 6p t", .set = 6},
+    {.name = "closed, small records", .script = "60p f 30p c 8d f 6p l", .set = 3},
     {.name = "no log", .script = "10p M 3u l r f 8p j l f 5p", .set = 3},
     {.name = "closed, lz4", .script = "30p M 9u f 12p l f 10p r c D 4d f l 6p t", .set = 7},
     {.name = "closed, zstd", .script = "40p M 9u f 12p l f 10p r c D 4d f l 6p t", .set = 8},
