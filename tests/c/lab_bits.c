@@ -46,6 +46,7 @@ struct store {
 
 /* Between them they have namespaces, made and dropped, records that expire and have expired, counts in the manifest. */
 static struct store stores[] = {
+    {.name = "closed, small records", .script = "60p f 30p c 8d f 6p l", .set = 3},
     {.name = "closed, tables and log", .script = "8p M 4u r 2s l f 6h 2j f R l 4p b T s 2d", .set = 6},
     {.name = "killed, tables and log",
      .script = "8p M 2E 3u r 2e f 4p e E k k k r 3s 2j 3p S h p",
@@ -54,7 +55,6 @@ static struct store stores[] = {
     {.name = "closed, log only", .script = "5s M 2u b r 3p a T l m", .set = 4},
     {.name = "killed, log only", .script = "5p M u b y e E 4p a h D y p p", .set = 4, .killed = 1},
     {.name = "closed, merged", .script = "12p M 6u f 12p l f 10p r c D 4d f l 6p t", .set = 6},
-    {.name = "closed, small records", .script = "60p f 30p c 8d f 6p l", .set = 3},
     {.name = "no log", .script = "10p M 3u l r f 8p j l f 5p", .set = 3},
     {.name = "closed, lz4", .script = "30p M 9u f 12p l f 10p r c D 4d f l 6p t", .set = 7},
     {.name = "closed, zstd", .script = "40p M 9u f 12p l f 10p r c D 4d f l 6p t", .set = 8},
