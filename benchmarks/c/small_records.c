@@ -7,7 +7,7 @@
 #include "store/table_cursor.h"
 #include "store/table_writer.h"
 
-enum { TURNS = 5, LAYOUTS = 2, KEY = 8, RECORDS_MOST = 1 << 20 };
+enum { TURNS = 5, LAYOUTS = 2, KEY = 8, RECORDS_MOST = 1 << 20, FILE_MOST = 60 << 20, PER_RECORD = 12 };
 
 static const char *const layouts[LAYOUTS] = {"lines", "filter"};
 
@@ -139,7 +139,9 @@ static void of_size(struct lk_env *env, struct lk_dir *dir, struct lk_cache *cac
     uint64_t times[LAYOUTS][3][TURNS], made[LAYOUTS];
     struct lk_table *tables[LAYOUTS];
     char row[64], column[64];
+    uint64_t most = FILE_MOST / (bytes + PER_RECORD);
 
+    records = records < most ? records : most;
     snprintf(row, sizeof row, "%u bytes", bytes);
     for (int layout = 0; layout < LAYOUTS; layout++) {
         uint64_t began = thread_ns();
