@@ -32,8 +32,8 @@ check: build $(VENV)/.test ## while developing: quick C tests and quick Python t
 
 change: build $(VENV)/.test ## what every change must pass: types, sanitizers, and the families at their change floors
 	@+$(MAKE) --no-print-directory types
-	$(C) check SAN=address,undefined SECONDS_EACH=300
-	$(C) check SAN=thread SECONDS_EACH=300 TEST='$(THREADED)'
+	$(C) check SAN=address,undefined
+	$(C) check SAN=thread TEST='$(THREADED)'
 	@+$(MAKE) --no-print-directory sanitized
 	@LSMKV_MODEL_STEPS=60000 $(PYTEST) --timeout 600 tests/test_model.py
 	@$(PY) tools/families.py change

@@ -1,8 +1,8 @@
-"""What each store writes and keeps for what it is given: benchmarks/amplification.py [--records N]
+"""What each store writes and keeps for what it is given: benchmarks/amplification.py [--records N] [--value-bytes N]
 
 The same history for every store, each in a process of its own and in the words of stores.py:
 
-    load       N records of 16 + 100 bytes, keys in random order
+    load       N records of 16 + 100 bytes (or of larger values), keys in random order
     overwrite  N puts to keys drawn at random
     delete     every second key
     empty      all the others
@@ -66,13 +66,13 @@ def history(data, seed):
     yield "empty", lambda store: store.delete(data.keys[1::2]), 0, 0
 
 
-def child(name, folder, records, seed):
-    data = Data(records, 100, seed)
+def child(name, folder, asked):
+    data = Data(asked.records, asked.value_bytes, asked.seed)
     own = memory()["RssAnon"]
     store = stores.STORES[name](folder)
     print(json.dumps({"version": stores.version(store), "options": store.options}), flush=True)
     before = written_bytes()
-    for part, work, put, live in history(data, seed):
+    for part, work, put, live in history(data, asked.seed):
         began = time.monotonic()
         work(store)
         took = time.monotonic() - began
@@ -103,7 +103,7 @@ def line(name, figures):
 
 def run(name, folder, asked):
     command = [sys.executable, __file__, "--child", name, "--folder", folder, "--records", str(asked.records)]
-    command += ["--seed", str(asked.seed)]
+    command += ["--seed", str(asked.seed), "--value-bytes", str(asked.value_bytes)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for said in process.stdout:
             figures = json.loads(said)
@@ -117,7 +117,7 @@ def run(name, folder, asked):
 
 
 def main(asked):
-    print(f"{asked.records} records of 16 + 100 bytes, half of a value is noise, seed {asked.seed}")
+    print(f"{asked.records} records of 16 + {asked.value_bytes} bytes, half of a value is noise, seed {asked.seed}")
     heads = ("took s", "settled", "written MiB", "/ put", "kept MiB", "/ live", "anon MiB", "files")
     widths = (8, 9, 12, 8, 11, 8, 11, 9)
     print(f"{'store':14}{'part':11}" + "".join(f"{head:>{w}}" for head, w in zip(heads, widths, strict=True)))
@@ -132,12 +132,13 @@ def main(asked):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, default=2_000_000)
+    parser.add_argument("--value-bytes", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stores", default=PEERS, help=f"names from stores.py, default {PEERS}")
     parser.add_argument("--folder", help="a directory on a disk; default: the temporary one")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
-        child(asked.child, Path(asked.folder), asked.records, asked.seed)
+        child(asked.child, Path(asked.folder), asked)
     else:
         main(asked)

@@ -82,10 +82,12 @@ class Lsmkv(Mapping):
     module = "lsmkv"
     options = 'default options (durability "interval")'
 
+    asked = {}
+
     def __init__(self, folder):
         import lsmkv
 
-        self.db = lsmkv.open(folder)
+        self.db = lsmkv.open(folder, **self.asked)
         self.version = f"{lsmkv.__version__} ({lsmkv.features()['build_stamp']})"
 
     def update(self, chunks):
@@ -107,6 +109,11 @@ class Lsmkv(Mapping):
 
     def close(self):
         self.db.close()
+
+
+class LsmkvPacked(Lsmkv):
+    options = 'compression="lz4"'
+    asked = {"compression": "lz4"}
 
 
 class Plyvel(Calls):
@@ -343,6 +350,7 @@ class Dict(Mapping):
 
 STORES = {
     "lsmkv": Lsmkv,
+    "lsmkv lz4": LsmkvPacked,
     "plyvel": Plyvel,
     "lmdb endless": LmdbEndless,
     "lmdb 1000": LmdbThousand,

@@ -36,6 +36,7 @@ BOUNDS = {
     "run_count": (1, 32),
     "fifo_bytes": (0, 1 << 60),
     "cache_bytes": (64 * KIB, 1 << 46),
+    "large_value_bytes": (0, GIB),
     "max_pinned_bytes": (0, 1 << 46),
     "background_bytes_per_second": (0, 1 << 46),
     "mode": (0, 0o777),
@@ -93,6 +94,10 @@ class Options:
     cache_bytes: int = 32 * MIB
     """Bytes of memory for table contents when tables are read and not mapped, at least 64 KiB."""
 
+    large_value_bytes: int = 0
+    """Values of so many bytes and more are written once, into files of their own, and merges leave them there; 16 to
+    1 GiB, 0: none are. May differ from open to open; 4 KiB is a good choice where values are that large."""
+
     max_pinned_bytes: int = 0
     """Bytes of files and memory that may be kept only for snapshots, iterators, transactions and views, as
     stats()["pinned_bytes"] counts them; 0: no limit. Beyond it the oldest snapshot that no call is using expires: its
@@ -145,6 +150,7 @@ class Overrides(TypedDict, total=False):
     fifo_bytes: int
     fifo_age: float | None
     cache_bytes: int
+    large_value_bytes: int
     max_pinned_bytes: int
     background_bytes_per_second: int
     log_source: LogSource
@@ -199,8 +205,10 @@ def check(name: str, value: object) -> None:
     low, high = BOUNDS[name]
     if not isinstance(value, int) or isinstance(value, bool):
         raise OptionsError(f"{name}={value!r}: it is a whole number from {low} to {high}")
-    if not low <= value <= high or (name == "threads" and value == 1):
-        wanted = "0 or 2" if name == "threads" else f"from {low} to {high}"
+    gap = {"threads": (1, 1), "large_value_bytes": (1, 15)}.get(name, (1, 0))
+    if not low <= value <= high or gap[0] <= value <= gap[1]:
+        gapped = f"0, or from {gap[1] + 1} to {high}"
+        wanted = "0 or 2" if name == "threads" else gapped if gap[1] else f"from {low} to {high}"
         raise OptionsError(f"{name}={value!r}: it is {wanted}")
 
 

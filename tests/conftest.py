@@ -1,6 +1,10 @@
 """What every test may ask for. Tests import nothing from one another, only what tests/model has for them, so they also
 run from a copy outside the checkout, against an installed lsmkv; what needs the sources asks for `source_tree`."""
 
+import faulthandler
+import gc
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,9 +12,30 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # for tests/model, however pytest imports
+
+# Stores of tests are in memory where there is room: what syncs does not wait for a disk that others use too.
+if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > 2 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
+
+# Nothing is judged by the clock. LSMKV_REPEATABLE=1: the same examples each time, so a failure is the change's.
+settings.register_profile(
+    "lsmkv",
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+    derandomize=os.environ.get("LSMKV_REPEATABLE") == "1",
+)
+settings.load_profile("lsmkv")
+
+
+def pytest_collection_finish():
+    """A test that collects looks through what tests made, not through all of pytest again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -31,7 +56,7 @@ def source_tree():
 def run(tmp_path):
     """run(*command) -> CompletedProcess with text; the test fails, with all that was said, if it ends otherwise."""
 
-    def call(*command, status=0, timeout=60, **rest):
+    def call(*command, status=0, timeout=200, **rest):
         done = subprocess.run(
             [str(word) for word in command],
             **{"cwd": tmp_path, "capture_output": True, "text": True, "timeout": timeout, **rest},
@@ -51,41 +76,51 @@ def run_python(run):
 
 
 @pytest.fixture
-def interrupt_latency():
-    """interrupt_latency(action) -> seconds from a signal to its handler, while the main thread is in action(). That is
-    repeated until it is interrupted; usual: how long it takes, for one that never ends by itself.
+def handlers_may_raise():
+    """No gc.callbacks in this test: what a handler raises in one is lost, and Hypothesis has one."""
+    callbacks = gc.callbacks[:]
+    gc.callbacks.clear()
+    yield
+    gc.callbacks[:] = callbacks
 
-    The timer asks nobody: a loop that keeps the interpreter lock is found out too. What is late because the machine is
-    busy is not late each time, so the best of five counts."""
+
+@pytest.fixture
+def heard(handlers_may_raise):
+    """heard(action): an interrupt in the midst of action() is heard long before action() would have ended by itself;
+    for one that never does, endless=True, it is heard at all.
+
+    Early and late is in terms of what the action takes uninterrupted, on this machine and now: a loop that never looks
+    comes out (1 - part) of that too late. The timer asks nobody, so a loop that keeps the interpreter lock is found out
+    too. What is late because the machine is busy is not late each time: the best of ten counts."""
     handled = []
 
     def handler(*_):
         handled.append(time.perf_counter())
         raise KeyboardInterrupt
 
-    def once(action, after):
+    def latency(action, after):
         before, due = len(handled), time.perf_counter() + after
-        signal.setitimer(signal.ITIMER_REAL, after)
         try:
-            while len(handled) == before:  # it may come where nothing can be raised: a destructor, gc.callbacks
+            signal.setitimer(signal.ITIMER_REAL, after)
+            while len(handled) == before:  # it may come where nothing can be raised: a destructor
                 action()
         except KeyboardInterrupt:
             pass
         return handled[-1] - due
 
-    def measure(action, usual=None):
-        if usual is None:
-            began = time.perf_counter()
-            action()
-            usual = time.perf_counter() - began
-        return max(min(tries(action, usual * part)) for part in (0.1, 0.5, 0.8))
-
-    def tries(action, after):
-        for _ in range(5):
-            latency = once(action, after)
-            yield latency
-            if latency < 0.1:
-                return
+    def judge(action, endless=False):
+        if endless:
+            for after in (0.01, 0.05, 0.08):
+                latency(action, after)
+            return
+        began = time.perf_counter()
+        action()
+        usual = time.perf_counter() - began
+        for part in (0.1, 0.5, 0.8):
+            tries = []
+            while len(tries) < 10 and min(tries, default=usual) > max(0.1, usual / 4):
+                tries.append(latency(action, usual * part))
+            assert min(tries, default=0) <= max(0.1, usual / 4), f"{tries} late, {usual} uninterrupted"
 
     def unraisable(what):
         if what.exc_type is not KeyboardInterrupt:
@@ -93,7 +128,9 @@ def interrupt_latency():
 
     before, usual_hook = signal.signal(signal.SIGALRM, handler), sys.unraisablehook
     sys.unraisablehook = unraisable
-    yield measure
+    faulthandler.dump_traceback_later(600, exit=True)  # pytest-timeout had that signal, and waits for bytecode
+    yield judge
+    faulthandler.cancel_dump_traceback_later()
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
     sys.unraisablehook = usual_hook

@@ -35,7 +35,7 @@ class Gate:
 
     def work(self, *unused):
         self.reached.set()
-        assert self._open.wait(60)
+        assert self._open.wait(200)
 
     def open(self):
         self._open.set()

@@ -870,7 +870,7 @@ def test_a_loop_that_ends_in_the_middle(run_python):
 
         def wait():
             reached.set()
-            gate.wait(60)
+            gate.wait(200)
 
         async def leave(walk):
             assert await walk.__anext__() == b"a"

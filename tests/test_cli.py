@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+import lsmkv as library
+
 ODD = b"\xff\x00\n\t\x1b[31m\xc3"  # not UTF-8, and nothing a terminal should be sent
 
 
@@ -19,7 +21,7 @@ def lsmkv(tmp_path):
             [sys.executable, "-m", "lsmkv", *argv],
             input=stdin,
             capture_output=True,
-            timeout=60,
+            timeout=200,
             cwd=tmp_path,
             env={**os.environ, **(env or {})},
         )
@@ -31,10 +33,10 @@ def lsmkv(tmp_path):
 
 
 @pytest.fixture
-def store(path, lsmkv):
+def store(path):
     """A store with apple, banana, cherry and date."""
-    for key, value in (("apple", "red"), ("banana", "yellow"), ("cherry", "dark red"), ("date", "brown")):
-        lsmkv("put", path, key, value)
+    with library.open(path) as db:
+        db.update({b"apple": b"red", b"banana": b"yellow", b"cherry": b"dark red", b"date": b"brown"})
     return path
 
 

@@ -12,7 +12,7 @@ import lsmkv as library
 
 def lsmkv(*argv, status=0, stdin=b""):
     done = subprocess.run(
-        [sys.executable, "-m", "lsmkv", *map(os.fspath, argv)], input=stdin, capture_output=True, timeout=60
+        [sys.executable, "-m", "lsmkv", *map(os.fspath, argv)], input=stdin, capture_output=True, timeout=200
     )
     assert done.returncode == status, (argv, done.returncode, done.stdout, done.stderr)
     assert b"Traceback" not in done.stderr

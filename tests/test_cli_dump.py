@@ -52,7 +52,7 @@ DATA=END
 
 def lsmkv(*argv, status=0, stdin=b""):
     done = subprocess.run(
-        [sys.executable, "-m", "lsmkv", *map(os.fspath, argv)], input=stdin, capture_output=True, timeout=60
+        [sys.executable, "-m", "lsmkv", *map(os.fspath, argv)], input=stdin, capture_output=True, timeout=200
     )
     assert done.returncode == status, (argv, done.returncode, done.stdout[:2000], done.stderr)
     assert b"Traceback" not in done.stderr

@@ -29,7 +29,7 @@ def start(*argv, **rest):
 
 def lsmkv(*argv, status=0, stdin=b"", **rest):
     process = start(*argv, **rest)
-    said, complained = process.communicate(stdin, timeout=60)
+    said, complained = process.communicate(stdin, timeout=200)
     assert process.returncode == status, (argv, process.returncode, said, complained)
     assert b"Traceback" not in complained
     return said, complained
@@ -52,7 +52,7 @@ def held(path):
     assert holder.stdout.readline() == b"held\n"
     yield path, holder.pid
     holder.stdin.close()
-    assert holder.wait(30) == 0
+    assert holder.wait(200) == 0
     holder.stdout.close()
 
 
@@ -125,7 +125,7 @@ def test_a_reader_that_leaves_early_is_no_error(path, command):
     process = start(*placed(command, path))
     assert process.stdout.readline()
     process.stdout.close()
-    assert process.wait(30) == 0
+    assert process.wait(200) == 0
     assert process.stderr.read() == b""
     process.stdin.close(), process.stderr.close()
 
@@ -135,13 +135,13 @@ def test_nobody_reads_the_help():
     os.close(ours)
     process = start("get", "--help", stdout=theirs)
     os.close(theirs)
-    assert process.communicate(timeout=30)[1] == b"" and process.returncode == 0
+    assert process.communicate(timeout=200)[1] == b"" and process.returncode == 0
 
 
 def test_a_full_disk_under_the_output(store):
     with open("/dev/full", "wb") as full:
         process = start("get", store, "k", stdout=full)
-        assert b"No space left" in process.communicate(timeout=30)[1]
+        assert b"No space left" in process.communicate(timeout=200)[1]
     assert process.returncode == 3
 
 
@@ -150,11 +150,10 @@ def test_ctrl_c_is_130_and_one_line(path):
     process = start("import", path, "-", "--format", "txt")
     process.stdin.write(b"word\n" * 5000)
     process.stdin.flush()
-    deadline = time.monotonic() + 20
-    while lsmkv("scan", path, "--count")[0] == b"1\n" and time.monotonic() < deadline:
+    while lsmkv("scan", path, "--count")[0] == b"1\n":
         time.sleep(0.05)  # until it is inside the import, and has stored its first chunk
     process.send_signal(signal.SIGINT)
-    _, complained = process.communicate(timeout=30)
+    _, complained = process.communicate(timeout=200)
     assert process.returncode == 130
     assert complained.startswith(b"lsmkv import: interrupted") and complained.count(b"\n") == 1
     assert lsmkv("get", path, "word")[0]
@@ -195,7 +194,7 @@ def on_a_terminal(*argv, typed=b"", env=None):
             break
         shown += more
     os.close(ours)
-    return process.wait(30), shown
+    return process.wait(200), shown
 
 
 def test_a_terminal_is_sent_no_control_bytes(path):

@@ -12,7 +12,7 @@ import pytest
 
 def lsmkv(*argv, status=0, text=True):
     done = subprocess.run(
-        [sys.executable, "-m", "lsmkv", *map(os.fspath, argv)], capture_output=True, timeout=60, text=text
+        [sys.executable, "-m", "lsmkv", *map(os.fspath, argv)], capture_output=True, timeout=200, text=text
     )
     assert done.returncode == status, (argv, done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in str(done.stderr)
@@ -90,7 +90,7 @@ def test_stat_looks_again_and_shows_the_change(store):
     with subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         looks = [json.loads(process.stdout.readline()) for _ in range(3)]
         process.send_signal(signal.SIGINT)
-        _, complained = process.communicate(timeout=30)
+        _, complained = process.communicate(timeout=200)
     assert process.returncode == 130 and json.loads(complained)["exit"] == 130
     assert all(look["table_records"] == 1000 for look in looks)
 
@@ -145,7 +145,7 @@ def test_verify_names_the_damaged_file_and_place(store):
         byte = file.read(1)
         file.seek(2000)
         file.write(bytes([byte[0] ^ 1]))
-    done = subprocess.run([sys.executable, "-m", "lsmkv", "verify", store], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-m", "lsmkv", "verify", store], capture_output=True, text=True, timeout=200)
     assert done.returncode == 4 and "Traceback" not in done.stderr
     assert done.stdout.startswith("damaged: ") and table in done.stdout
     assert done.stderr.startswith(f"lsmkv verify: {store}: 1 damaged place; all other keys stay readable")

@@ -17,7 +17,7 @@ from lsmkv.cli.shell import COMMANDS
 
 def piped(path, lines, status=0):
     done = subprocess.run(
-        [sys.executable, "-m", "lsmkv", "shell", os.fspath(path)], input=lines, capture_output=True, timeout=60
+        [sys.executable, "-m", "lsmkv", "shell", os.fspath(path)], input=lines, capture_output=True, timeout=200
     )
     assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
     assert b"Traceback" not in done.stderr
@@ -82,7 +82,7 @@ def test_json_is_for_every_command_typed(path):
         [sys.executable, "-m", "lsmkv", "shell", path, "--json"],
         input=b"put a 1\nget a\nget b\n",
         capture_output=True,
-        timeout=60,
+        timeout=200,
         check=True,
     )
     stored, found, missing = (json.loads(line) for line in done.stdout.splitlines())
@@ -98,7 +98,7 @@ def test_json_and_bytes_that_are_not_utf8(path):
 def test_the_store_comes_from_the_environment(path):
     env = {**os.environ, "LSMKV_DB": str(path)}
     command = [sys.executable, "-m", "lsmkv", "shell", "@"]
-    subprocess.run(command, input=b"put a 1\n", check=True, timeout=60, env=env)
+    subprocess.run(command, input=b"put a 1\n", check=True, timeout=200, env=env)
     with library.open(path, "r") as db:
         assert db[b"a"] == b"1"
 
@@ -112,7 +112,7 @@ def test_another_process_may_write_between_two_commands(path):
         assert process.stdout.readline() == b"1\n"
         with library.open(path, "w") as db:
             db[b"a"] = b"2"
-        said, _ = process.communicate(b"get a\n", timeout=60)
+        said, _ = process.communicate(b"get a\n", timeout=200)
     assert said == b"2\n" and process.returncode == 0
 
 
@@ -158,7 +158,7 @@ class Terminal:
         except OSError:
             pass  # the other side is closed
         os.close(self.ours)
-        return self.process.wait(30)
+        return self.process.wait(200)
 
 
 def adopt():
@@ -174,7 +174,7 @@ def terminal(path, tmp_path):
     found = Terminal(path, tmp_path / "state")
     yield found
     found.process.kill()
-    found.process.wait(30)
+    found.process.wait(200)
 
 
 def test_on_a_terminal(terminal, path, tmp_path):

@@ -21,7 +21,9 @@ KEYS = {
 
 
 def lsmkv_(*words):
-    return subprocess.run([sys.executable, "-m", "lsmkv", *map(str, words)], capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-m", "lsmkv", *map(str, words)], capture_output=True, text=True, timeout=200
+    )
 
 
 @pytest.mark.parametrize("codec", KEYS)

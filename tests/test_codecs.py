@@ -16,7 +16,7 @@ import sys
 import uuid
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import lsmkv
@@ -24,7 +24,6 @@ from lsmkv import _core, codecs
 
 UTC = datetime.timezone.utc
 AWARE = datetime.datetime(2026, 1, 1, tzinfo=UTC)
-untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # ---- any key codec, and keys for it -------------------------------------------------------------
 
@@ -108,7 +107,6 @@ def pairs(draw):
     return shape, a, b
 
 
-@untimed
 @given(pairs())
 @example((("str", "i64"), ("a", -1), ("a\0", -(2**63))))
 @example(((["desc", "str"],), ("a",), ("a\0",)))
@@ -121,7 +119,6 @@ def test_bytes_are_in_the_order_of_the_keys(pair):
     assert (encoded_a > encoded_b) - (encoded_a < encoded_b) == compare(shape, a, b)
 
 
-@untimed
 @given(pairs())
 def test_a_key_comes_back(pair):
     shape, key, _ = pair
@@ -131,7 +128,6 @@ def test_a_key_comes_back(pair):
     assert codec.encode(back) == codec.encode(key)
 
 
-@untimed
 @given(SHAPES.flatmap(lambda shape: st.tuples(st.just(shape), st.lists(keys_of(shape), max_size=20))))
 def test_sorting_bytes_sorts_keys(case):
     shape, keys = case
@@ -157,7 +153,6 @@ def damaged(draw):
     return codec, bytes(data)
 
 
-@untimed
 @given(damaged() | st.tuples(SHAPES.map(name_of).map(codecs.key), st.binary(max_size=40)))
 def test_other_bytes_are_refused_or_are_the_key_they_say(case):
     codec, data = case
@@ -169,7 +164,6 @@ def test_other_bytes_are_refused_or_are_the_key_they_say(case):
         assert codec.encode(key) == data
 
 
-@untimed
 @given(SHAPES)
 def test_the_name_makes_the_codec_again(shape):
     codec = codecs.key(name_of(shape))
@@ -327,7 +321,6 @@ def test_bytes_that_are_no_key_are_shown_escaped_and_cut():
         codecs.str.decode("text")
 
 
-@untimed
 @given(pairs())
 def test_keys_begin_with_their_prefix_and_no_others_do(pair):
     shape, key, other = pair
@@ -361,13 +354,11 @@ JSON = st.recursive(
 )
 
 
-@untimed
 @given(JSON)
 def test_json_comes_back(value):
     assert codecs.json.decode(codecs.json.encode(value)) == value
 
 
-@untimed
 @given(st.text())
 def test_str_values_come_back(text):
     assert codecs.value("str").encode(text) == text.encode() and codecs.value("str").decode(text.encode()) == text

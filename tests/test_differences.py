@@ -88,7 +88,7 @@ def test_against_dicts(tmp_path, seed):
 
 def command(*argv, status):
     done = subprocess.run(
-        [sys.executable, "-m", "lsmkv", "diff", *map(os.fspath, argv)], capture_output=True, timeout=60
+        [sys.executable, "-m", "lsmkv", "diff", *map(os.fspath, argv)], capture_output=True, timeout=200
     )
     assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
     return done.stdout

@@ -390,7 +390,7 @@ for i in range(4):
 time.sleep(0.2)
 """
     for _ in range(3):
-        run_python(code, path, timeout=60)
+        run_python(code, path, timeout=200)
     with lsmkv.open(path) as db:
         db.verify()
 

@@ -1,5 +1,4 @@
-"""Ctrl-C in calls that are long, or would never end: it is heard within 100 ms, comes out, and leaves the store
-sound."""
+"""Ctrl-C in calls that are long, or would never end: it is heard early, comes out, and leaves the store sound."""
 
 import pytest
 
@@ -31,14 +30,14 @@ TRANSACTIONS = {
 
 
 @pytest.mark.parametrize("name", TRANSACTIONS)
-def test_in_a_transaction(db, interrupt_latency, name):
+def test_in_a_transaction(db, heard, name):
     db.update(PAIRS)
 
     def action():
         with pytest.raises(KeyError):
             in_transaction(db, TRANSACTIONS[name])
 
-    assert interrupt_latency(action) < 0.1
+    heard(action)
     assert len(db) == COUNT and db.stats()["live_snapshots"] == 0
 
 
@@ -53,14 +52,14 @@ BULK = {
 
 
 @pytest.mark.parametrize("name", BULK)
-def test_in_bulk(db, interrupt_latency, name):
+def test_in_bulk(db, heard, name):
     db.update(PAIRS)
-    assert interrupt_latency(lambda: BULK[name](db)) < 0.1
+    heard(lambda: BULK[name](db))
     db.update(PAIRS)
     assert len(db) == COUNT and db.stats()["live_iterators"] == 0
 
 
-def test_in_compact(path, interrupt_latency):
+def test_in_compact(path, heard):
     """Between two steps: one writes a table at most, so they are small here."""
     with lsmkv.open(path, threads=0, segment_bytes=1 << 20, table_bytes=1 << 19) as db:
 
@@ -68,18 +67,18 @@ def test_in_compact(path, interrupt_latency):
             db.update(PAIRS[:100_000])
             db.compact()
 
-        assert interrupt_latency(action) < 0.1
+        heard(action)
         db.compact()
         db.verify()
         assert len(db) == 100_000
 
 
 @pytest.mark.slow
-def test_in_len_where_keys_expire(path, interrupt_latency):
+def test_in_len_where_keys_expire(path, heard):
     """The number changes by itself, so every len() looks at every record."""
     with lsmkv.open(path, ttl=1e6) as db:
         db.update((b"%08d" % i, b"v") for i in range(4 * COUNT))
-        assert interrupt_latency(lambda: len(db)) < 0.1
+        heard(lambda: len(db))
         assert len(db) == 4 * COUNT
 
 
@@ -120,7 +119,7 @@ def conflicting(tx):
 
 
 @pytest.mark.parametrize("name", ENDLESS)
-def test_in_what_is_tried_again_for_ever(db, interrupt_latency, name):
+def test_in_what_is_tried_again_for_ever(db, heard, name):
     db[b"key"] = b"first"
-    assert interrupt_latency(lambda: ENDLESS[name](db), usual=0.1) < 0.1
+    heard(lambda: ENDLESS[name](db), endless=True)
     assert db[b"key"] in (b"first", b"meddled with") and db.stats()["live_snapshots"] == 0

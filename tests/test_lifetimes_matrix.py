@@ -28,10 +28,6 @@ import pytest
 import lsmkv
 from lsmkv import codecs
 
-# Two seconds a cell, on a machine as busy as this one; those that start processes get more.
-BUSY = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)) * (10 if os.environ.get("LSMKV_SANITIZED") else 1)
-HANGS = 2 * BUSY
-
 COUNT = 300
 LARGE = "x" * 100_000  # above what is copied while the interpreter lock is held
 
@@ -967,12 +963,7 @@ def a_bytearray_is_resized_meanwhile(thing, tmp_path):
 # ---- all of it ---------------------------------------------------------------------------------------
 
 
-def cell(name, play):
-    starts_processes = "run_python" in play.__code__.co_varnames or "fork" in play.__name__ or "child" in play.__name__
-    return pytest.param(name, marks=pytest.mark.timeout(HANGS * (10 if starts_processes else 1)))
-
-
-@pytest.mark.parametrize("name", [cell(name, play) for name, (_, play) in CELLS.items()])
+@pytest.mark.parametrize("name", CELLS)
 def test_cell(name, request):
     thing, play = CELLS[name]
     wanted = play.__code__.co_varnames[1 : play.__code__.co_argcount]

@@ -1,4 +1,4 @@
-"""close() while others are in the middle of transactions, cursors, values in place and namespaces.
+"""close() while others are in the middle of ordinary calls, transactions, cursors, values in place and namespaces.
 
 LSMKV_ROUNDS rounds: each call answers rightly or says that it is closed; nothing hangs or stays behind. Daemon threads
 are in the same calls while an interpreter goes away.
@@ -19,7 +19,7 @@ THREADS = 8
 KEYS = [b"%08d" % i for i in range(100)]
 VALUE, LARGE = b"x" * 100, b"y" * 100_000
 
-pytestmark = pytest.mark.timeout(3600 if FULL else 120)
+pytestmark = pytest.mark.timeout(3600 if FULL else 300)
 
 
 def increment(tx):
@@ -80,6 +80,19 @@ def with_namespace(db, key):
 
 
 CALLS = {
+    "calls": [
+        lambda db, key: db[key] == VALUE,
+        lambda db, key: db.get(key) == VALUE,
+        lambda db, key: key in db,
+        lambda db, key: db.get_many([key] * 20),
+        lambda db, key: list(db[key:].items()),
+        lambda db, key: db.put(key, VALUE),
+        lambda db, key: db.snapshot()[key],
+        lambda db, key: len(db),
+        lambda db, key: db.update({key: VALUE}),
+        lambda db, key: db.stats(),
+        lambda db, key: db.first(),
+    ],
     "transactions": [
         in_transaction,
         in_large_transaction,
@@ -168,7 +181,7 @@ for number in range({THREADS}):
 inside.wait()
 time.sleep(0.05)
 """
-    run_python(code, store, timeout=60)
+    run_python(code, store, timeout=200)
     with lsmkv.open(store) as db:
         db.verify()
         assert db[b"large"] == LARGE

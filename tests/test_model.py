@@ -6,7 +6,7 @@ Steps: LSMKV_MODEL_STEPS, how many in all, about.
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from model.changing import Changing
 from model.crashing import Crashing
 from model.holding import Holding
@@ -38,9 +38,6 @@ def played(machine, share):
     case.settings = settings(
         max_examples=max(1, int(STEPS * share) // EACH),
         stateful_step_count=EACH,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        print_blob=True,
     )
     case.pytestmark = [pytest.mark.timeout(3600 if STEPS > 10_000 else 300)]
     return case

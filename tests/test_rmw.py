@@ -33,7 +33,7 @@ def in_threads(count, work):
 
     def run(number):
         try:
-            start.wait(60)
+            start.wait(200)
             work(number)
         except BaseException as error:
             wrong.append(error)

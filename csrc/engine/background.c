@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/collect.h"
 #include "engine/commit.h"
 #include "engine/compaction.h"
 #include "engine/events.h"
@@ -32,6 +33,7 @@ uint64_t lk_background_l0_bytes(const struct lk_version *version)
         uint64_t log = atomic_load(&version->memtables[i]->segment->end);
         uint64_t index = 8 * lk_memtable_index_bytes(version->memtables[i]);
         bytes += log > MEMORY_COUNTS && index > log ? index : log;
+        bytes += atomic_load(&version->memtables[i]->value_bytes); /* which a flush is the first to tell from garbage */
     }
     return bytes;
 }
@@ -232,6 +234,19 @@ int lk_background_flush(struct lk_db *db)
     lk_epoch_reclaim(&db->epochs);
     lk_pin_expire(db);
     return rc;
+}
+
+int lk_background_shrink(struct lk_db *db)
+{
+    struct lk_shape shape;
+    uint64_t stored = 0;
+    lk_background_shape(db, &shape);
+    for (uint32_t i = 0; i < shape.run_count; i++)
+        stored += shape.runs[i].bytes;
+    int rc = lk_rotate_small(db, stored);
+    if (rc == 0)
+        return flush_sealed(db);
+    return rc == LSMKV_NOTFOUND || rc == LSMKV_WOULDBLOCK || rc == LSMKV_FULL ? 0 : rc;
 }
 
 int lk_background_relieve(struct lk_db *db)

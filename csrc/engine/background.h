@@ -22,6 +22,9 @@ LK_MUST_CHECK int lk_background_flush(struct lk_db *db);
 LK_MUST_CHECK int lk_background_settle(struct lk_db *db);
 /* Flush the sealed segments. work_mutex held. */
 LK_MUST_CHECK int lk_background_flush_locked(struct lk_db *db);
+/* After a compact(): a store that holds little keeps little log ready. 0, also when there is nothing to do, or a failure.
+ * No lock held. */
+LK_MUST_CHECK int lk_background_shrink(struct lk_db *db);
 /* L0 is full: return when a flush made room. No lock held. */
 LK_MUST_CHECK int lk_background_relieve(struct lk_db *db);
 /* threads=0: run what became due. Called after a blocking write, no lock held. */

@@ -48,7 +48,8 @@ int lk_commit_failed(struct lk_db *db)
                    lk_error()->text);
 }
 
-/* Sync every segment of the present version, oldest first, up to what was appended. Pins the version. */
+/* Sync the values that frames name, then every segment of the present version, oldest first, up to what was appended.
+ * Pins the version. */
 static int sync_segments(struct lk_db *db, uint64_t *through)
 {
     lk_mutex_lock(&db->write_mutex);
@@ -56,7 +57,7 @@ static int sync_segments(struct lk_db *db, uint64_t *through)
     lk_version_ref(version);
     *through = db->lsn_appended;
     lk_mutex_unlock(&db->write_mutex);
-    int rc = 0;
+    int rc = lk_values_sync(&db->values);
     for (uint32_t i = version->memtable_count; rc == 0 && i-- > 0;) {
         struct lk_segment *segment = version->memtables[i]->segment;
         uint64_t end =

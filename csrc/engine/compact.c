@@ -129,6 +129,8 @@ static int compact(struct lsmkv *handle, const struct lk_span *span, lsmkv_progr
     }
     if (rc == LSMKV_NOTFOUND)
         rc = tell(handle, progress, context, done, done);
+    if (rc == 0 && !span)
+        rc = lk_background_shrink(handle->db);
     if (rc == 0)
         rc = check_whole(handle->db, span);
     if (rc != LSMKV_CLOSED && rc != LSMKV_FORKED) /* those say that it is no longer entered */

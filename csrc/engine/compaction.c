@@ -16,6 +16,7 @@
 
 #include <stdio.h>
 
+#include "engine/collect.h"
 #include "engine/events.h"
 #include "engine/install.h"
 #include "engine/merging.h"
@@ -318,6 +319,8 @@ int lk_merge_step_run(struct lk_db *db, const struct lk_job *job, struct lsmkv_s
     struct lk_merging merge = {.db = db, .version = lk_install_present(db), .bound = lk_slice("", 0)};
     int rc = choose(&merge, job);
 
+    if (rc == 0 && job->collect)
+        lk_collect_choose(db);
     if (rc == 0)
         rc = step(&merge);
     if (rc == 0)

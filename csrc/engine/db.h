@@ -4,11 +4,13 @@
  *   write.c commit.c rotate.c      frame, index, publish; group commit; the next segment
  *   spare.c pace.c                 the segment after that; how fast writers may write
  *   read.c scan.c snapshot.c       one key; a range; a frozen state
+ *   apart.c                        large values: into value segments, and whether they are there
  *   namespace.c                    key spaces of their own: made, opened, dropped
  *   transaction.c reads.c conflict.c   a private version; what it looked at; whether that still stands
  *   flush.c compaction.c drop_runs.c   L0 into a run; runs into one; the oldest runs out of the store
  *   planner.c policy.c shape.c     which of these, and why; from which facts
  *   shadow.c                       how much of the older runs is garbage
+ *   collect.c move_value.c planner_values.c   garbage in value segments: how much, what to do, moving what is not
  *   count.c counted.c layer.c      how many keys there are; a count that follows the present
  *   background.c keeper.c wake.c   who does it, and when
  *   leave.c pin.c                  what a reader was the last to hold; snapshots that hold too much
@@ -17,7 +19,7 @@
  *   inspect.c events.c             what can be seen from outside
  *
  * Locks, in the order in which they may be taken: namespace_mutex > work_mutex > counted.mutex > write_mutex >
- * sync_mutex > state_mutex. None is waited for by a thread that holds the interpreter lock, and none but the first two
+ * sync_mutex > state_mutex; those of `values` come after write_mutex, and are held with none after it. None is waited for by a thread that holds the interpreter lock, and none but the first two
  * is held across
  * file access other than the log's own. */
 #ifndef LK_ENGINE_DB_H
@@ -28,6 +30,7 @@
 #include "engine/version.h"
 #include "os/thread.h"
 #include "store/epoch.h"
+#include "store/values.h"
 
 enum { LK_EVENTS = 256 };
 
@@ -104,6 +107,7 @@ struct lk_db {
     struct lk_cache cache;
     uint32_t run_id_next;
     struct lk_counted counted;      /* the number of live keys: under its own mutex */
+    struct lk_values values;        /* value segments: has mutexes of its own */
     uint64_t rate_free_ns;          /* when what background work wrote is paid for; engine/rate.h */
     int work_limited;               /* who holds work_mutex is the compactor */
     _Atomic uint32_t hurry;         /* callers that wait for work_mutex; any thread */

@@ -23,7 +23,8 @@ static int check(struct lk_env *env, const char *path)
     if (rc == 0)
         rc = lk_listing_read(env, dir, &listing);
     if (rc == 0) {
-        if (!listing.current && !listing.manifests.count && !listing.logs.count && !listing.tables.count)
+        if (!listing.current && !listing.manifests.count && !listing.logs.count && !listing.tables.count &&
+            !listing.values.count)
             rc = lk_fail(LSMKV_ABSENT, "there is no store in %s", path);
         else if (listing.strangers)
             rc = lk_fail(LSMKV_EXISTS,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/clock.h"
+#include "engine/collect.h"
 #include "store/view.h"
 #include "store/visible.h"
 #include "util/alloc.h"
@@ -91,11 +92,18 @@ void lk_inspect_stats(struct lk_db *db, struct lsmkv_stats *out)
     out->manifest_bytes = db->manifest.bytes;
     out->read_bytes = get(&db->cache.read_bytes);
     out->anonymous_bytes = get(&db->cache.used);
+    out->value_bytes = get(&db->values.written);
+    out->value_moved_bytes = get(&db->values.moved);
     out->pinned_bytes = get(&db->pinned_bytes);
     out->clean_open = db->clean_open;
     out->failed = atomic_load(&db->failed) != 0;
     if (lk_snapshot_take(db, &now) == 0) {
         add_version(now.version, out);
+        struct lk_value_facts values;
+        lk_collect_facts(db, now.version, &values);
+        out->value_files = values.files;
+        out->value_file_bytes = values.bytes;
+        out->value_live_bytes = values.live;
         lk_snapshot_drop(&now);
     }
 }

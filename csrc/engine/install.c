@@ -1,6 +1,7 @@
 /* install: edit, then version. */
 #include "engine/install.h"
 
+#include "engine/apart.h"
 #include "engine/commit.h"
 #include "store/view.h"
 #include "util/alloc.h"
@@ -195,5 +196,7 @@ int lk_install(struct lk_db *db, const struct lk_change *change)
         lk_counted_repin(db);
     if (rc == 0 && lk_manifest_wants_rewrite(&db->manifest))
         rewrite_manifest(db);
+    if (db->manifest.failed) /* nobody knows what it names */
+        lk_apart_keep(db, 1);
     return rc;
 }

@@ -49,6 +49,12 @@ static int log_is_used(const struct lk_version *version, uint32_t number)
     return 0;
 }
 
+/* Its tables and its log hold what they refer to. */
+static int value_is_used(struct lk_db *db, uint32_t number)
+{
+    return lk_values_find(&db->values, number) != NULL;
+}
+
 /* Segments that were not reached, the newest first and one at a time: each one left names its predecessor in its
  * head, and recovery takes a missing predecessor for damage. */
 static int set_stale_aside(struct lk_db *db, const struct lk_recovered *recovered)
@@ -76,6 +82,9 @@ int lk_leftover_tidy(struct lk_db *db, const struct lk_listing *listing, const s
     for (uint32_t i = 0; i < listing->tables.count; i++)
         if (!table_is_used(version, listing->tables.at[i]))
             put_away(db, LK_FILE_TABLE, listing->tables.at[i], ended_cleanly);
+    for (uint32_t i = 0; i < listing->values.count; i++) /* with log segments set aside, what they refer to is too */
+        if (!value_is_used(db, listing->values.at[i]))
+            put_away(db, LK_FILE_VALUES, listing->values.at[i], ended_cleanly && !recovered->stale.count);
     for (uint32_t i = 0; i < listing->logs.count; i++) {
         uint32_t number = listing->logs.at[i];
         if (!has(&recovered->stale, number) && !log_is_used(version, number))
@@ -124,6 +133,8 @@ int lk_leftover_clear(struct lk_env *env, struct lk_dir *dir, const char *path, 
         rc = remove_all(env, dir, LK_FILE_LOG, &listing->logs);
     if (rc == 0)
         rc = remove_all(env, dir, LK_FILE_TABLE, &listing->tables);
+    if (rc == 0)
+        rc = remove_all(env, dir, LK_FILE_VALUES, &listing->values);
     if (rc == 0)
         rc = remove_all(env, dir, LK_FILE_MANIFEST, &listing->manifests);
     if (rc == 0)

@@ -5,6 +5,8 @@
  *   table, mapped                    yes: verified granules never leave        in place
  *   table, read into the cache       no: granules are evicted                  a private copy
  *   table, mapped, packed page       no: it stands in the slot's scratch       a private copy
+ *   value segment, mapped            yes: table or memtable hold it            in place, once verified
+ *   value segment, read by calls     no                                        a private copy
  *
  * Closing the engine takes nothing away: it drops its own reference to the version, cuts log files behind their last
  * frame only, and removes names; mappings and anonymous memory go with the last reference. */

@@ -43,6 +43,8 @@ static int note(void *arg, const char *name)
         return lk_numbers_add(&listing->logs, number);
     case LK_FILE_TABLE:
         return lk_numbers_add(&listing->tables, number);
+    case LK_FILE_VALUES:
+        return lk_numbers_add(&listing->values, number);
     case LK_FILE_TEMP:
         return lk_numbers_add(&listing->temps, number);
     case LK_FILE_LOCK:
@@ -67,6 +69,7 @@ void lk_listing_deinit(struct lk_listing *listing)
 {
     lk_free(listing->logs.at);
     lk_free(listing->tables.at);
+    lk_free(listing->values.at);
     lk_free(listing->manifests.at);
     lk_free(listing->temps.at);
     memset(listing, 0, sizeof *listing);

@@ -7,7 +7,7 @@
  *      run 9  |##|                                   |##|= T =======|           [m, t): to the next key of any input
  *
  * A table is movable when no other input has a table whose keys overlap its own, when no input deletes ranges, when
- * into the bottom it carries no tombstone and no expiry, and when it is not so small that writing it together with its
+ * into the bottom it carries no tombstone and no expiry, when none of its values is to be moved elsewhere, and when it is not so small that writing it together with its
  * neighbours is the better bargain. All of that stands in memory. What lies before it is written by steps that end
  * where it begins. So runs that do not overlap, as a load in ascending order leaves them, are merged for a few edits.
  *
@@ -53,6 +53,9 @@ static int is_movable(const struct lk_merging *merge, uint32_t run, const struct
     if (meta->records == 0 || meta->range_deletes || meta->bytes * SMALL_PART < merge->db->options.table_bytes ||
         lk_compare(meta->key_min, merge->bound) < 0 || (bottom && (meta->tombstones || meta->expiring)))
         return 0;
+    for (uint32_t i = 0; i < table->uses.count; i++)
+        if (atomic_load(&table->uses.at[i].segment->chosen))
+            return 0; /* its values are to go elsewhere */
     for (uint32_t i = merge->first; i <= merge->last; i++)
         if (i != run && overlaps(merge->version->runs[i], meta))
             return 0;
@@ -141,6 +144,8 @@ int lk_move_take(struct lk_merging *merge)
     rewrite->meta_count = 1;
     rc = lk_table_open(db->env, db->dir, &rewrite->metas[0], db->seed, &db->cache, db->map_tables, &rewrite->tables[0]);
     rewrite->table_count = rc == 0;
+    if (rc == 0)
+        rc = lk_values_attach(&db->values, &rewrite->tables[0]->uses, 0);
     merge->moved = rc == 0;
     merge->ended = behind == NULL;
     return rc;

@@ -77,6 +77,18 @@ int lk_pace_l0_is_full(const struct lsmkv_options *options, const struct lk_l0 *
     return l0->sealed >= SEALED_MAX || of_bytes(options, l0->bytes) >= 1 || of_index(options, l0->index_bytes) >= 1;
 }
 
+/* Values are written faster than collected. A damaged run ends that for good, and waiting would not help. */
+static double of_values(const struct lk_shape *shape)
+{
+    double allowed = (double)shape->value_live * (shape->space_limit - 1), part = (double)shape->segment_bytes / 8;
+    for (uint32_t i = 0; i < shape->run_count; i++)
+        if (shape->runs[i].damaged)
+            return 0;
+    if (shape->value_excess == 0 || shape->run_count == 0 || shape->space_limit <= 1)
+        return 0;
+    return share((double)shape->value_excess, allowed * 0.7 + part, allowed * 1.1 + part);
+}
+
 double lk_pace_space(const struct lk_shape *shape)
 {
     double newer = 0, bottom = shape->run_count ? (double)shape->runs[shape->run_count - 1].bytes : 0;
@@ -89,7 +101,8 @@ double lk_pace_space(const struct lk_shape *shape)
     double calm = larger(bottom, 2 * flushed);
     double runs = share(shape->run_count, RUNS_CALM * limit, RUNS_MOST * limit);
     /* Only one policy owes a merge for what merely stands above the bottom. */
-    return larger(shape->policy == LSMKV_MERGE_LEVELED ? share(newer, calm, 3 * calm) : 0, runs);
+    return larger(shape->policy == LSMKV_MERGE_LEVELED ? share(newer, calm, 3 * calm) : 0,
+                  larger(runs, of_values(shape)));
 }
 
 /* Nothing below two intervals without a sync; then the further behind, the slower. */
@@ -132,23 +145,41 @@ static uint64_t buy(struct lk_db *db, uint64_t price, uint64_t now)
     return bought < CREDIT_MOST ? bought : CREDIT_MOST;
 }
 
-uint64_t lk_pace_due(struct lk_db *db, uint64_t bytes)
+/* Bytes of a write that are paid for. */
+static uint64_t charge(const struct lk_db *db, uint64_t bytes)
 {
-    uint64_t price = 0;
-    bytes = bytes < PAID_MOST ? bytes : PAID_MOST;
     if (db->options.threads == 0)
         return 0;
-    if (db->pace_credit < bytes) {
-        uint64_t now = lk_stall_now(db);
-        price = price_now(db, now);
-        db->pace_credit += buy(db, price, now) + (price ? 0 : bytes);
-    }
-    if (db->pace_credit >= bytes) {
-        db->pace_credit -= bytes;
+    return bytes < PAID_MOST ? bytes : PAID_MOST;
+}
+
+/* See to it that there is credit for so many bytes, as far as there can be. The price; 0: there is. */
+static uint64_t provide(struct lk_db *db, uint64_t bytes)
+{
+    if (db->pace_credit >= bytes)
         return 0;
-    }
+    uint64_t now = lk_stall_now(db), price = price_now(db, now);
+    db->pace_credit += buy(db, price, now) + (price ? 0 : bytes);
+    return db->pace_credit >= bytes ? 0 : price;
+}
+
+uint64_t lk_pace_due(struct lk_db *db, uint64_t *owed)
+{
+    *owed = charge(db, *owed);
+    uint64_t price = provide(db, *owed), paid = price ? db->pace_credit : *owed;
+    db->pace_credit -= paid;
+    *owed -= paid;
     uint64_t pause = price * (CREDIT_MOST / 1024);
     return pause < PAUSE_NS ? pause : PAUSE_NS;
+}
+
+int lk_pace_try(struct lk_db *db, uint64_t bytes)
+{
+    bytes = charge(db, bytes);
+    if (provide(db, bytes))
+        return 0;
+    db->pace_credit -= bytes;
+    return 1;
 }
 
 void lk_pace_wait(struct lk_db *db, uint64_t ns)

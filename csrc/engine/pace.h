@@ -32,15 +32,18 @@ uint64_t lk_pace_index_most(const struct lsmkv_options *options);
 double lk_pace_fullness(const struct lsmkv_options *options, const struct lk_l0 *l0);
 /* Must a writer who wants another segment wait for a flush? Pure. */
 int lk_pace_l0_is_full(const struct lsmkv_options *options, const struct lk_l0 *l0);
-/* Of the runs: what stands above the bottom, and how many they are. Pure. */
+/* Of the runs: what stands above the bottom, and how many they are; of value segments: what is not live. Pure. */
 double lk_pace_space(const struct lk_shape *shape);
 
 /* Nanoseconds that a KiB costs. Pure. */
 uint64_t lk_pace_price(double fullness);
 
-/* The writer's, under write_mutex. 0: a write of so many bytes may go on, it has been paid for. Else: wait so many
- * nanoseconds and ask again. */
-LK_MUST_CHECK uint64_t lk_pace_due(struct lk_db *db, uint64_t bytes);
+/* The writer's, under write_mutex. 0: a write that owes so many bytes may go on, it has been paid for. Else: wait so many
+ * nanoseconds and ask again. What there is is paid at once and *owed is the rest, so that a large write comes forward beside
+ * small ones. */
+LK_MUST_CHECK uint64_t lk_pace_due(struct lk_db *db, uint64_t *owed);
+/* The same for a writer who cannot wait: 1: paid; 0: nothing was. */
+LK_MUST_CHECK int lk_pace_try(struct lk_db *db, uint64_t bytes);
 /* One pause, counted; no lock held. */
 void lk_pace_wait(struct lk_db *db, uint64_t ns);
 

@@ -99,6 +99,10 @@ static int plan_flush(const struct lk_shape *shape, struct lk_job *job)
         return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0,
                               "%u sealed segments (%.1f MiB), a flush is due at %u and %.1f MiB", shape->sealed, mib,
                               shape->l0_segments, LK_MIB(shape->segment_bytes));
+    if (shape->value_portion && shape->sealed_values >= shape->value_portion)
+        return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0,
+                              "%u sealed segments hold %.1f MiB of values: a flush tells which others they replace",
+                              shape->sealed, LK_MIB(shape->sealed_values));
     if (shape->sealed >= L0_FULL)
         return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0,
                               "%u sealed segments (%.1f MiB), a flush is due at %u of any size", shape->sealed, mib,
@@ -143,7 +147,8 @@ struct lk_job lk_plan(const struct lk_shape *shape)
         return job;
     if (plan_flush(shape, &job))
         return job;
-    if (!shape->paused && ((shape->merge_wanted && plan_everything(shape, &job)) || lk_policy_ask(shape, &job)))
+    if (!shape->paused && ((shape->merge_wanted && plan_everything(shape, &job)) || lk_policy_ask(shape, &job) ||
+                           lk_plan_values(shape, &job)))
         return job;
     lk_plan_decide(&job, LK_JOB_NONE, 0, 0, "nothing to do: %u of %u sealed segments, %u of %u runs%s", shape->sealed,
                    shape->l0_segments, shape->run_count, limit, shape->paused ? ", merges are paused" : "");

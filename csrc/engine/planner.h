@@ -43,6 +43,10 @@ struct lk_shape {
     int paused;               /* nothing but flushes */
     int flush_wanted;         /* somebody asked */
     int merge_wanted;         /* somebody asked for everything in one run */
+    /* Value segments, as engine/collect.h counts them. */
+    uint64_t value_garbage, value_live, value_excess;
+    uint64_t value_portion;   /* a value segment is about so large; 0: there is none */
+    uint64_t sealed_values;   /* bytes of values that sealed segments refer to */
     uint32_t run_count;
     struct lk_shape_run runs[LK_SHAPE_RUNS]; /* newest first */
 };
@@ -52,10 +56,13 @@ enum lk_job_kind { LK_JOB_NONE, LK_JOB_FLUSH, LK_JOB_MERGE, LK_JOB_DROP };
 struct lk_job {
     enum lk_job_kind kind;
     uint32_t first, last; /* merge, drop: indices into runs */
+    int collect;          /* merge: value segments are chosen first, and their values moved */
     char why[160];
 };
 
 struct lk_job lk_plan(const struct lk_shape *shape);
+/* planner_values.c: the last rule. 1 when it has decided. */
+int lk_plan_values(const struct lk_shape *shape, struct lk_job *job);
 
 /* ---- between planner.c and policy.c --------------------------------------------------------- */
 

@@ -1,6 +1,8 @@
 /* read: looking one key up. */
 #include "engine/read.h"
 
+#include <string.h>
+
 #include "engine/clock.h"
 #include "store/visible.h"
 #include "util/alloc.h"
@@ -101,6 +103,17 @@ static int find_private(struct lk_db *db, const struct lk_snapshot *snapshot, st
     return LSMKV_NOTFOUND;
 }
 
+/* Copy the value of a record, or, of one whose value lives apart, what refers to it. out NULL: neither. */
+static int copy_value(const struct lk_record *record, struct lk_buf *out, uint8_t reference[LK_REFERENCE])
+{
+    if (!out)
+        return 0;
+    if (!(record->flags & LK_RECORD_APART))
+        return lk_buf_copy(out, record->value);
+    memcpy(reference, record->value.at, LK_REFERENCE);
+    return 0;
+}
+
 /* Look up in a pinned state, filling in what is missing. out NULL: only whether it is there. *expiry: 0 for never. */
 static int find_pinned(struct lk_db *db, const struct lk_snapshot *snapshot, struct lk_slice key, struct lk_buf *out,
                        uint64_t *expiry)
@@ -109,13 +122,14 @@ static int find_pinned(struct lk_db *db, const struct lk_snapshot *snapshot, str
     struct lk_present present = lk_present_of(snapshot);
     struct lk_missing missing = {0};
     struct lk_record record = {0};
+    uint8_t reference[LK_REFERENCE];
     int rc = LSMKV_WOULDBLOCK;
     for (int tries = 0; tries < FILLS_BEFORE_COPY && rc == LSMKV_WOULDBLOCK; tries++) {
         int slot = lk_read_enter(db);
         present.scratch = lk_read_scratch(db, slot);
         rc = lk_read_find(db, &present, key, hash, &record, &missing);
-        if (rc == 0 && out)
-            rc = lk_buf_copy(out, record.value);
+        if (rc == 0)
+            rc = copy_value(&record, out, reference);
         lk_epoch_leave(&db->epochs, slot);
         if (rc != LSMKV_WOULDBLOCK || missing.bytes > db->options.cache_bytes / 8)
             break;
@@ -126,8 +140,12 @@ static int find_pinned(struct lk_db *db, const struct lk_snapshot *snapshot, str
     struct lk_buf bytes = {0};
     if (rc == LSMKV_WOULDBLOCK) {
         rc = find_private(db, snapshot, key, hash, &bytes, &record);
-        if (rc == 0 && out)
-            rc = lk_buf_copy(out, record.value);
+        if (rc == 0)
+            rc = copy_value(&record, out, reference);
+    }
+    if (rc == 0 && out && (record.flags & LK_RECORD_APART)) {
+        lk_buf_reset(out);
+        rc = lk_values_read(&db->values, lk_slice(reference, sizeof reference), out);
     }
     *expiry = rc == 0 ? record.expiry : 0;
     lk_buf_deinit(&bytes);

@@ -1,14 +1,40 @@
 /* recovery: replay. */
 #include "engine/recovery.h"
 
+#include "engine/apart.h"
+
 #include <string.h>
 
 #include "util/alloc.h"
 
 /* ---- one segment ---------------------------------------------------------------------------- */
 
-/* The records of one frame, checked for shape. 0, or CORRUPT: the frame verifies but holds nonsense. */
-static int count_records(const struct lk_segment *segment, const struct lk_frame *frame, uint64_t *records)
+/* What is learned of one segment. */
+struct survey {
+    struct lk_db *db;
+    uint64_t arrived, records, *proven;
+    uint64_t closed;           /* up to here the log was closed cleanly */
+    struct lk_value_uses uses; /* owned: what its records refer to */
+    int value_lost;            /* it ends before a frame whose value is not there; `loss` tells */
+    struct lsmkv_error loss;
+};
+
+/* Is the value of that record there? 0, 1, or a failure. */
+static int check_value(struct survey *survey, const struct lk_segment *segment, const struct lk_record *record,
+                       uint64_t frame_end)
+{
+    int trusted = lk_lsn(segment->number, frame_end) <= survey->closed;
+    int rc = lk_apart_replayed(survey->db, record, trusted, &survey->uses);
+    if (rc <= 0)
+        return rc;
+    survey->value_lost = 1;
+    survey->loss = *lk_error();
+    return trusted ? LSMKV_CORRUPT : 1;
+}
+
+/* The records of one frame, checked for shape. 0; 1: a value of it is not there; CORRUPT: the frame verifies but holds
+ * nonsense; a failure. */
+static int count_records(struct survey *survey, const struct lk_segment *segment, const struct lk_frame *frame)
 {
     const uint8_t *at = frame->body.at, *end = at + frame->body.len;
     while (at < end) {
@@ -22,7 +48,11 @@ static int count_records(const struct lk_segment *segment, const struct lk_frame
             return lk_fail_corrupt(segment->name, (uint64_t)(at - segment->base), "%s holds bytes that are no record",
                                    segment->name);
         at = next;
-        ++*records;
+        survey->records++;
+        int rc =
+            record.flags & LK_RECORD_APART ? check_value(survey, segment, &record, survey->arrived + frame->total) : 0;
+        if (rc != 0)
+            return rc;
     }
     return 0;
 }
@@ -34,23 +64,28 @@ static void note_mark(const struct lk_frame *frame, uint64_t *proven)
         *proven = lsn;
 }
 
-/* Walk the good frames from the head on. *arrived is where they end. */
-static int survey(const struct lk_segment *segment, uint64_t *arrived, uint64_t *records, uint64_t *proven)
+/* Walk the good frames from the head on. survey->arrived is where they end. */
+static int walk(struct survey *survey, const struct lk_segment *segment)
 {
     struct lk_frame frame;
-    uint64_t at = LK_FILE_HEAD;
+    uint64_t records = 0;
     int rc = 0;
-    while (rc == 0 && lk_frame_get(segment->base, segment->capacity, at, segment->identity, &frame) == LK_FRAME_GOOD) {
+    survey->arrived = LK_FILE_HEAD;
+    while (lk_frame_get(segment->base, segment->capacity, survey->arrived, segment->identity, &frame) ==
+           LK_FRAME_GOOD) {
         if (frame.kind == LK_FRAME_RECORDS)
-            rc = count_records(segment, &frame, records);
+            rc = count_records(survey, segment, &frame);
         else if (frame.kind == LK_FRAME_SYNC_MARK)
-            note_mark(&frame, proven);
+            note_mark(&frame, survey->proven);
         else
             break;
-        at += frame.total;
+        if (rc != 0)
+            break;
+        survey->arrived += frame.total;
+        records = survey->records;
     }
-    *arrived = at;
-    return rc;
+    survey->records = records; /* without those of a frame that does not count */
+    return rc < 0 ? rc : 0;
 }
 
 /* Marks behind a place where replay stopped. */
@@ -131,6 +166,9 @@ struct chain {
     const struct lk_listing *listing;
     uint32_t log_first;
     char stop_name[24];
+    uint64_t closed;         /* the log was closed cleanly up to here; 0: not */
+    int value_lost;          /* replay stopped before a frame whose value is not there */
+    struct lsmkv_error loss;
 };
 
 static int follows(const struct chain *chain, const struct lk_segment *segment)
@@ -158,14 +196,18 @@ static int replay(struct chain *chain, struct lk_segment *segment)
 {
     struct lk_recovered *out = chain->out;
     struct lk_memtable *memtable = NULL;
-    uint64_t arrived = 0, records = 0;
-    int rc = survey(segment, &arrived, &records, &out->proven);
+    struct survey survey = {.db = chain->db, .proven = &out->proven, .closed = chain->closed};
+    int rc = walk(&survey, segment);
     if (rc < 0) {
         struct lsmkv_error saved = *lk_error();
+        lk_values_release_uses(&survey.uses);
         lk_segment_free(segment);
         lk_error_restore(&saved);
         return rc;
     }
+    uint64_t arrived = survey.arrived, records = survey.records;
+    chain->value_lost = survey.value_lost;
+    chain->loss = survey.loss;
     search_marks(segment, arrived, &out->proven);
     out->last_number = segment->number;
     out->last_end = (uint32_t)arrived;
@@ -177,11 +219,14 @@ static int replay(struct chain *chain, struct lk_segment *segment)
     rc = make_memtable(chain->db, segment, arrived, records, &memtable);
     if (rc < 0) {
         struct lsmkv_error saved = *lk_error();
+        lk_values_release_uses(&survey.uses);
         if (memtable)
             lk_memtable_unref(memtable);
         lk_error_restore(&saved);
         return rc;
     }
+    memtable->uses = survey.uses;
+    atomic_store(&memtable->value_bytes, lk_value_uses_bytes(&survey.uses));
     return keep(chain, memtable);
 }
 
@@ -245,7 +290,8 @@ static int check_first(const struct lk_manifest_state *state, const struct lk_li
 int lk_recover(struct lk_db *db, const struct lk_manifest_state *state, const struct lk_listing *listing,
                struct lk_recovered *out)
 {
-    struct chain chain = {.db = db, .out = out, .listing = listing, .log_first = state->log_first};
+    struct chain chain = {
+        .db = db, .out = out, .listing = listing, .log_first = state->log_first, .closed = state->closed_lsn};
     memset(out, 0, sizeof *out);
     out->data_end = LK_FILE_HEAD;
     out->proven = state->durable_lsn > state->closed_lsn ? state->durable_lsn : state->closed_lsn;
@@ -256,7 +302,13 @@ int lk_recover(struct lk_db *db, const struct lk_manifest_state *state, const st
     uint64_t arrived = out->last_number ? lk_lsn(out->last_number, out->last_end) : lk_lsn(state->log_first, 0);
     if (out->last_number == 0) /* its head is gone, or all of it */
         lk_file_name(chain.stop_name, LK_FILE_LOG, lk_lsn_number(out->proven));
-    if (rc == 0 && out->proven > arrived && lk_lsn_number(out->proven) >= state->log_first)
+    int damaged = rc == 0 && out->proven > arrived && lk_lsn_number(out->proven) >= state->log_first;
+    if (damaged && chain.value_lost)
+        rc = lk_fail_corrupt(chain.loss.file, chain.loss.offset,
+                             "%.300s; the record that refers to it was on the disk once (byte %u of %s): nothing was "
+                             "changed; restore a backup",
+                             chain.loss.text, out->last_end, chain.stop_name);
+    else if (damaged)
         rc = lk_fail_corrupt(chain.stop_name, out->last_end,
                              "the log is damaged at byte %u of %s: it was on the disk through %u:%u once; nothing was "
                              "changed; restore a backup, or move the store away and rescue what reads",

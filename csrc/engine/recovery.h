@@ -17,7 +17,7 @@ struct lk_listing {
     struct lk_numbers {
         uint32_t *at;
         uint32_t count, cap;
-    } logs, tables, manifests, temps;
+    } logs, tables, values, manifests, temps;
     uint32_t strangers, highest; /* files that are not the engine's; the highest number in use */
     char stranger[64];           /* one of them */
     int current;                 /* CURRENT is there */

@@ -80,6 +80,8 @@ static int same_options(const struct lk_db *db, const struct lsmkv_options *want
         which = "fifo_age";
     else if (differs(have->cache_bytes, wanted->cache_bytes, standard.cache_bytes))
         which = "cache_bytes";
+    else if (differs(have->large_value_bytes, wanted->large_value_bytes, standard.large_value_bytes))
+        which = "large_value_bytes";
     else if (differs((uint64_t)have->table_source, (uint64_t)wanted->table_source, (uint64_t)standard.table_source))
         which = "table_source";
     else if (differs((uint64_t)have->compression, (uint64_t)wanted->compression, (uint64_t)standard.compression))

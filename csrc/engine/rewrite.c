@@ -2,6 +2,7 @@
 #include "engine/rewrite.h"
 
 #include "engine/clock.h"
+#include "engine/collect.h"
 #include "engine/rate.h"
 #include "store/drop.h"
 #include "store/table_writer.h"
@@ -60,6 +61,7 @@ void lk_rewrite_end(struct lk_rewrite *rewrite, int installed)
     lk_free(rewrite->tables);
     lk_free(rewrite->sources);
     lk_free(rewrite->met);
+    lk_values_release_uses(&rewrite->moved);
     *rewrite = (struct lk_rewrite){0};
     lk_error_restore(&saved);
 }
@@ -150,7 +152,8 @@ static int place(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
     struct lk_cursor *cursor = lk_merge_current(&rewrite->merge);
     const struct lk_record *record = &cursor->record;
     enum lk_fate fate = fate_of(rewrite, record);
-    int rc = 0;
+    struct lk_moved moved;
+    int rc = 0, moves = fate == LK_FATE_WRITE && lk_move_wanted(rewrite->db, record);
 
     if (fate == LK_FATE_DROP) {
         rewrite->dropped++;
@@ -158,8 +161,14 @@ static int place(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
     }
     if (!*writer)
         rc = open_writer(rewrite, writer);
-    else if (lk_table_writer_full(*writer, LK_RECORD_HEAD_MAX + record->key.len + record->value.len))
+    else if (lk_table_writer_full(*writer,
+                                  LK_RECORD_HEAD_MAX + record->key.len + (moves ? LK_REFERENCE : record->value.len)) ||
+             (moves && rewrite->moved_bytes >= LK_MOVED_MOST))
         return 1;
+    if (rc == 0 && moves) {
+        rc = lk_move(rewrite, cursor, &moved);
+        cursor = &moved.cursor;
+    }
     if (rc == 0)
         rc = write_record(*writer, cursor, fate);
     rewrite->asked += record->key.len + record->value.len;
@@ -254,6 +263,7 @@ static int finish(struct lk_rewrite *rewrite, struct lk_table_writer **writer, s
 int lk_rewrite_table(struct lk_rewrite *rewrite, struct lk_slice lo, int close, struct lk_buf *next, int *ended)
 {
     struct lk_table_writer *writer = NULL;
+    rewrite->moved_bytes = 0;
     int rc = fill(rewrite, &writer);
 
     *ended = 0;
@@ -310,13 +320,19 @@ int lk_rewrite_seal(struct lk_rewrite *rewrite)
 {
     struct lk_db *db = rewrite->db;
     int rc = rewrite->meta_count ? lk_io_dir_sync(db->env, db->dir) : 0;
+    uint64_t apart = 0;
 
     while (rc == 0 && rewrite->table_count < rewrite->meta_count) {
         uint32_t index = rewrite->table_count;
         rc = lk_table_open(db->env, db->dir, &rewrite->metas[index], db->seed, &db->cache, db->map_tables,
                            &rewrite->tables[index]);
         rewrite->table_count += rc == 0;
+        if (rc == 0)
+            rc = lk_values_attach(&db->values, &rewrite->tables[index]->uses, 0);
+        apart += rc == 0 ? rewrite->tables[index]->uses.count : 0;
     }
+    if (rc == 0 && apart) /* the edit will name tables that refer to them */
+        rc = lk_values_sync(&db->values);
     return rc;
 }
 

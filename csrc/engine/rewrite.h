@@ -48,6 +48,8 @@ struct lk_rewrite {
     uint32_t meta_count, table_count, cap;
     int borrowed;                    /* the one table is an old one taken over: its file stays, whatever happens */
     uint64_t began_ns;
+    struct lk_value_uses moved;      /* owned: holds the segments that values were moved to */
+    uint64_t moved_bytes;            /* for the table under construction */
 };
 
 /* Room for source_count sources. 0 or NOMEM. lk_rewrite_end in either case. */

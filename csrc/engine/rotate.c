@@ -9,7 +9,7 @@
 #include "util/alloc.h"
 
 enum {
-    FIRST_SEGMENT = 1024 * 1024,
+    FIRST_SEGMENT = 256 * 1024,
     GROWTH = 4,
     RECORD_LEAST = 32,
     RECORD_GUESS = 96,
@@ -18,10 +18,14 @@ enum {
     KEYS_MAX = 512 * 1024 /* of an ordinary segment: bounds its index, whatever the size of records */
 };
 
+static uint64_t first_bytes(const struct lk_db *db)
+{
+    return db->options.segment_bytes < FIRST_SEGMENT ? db->options.segment_bytes : FIRST_SEGMENT;
+}
+
 static uint64_t ordinary_bytes(const struct lk_db *db)
 {
-    uint64_t first = db->options.segment_bytes < FIRST_SEGMENT ? db->options.segment_bytes : FIRST_SEGMENT;
-    return db->segment_bytes_next ? db->segment_bytes_next : first;
+    return db->segment_bytes_next ? db->segment_bytes_next : first_bytes(db);
 }
 
 /* Capacity that holds one frame of `body_bytes` with its records aligned to the shift that follows from it. */
@@ -152,7 +156,10 @@ static void learn(struct lk_db *db, const struct lk_memtable *sealed)
     uint64_t end = atomic_load_explicit(&sealed->segment->end, memory_order_relaxed);
     if (records > 16)
         db->record_bytes_average = (uint32_t)((end - LK_FILE_HEAD) / records);
-    uint64_t next = ordinary_bytes(db) * GROWTH;
+    uint64_t next = ordinary_bytes(db) * GROWTH,
+             values = atomic_load_explicit(&sealed->value_bytes, memory_order_relaxed);
+    if (values > end) /* it was sealed for what it refers to: the room behind its end was never wanted */
+        next = end * GROWTH > FIRST_SEGMENT ? end * GROWTH : FIRST_SEGMENT;
     db->segment_bytes_next = next < db->options.segment_bytes ? next : db->options.segment_bytes;
 }
 
@@ -208,6 +215,23 @@ int lk_rotate(struct lk_db *db, uint64_t body_bytes, uint32_t keys)
     atomic_store_explicit(&db->scans_since_seal, 0, memory_order_relaxed);
     lk_memtable_unref(fresh); /* the version holds it now */
     db->rotated = 1;
+    return rc;
+}
+
+int lk_rotate_small(struct lk_db *db, uint64_t stored)
+{
+    int rc = LSMKV_NOTFOUND;
+    lk_mutex_lock(&db->write_mutex);
+    const struct lk_segment *active = db->active->segment;
+    if (active->kind != LK_SEGMENT_NONE && active->capacity > first_bytes(db) && stored < active->capacity &&
+        atomic_load(&active->end) == LK_FILE_HEAD) {
+        db->segment_bytes_next = first_bytes(db);
+        (void)lk_spare_take(db, UINT64_MAX, 0); /* it is as large: it goes */
+        rc = lk_rotate(db, 0, 1);
+        if (rc == 0)
+            db->segment_bytes_next = first_bytes(db); /* an empty one taught nothing */
+    }
+    lk_rotate_unlock(db);
     return rc;
 }
 

@@ -16,6 +16,11 @@ LK_MUST_CHECK int lk_rotate(struct lk_db *db, uint64_t body_bytes, uint32_t keys
 /* Can a frame of `body_bytes` with `keys` records be written at all? */
 int lk_rotate_possible(struct lk_db *db, uint64_t body_bytes, uint32_t keys);
 
+/* The store holds `stored` bytes outside of the log. Is that less than one segment, and the active one empty, one of the
+ * first size takes its place, and growth begins anew. No lock held; file access. 0: what was sealed waits for a flush;
+ * NOTFOUND: nothing to do; WOULDBLOCK: somebody writes; a failure (the store is as it was). */
+LK_MUST_CHECK int lk_rotate_small(struct lk_db *db, uint64_t stored);
+
 /* Unlock write_mutex after a possible rotation, and then tell the background threads of it: woken earlier they
  * would only run into the mutex. */
 void lk_rotate_unlock(struct lk_db *db);

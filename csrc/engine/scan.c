@@ -26,7 +26,7 @@ struct lk_scan {
     struct lk_db *db;
     struct lk_snapshot at;            /* own reference to the version */
     struct lk_buf start, stop, last;  /* owned */
-    int has_start, has_stop, exclude_start, include_stop, reverse;
+    int has_start, has_stop, exclude_start, include_stop, reverse, keys_only;
     int started, ordered, over, status, slot;
     struct lsmkv_error error;         /* with status */
     struct lk_memtable_cursor *memtables; /* owned */
@@ -37,6 +37,7 @@ struct lk_scan {
     struct lk_merge merge;
     uint32_t memtable_count, run_count, source_count;
     struct lk_buf copy;               /* owned: pairs of a waiting chunk */
+    struct lk_buf apart, fetched;     /* owned: indices of its pairs that are references yet; what they refer to */
     struct lk_buf shelf;              /* owned: pairs of the present chunk that did not stay where they were */
     struct lk_buf from, to;           /* owned: what was walked, for a transaction to remember */
 };
@@ -173,6 +174,7 @@ static int copy_bounds(struct lk_scan *scan, const struct lsmkv_range *range)
     scan->exclude_start = range->exclude_start;
     scan->include_stop = range->include_stop;
     scan->reverse = range->reverse;
+    scan->keys_only = range->keys_only;
     int rc = range->has_start ? lk_buf_copy(&scan->start, lk_slice(range->start.data, range->start.size)) : 0;
     if (rc == 0 && range->has_stop)
         rc = lk_buf_copy(&scan->stop, lk_slice(range->stop.data, range->stop.size));
@@ -223,6 +225,8 @@ void lk_scan_free(struct lk_scan *scan)
     lk_buf_deinit(&scan->stop);
     lk_buf_deinit(&scan->last);
     lk_buf_deinit(&scan->copy);
+    lk_buf_deinit(&scan->apart);
+    lk_buf_deinit(&scan->fetched);
     lk_buf_deinit(&scan->shelf);
     lk_buf_deinit(&scan->from);
     lk_buf_deinit(&scan->to);
@@ -307,37 +311,70 @@ static __attribute__((noinline)) int shelve(struct lk_scan *scan, const struct l
     return rc < 0 ? rc : lk_buf_append(shelf, record->value.at, record->value.len);
 }
 
+/* The index-th pair. A value that lives apart and is not in memory: WOULDBLOCK, or, `defer`, its reference stands in the
+ * pair until fetch() has read it. *key: where its key stays; *bytes: of the pair as it will be. */
+static int take(struct lk_scan *scan, const struct lk_cursor *cursor, int defer, struct lsmkv_pair *pairs, size_t index,
+                struct lk_slice *key, size_t *bytes)
+{
+    struct lk_record record = cursor->record;
+    struct lk_reference reference;
+    uint32_t number = (uint32_t)index;
+    if (scan->keys_only) {
+        record.value = lk_slice("", 0);
+        record.flags &= (uint8_t)~LK_RECORD_APART;
+    }
+    struct lk_record shown = record;
+    int rc = lk_values_show(&scan->db->values, &shown);
+    if (rc == LSMKV_WOULDBLOCK && !defer)
+        return rc;
+    pairs[index] = (struct lsmkv_pair){{record.key.at, record.key.len}, {record.value.at, record.value.len}};
+    *bytes = record.key.len + shown.value.len;
+    *key = record.key;
+    int kept = UNLIKELY(cursor->fleeting) ? shelve(scan, &record, pairs, index, key) : 0;
+    if (kept < 0 || !(record.flags & LK_RECORD_APART))
+        return kept;
+    if (rc == 0) { /* what is shown stays where it is */
+        pairs[index].value = (struct lsmkv_slice){shown.value.at, shown.value.len};
+        return 0;
+    }
+    if (lk_reference_get(record.value, &reference) == 0)
+        *bytes = record.key.len + reference.bytes;
+    return lk_buf_append(&scan->apart, &number, sizeof number);
+}
+
 /* Walk on from where the last chunk ended. 0: *count pairs, perhaps none when patience ran out; NOTFOUND: over;
  * WOULDBLOCK: nothing found and a source needs bytes; a failure. Inside a slot. */
-static int collect(struct lk_scan *scan, struct lk_merge *merge, size_t most, size_t most_bytes, size_t patience,
+static int collect(struct lk_scan *scan, struct lk_merge *merge, int defer, size_t most, size_t most_bytes,
                    struct lsmkv_pair *pairs, size_t *count)
 {
-    size_t found = 0, bytes = 0, steps = 0;
+    size_t found = 0, bytes = 0, steps = 0, more = 0;
     struct lk_slice last = {0};
-    int any = 0, rc = 0;
+    int any = 0, taken = 0, rc = 0;
+    lk_buf_reset(&scan->apart);
     lk_buf_reset(&scan->shelf);
     seek(scan, merge);
-    for (; merge->valid && found < most && bytes < most_bytes && steps < patience; steps++) {
+    for (; merge->valid && found < most && bytes < most_bytes && steps < PATIENCE_STEPS; steps++) {
         const struct lk_cursor *cursor = lk_merge_current(merge);
         const struct lk_record *record = &cursor->record;
         if (beyond(scan, record->key)) {
             scan->over = 1;
             break;
         }
-        last = record->key;
-        any = 1;
         if (lk_record_visible(record, scan->at.wall_ns)) {
-            pairs[found].key = (struct lsmkv_slice){record->key.at, record->key.len};
-            pairs[found++].value = (struct lsmkv_slice){record->value.at, record->value.len};
-            bytes += record->key.len + record->value.len;
-            if (UNLIKELY(cursor->fleeting))
-                rc = shelve(scan, record, pairs, found - 1, &last);
+            taken = take(scan, cursor, defer, pairs, found, &last, &more);
+            if (UNLIKELY(taken != 0))
+                break;
+            found++;
+            bytes += more;
         } else if (UNLIKELY(cursor->fleeting)) {
-            rc = lk_buf_copy(&scan->last, last);
+            rc = lk_buf_copy(&scan->last, record->key);
             last = lk_buf_slice(&scan->last);
+        } else {
+            last = record->key;
         }
         if (UNLIKELY(rc < 0))
             return rc;
+        any = 1;
         if (found < most && bytes < most_bytes)
             lk_merge_step(merge);
     }
@@ -347,6 +384,8 @@ static int collect(struct lk_scan *scan, struct lk_merge *merge, size_t most, si
         rc = lk_buf_copy(&scan->last, last);
     scan->started |= any;
     *count = found;
+    if (rc == 0 && (taken < 0 || (taken > 0 && found == 0)))
+        rc = taken;
     if (rc == 0 && !merge->valid && merge->status != 0 && found == 0)
         rc = merge->status;
     return rc == 0 && found == 0 && scan->over ? LSMKV_NOTFOUND : rc;
@@ -369,7 +408,7 @@ static int begin_try(struct lk_scan *scan, size_t most, size_t most_bytes, struc
     scan->slot = lk_epoch_enter(&scan->db->epochs);
     if (scan->slot < 0)
         return LSMKV_WOULDBLOCK;
-    rc = collect(scan, &scan->merge, most, most_bytes, PATIENCE_STEPS, pairs, count);
+    rc = collect(scan, &scan->merge, 0, most, most_bytes, pairs, count);
     if (rc == 0 && *count > 0)
         return 0;
     lk_scan_end(scan);
@@ -418,7 +457,7 @@ static int collect_private(struct lk_scan *scan, struct lsmkv_pair *pairs, size_
     }
     if (rc == 0) {
         lk_merge_init(&merge, sources, scan->source_count);
-        rc = collect(scan, &merge, 1, 1, PATIENCE_STEPS, pairs, count);
+        rc = collect(scan, &merge, 1, 1, 1, pairs, count);
     }
     if (rc == 0 && *count && pairs->value.size && !pairs->value.data) {
         struct lk_cursor *cursor = lk_merge_current(&merge);
@@ -441,6 +480,29 @@ static int collect_private(struct lk_scan *scan, struct lsmkv_pair *pairs, size_
     return rc;
 }
 
+/* Read what the references among the kept pairs refer to. No slot held. */
+static int fetch(struct lk_scan *scan, struct lsmkv_pair *pairs)
+{
+    size_t count = scan->apart.len / sizeof(uint32_t), total = 0;
+    int rc = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct lsmkv_slice *value = &pairs[lk_load32(scan->apart.at + 4 * i)].value;
+        struct lk_reference reference = {0};
+        (void)lk_reference_get(lk_slice(value->data, value->size), &reference);
+        total += reference.bytes;
+    }
+    lk_buf_reset(&scan->fetched);
+    if (count)
+        rc = lk_buf_reserve(&scan->fetched, total); /* so that what was read does not move */
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        struct lsmkv_slice *value = &pairs[lk_load32(scan->apart.at + 4 * i)].value;
+        size_t from = scan->fetched.len;
+        rc = lk_values_read(&scan->db->values, lk_slice(value->data, value->size), &scan->fetched);
+        *value = (struct lsmkv_slice){scan->fetched.at + from, scan->fetched.len - from};
+    }
+    return rc;
+}
+
 static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, struct lsmkv_pair *pairs, size_t *count)
 {
     int rc = order(scan, 1), fills = 0;
@@ -448,7 +510,7 @@ static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, stru
         return rc;
     for (;;) {
         int slot = lk_read_enter(scan->db);
-        rc = collect(scan, &scan->merge, most, most_bytes, PATIENCE_STEPS, pairs, count);
+        rc = collect(scan, &scan->merge, 1, most, most_bytes, pairs, count);
         struct lk_missing missing = rc == LSMKV_WOULDBLOCK ? *missing_of(scan) : (struct lk_missing){0};
         if (rc == 0 && *count)
             rc = keep(scan, pairs, *count);
@@ -456,11 +518,13 @@ static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, stru
         if (rc == 0 && *count == 0)
             continue; /* deleted keys only: go on */
         if (rc != LSMKV_WOULDBLOCK)
-            return rc;
+            return rc == 0 ? fetch(scan, pairs) : rc;
         if (++fills > FILLS_BEFORE_STREAM || missing.bytes > scan->db->options.cache_bytes / 8) {
             slot = lk_read_enter(scan->db);
             rc = collect_private(scan, pairs, count);
             lk_epoch_leave(&scan->db->epochs, slot);
+            if (rc == 0 && *count)
+                rc = fetch(scan, pairs);
             if (rc != 0 || *count)
                 return rc;
             fills = 0;

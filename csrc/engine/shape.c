@@ -3,6 +3,7 @@
 
 #include "engine/background.h"
 #include "engine/clock.h"
+#include "engine/collect.h"
 #include "engine/install.h"
 #include "format/space.h"
 
@@ -42,6 +43,19 @@ static void take_options(const struct lk_db *db, struct lk_shape *shape)
     shape->fifo_age_ns = db->options.fifo_age_ms * 1000000;
 }
 
+static void take_values(struct lk_db *db, const struct lk_version *version, struct lk_shape *shape)
+{
+    struct lk_value_facts facts;
+
+    lk_collect_facts(db, version, &facts);
+    shape->value_garbage = facts.garbage;
+    shape->value_live = facts.likely;
+    shape->value_excess = facts.excess;
+    shape->value_portion = facts.files ? lk_values_portion(&db->values) : 0;
+    for (uint32_t i = 1; i < version->memtable_count; i++)
+        shape->sealed_values += atomic_load_explicit(&version->memtables[i]->value_bytes, memory_order_relaxed);
+}
+
 void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
 {
     struct lk_version *version = lk_install_present(db);
@@ -61,5 +75,6 @@ void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
             add_table(out, run->tables[j]);
         out->catalog = is_catalog(run);
     }
+    take_values(db, version, shape);
     lk_version_unref(version);
 }

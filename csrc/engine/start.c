@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/apart.h"
 #include "engine/background.h"
 #include "engine/engine.h"
 #include "engine/events.h"
@@ -72,6 +73,7 @@ static struct lk_db *db_new(struct lk_env *env, const char *path, struct lk_dir 
     lk_mutex_init(&db->event_mutex);
     lk_mutex_init(&db->pin_mutex);
     lk_counted_init(&db->counted);
+    lk_values_init(&db->values);
     if (lk_cache_init(&db->cache, env, options->cache_bytes, cache_stamp, cache_passed, &db->epochs) < 0) {
         db->cache.env = NULL;
         lk_engine_free(db);
@@ -124,9 +126,9 @@ static int classify(struct start *start)
     start->fresh = !listing->current;
     if (!start->fresh)
         return 0;
-    if (listing->logs.count || listing->tables.count)
+    if (listing->logs.count || listing->tables.count || listing->values.count)
         return lk_fail_corrupt("CURRENT", 0,
-                               "%s holds logs or tables of a store, but CURRENT is missing: restore it or a "
+                               "%s holds logs, tables or values of a store, but CURRENT is missing: restore it or a "
                                "backup; nothing was changed",
                                db->path);
     if (listing->strangers)
@@ -207,8 +209,12 @@ static int open_run(struct start *start, const struct lk_run_meta *run)
             metas[at] = metas[at - 1];
         metas[at] = &state->tables[i];
     }
-    for (; rc == 0 && opened < count; opened += rc == 0)
+    for (; rc == 0 && opened < count; opened += tables[opened] != NULL) {
+        tables[opened] = NULL;
         rc = lk_table_open(db->env, db->dir, metas[opened], db->seed, &db->cache, db->map_tables, &tables[opened]);
+        if (rc == 0)
+            rc = lk_values_attach(&db->values, &tables[opened]->uses, 0);
+    }
     if (rc == 0) {
         start->runs[start->run_count] = lk_run_new(run->id, tables, count, run->into, run->bound);
         if (start->runs[start->run_count])
@@ -336,7 +342,7 @@ static int read_state(struct start *start)
     if (rc < 0)
         return rc;
     take_codecs(db, &start->state);
-    db->store = start->state.store;
+    db->store = db->values.store = start->state.store;
     db->seed = start->state.seed;
     uint32_t next = start->state.next_number;
     atomic_store(&db->number_next, next > start->listing.highest ? next : start->listing.highest + 1);
@@ -361,11 +367,25 @@ static int look_before_locking(struct start *start)
     return rc;
 }
 
+static void prepare_values(struct lk_db *db)
+{
+    struct lk_values *values = &db->values;
+    values->env = db->env;
+    values->dir = db->dir;
+    values->epochs = &db->epochs;
+    values->number_next = &db->number_next;
+    values->segment_bytes = db->options.segment_bytes;
+    values->mode = db->options.mode & 0666;
+    values->mapped = db->map_tables;
+    values->least = db->options.large_value_bytes;
+}
+
 static int steps(struct start *start)
 {
     struct lk_db *db = start->db;
     db->run_id_next = 1;
     choose_sources(db);
+    prepare_values(db);
     int rc = db->readonly ? 0 : look_before_locking(start);
     if (rc == 0 && !db->readonly)
         rc = take_lock(db);
@@ -395,7 +415,10 @@ static int steps(struct start *start)
         lk_event(db, "open", "%s, %llu records of log replayed, %u tables in %u runs",
                  db->clean_open ? "clean" : "unclean", (unsigned long long)start->recovered.records,
                  start->state.table_count, start->run_count);
-    return rc == 0 ? lk_background_start(db) : rc;
+    if (rc < 0)
+        return rc;
+    lk_apart_keep(db, 0);
+    return lk_background_start(db);
 }
 
 static void start_deinit(struct start *start)

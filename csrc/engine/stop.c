@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/apart.h"
 #include "engine/background.h"
 #include "engine/commit.h"
 #include "engine/count.h"
@@ -71,6 +72,10 @@ int lk_engine_stop(struct lk_db *db)
     if (!db->readonly) {
         atomic_store(&db->closing, 0); /* the last flush is not to be cancelled */
         rc = lk_engine_settle(db);
+        lk_values_end_lanes(&db->values);
+        if (rc == 0)
+            rc = lk_values_sync(&db->values); /* what nobody refers to goes with it */
+        lk_apart_keep(db, 1);
         if (rc == 0 && !db->manifest.failed) {
             lk_count_at_close(db);
             rc = state_closed(db);
@@ -96,8 +101,10 @@ void lk_engine_free(struct lk_db *db)
 {
     lk_spare_drop(db->spare);
     lk_counted_deinit(&db->counted);
+    lk_apart_keep(db, 1);
     lk_version_unref(atomic_exchange(&db->version, NULL));
     lk_epochs_deinit(&db->epochs);
+    lk_values_deinit(&db->values); /* after the versions that waited there */
     lk_manifest_close(&db->manifest);
     if (db->lock)
         (void)db->env->ops->close(db->lock);
@@ -168,6 +175,7 @@ static void fill_in(struct lsmkv_options *options)
     options->space_limit = options->space_limit > 0 ? options->space_limit : standard.space_limit;
     options->cache_bytes = options->cache_bytes ? options->cache_bytes : standard.cache_bytes;
     options->mode = options->mode ? options->mode : standard.mode;
+    options->large_value_bytes = options->large_value_bytes ? options->large_value_bytes : standard.large_value_bytes;
 }
 
 int lk_engine_options(const struct lsmkv_options *given, struct lsmkv_options *out)
@@ -196,6 +204,8 @@ int lk_engine_options(const struct lsmkv_options *given, struct lsmkv_options *o
         what = "l0_segments lies between 1 and 8";
     else if (outside(out->run_count, 1, 32))
         what = "run_count lies between 1 and 32";
+    else if (out->large_value_bytes < 16)
+        what = "large_value_bytes is at least 16";
     else if (outside((uint64_t)out->merge_policy, LSMKV_MERGE_DEFAULT, LSMKV_MERGE_NONE))
         what = "merge_policy is none of the five";
     else if (!(out->space_limit >= 1.05 && out->space_limit <= 1000))

@@ -1,8 +1,10 @@
-/* verify: reads every byte of every file of the present version with private reads, and checks it. */
+/* verify: reads every byte of every file of the present version with private reads, and checks it: of value segments
+ * every value that a record refers to. */
 #include <string.h>
 
 #include "engine/inspect.h"
 #include "format/frame.h"
+#include "store/table_cursor.h"
 
 struct verify {
     struct lk_db *db;
@@ -47,12 +49,58 @@ static void found_one(void *arg, const struct lsmkv_error *error)
         verify->found(verify->context, error);
 }
 
+/* The value of a record that lives apart. */
+static int verify_value(struct verify *verify, const struct lk_record *record)
+{
+    struct lk_reference reference = {0};
+    if (!(record->flags & LK_RECORD_APART))
+        return 0;
+    (void)lk_reference_get(record->value, &reference);
+    int rc = damage(verify, lk_values_check(&verify->db->values, record->value));
+    return rc < 0 ? rc : advance(verify, lk_value_footprint(reference.bytes)) ? LSMKV_CANCELLED : 0;
+}
+
+/* The values that a sound table refers to. */
+static int verify_uses(struct verify *verify, struct lk_table *table)
+{
+    struct lk_table_cursor cursor;
+    if (table->uses.count == 0)
+        return 0;
+    lk_table_cursor_init(&cursor, table, 1);
+    int rc = 0;
+    for (lk_table_cursor_seek(&cursor, &cursor.cursor, NULL, 0); rc == 0 && cursor.cursor.valid;) {
+        rc = verify_value(verify, &cursor.cursor.record);
+        if (rc == 0)
+            lk_table_cursor_next(&cursor, &cursor.cursor);
+    }
+    rc = rc == 0 ? cursor.cursor.status : rc;
+    lk_table_cursor_release(&cursor);
+    return damage(verify, rc);
+}
+
 static int verify_table(struct verify *verify, struct lk_table *table)
 {
     int rc = lk_table_verify(table, verify->found ? found_one : NULL, advance, verify);
+    if (rc == 0)
+        return verify_uses(verify, table);
     if (rc == LSMKV_CORRUPT && verify->found)
         return 0; /* told already */
     return damage(verify, rc);
+}
+
+static int verify_frame(struct verify *verify, const struct lk_frame *frame)
+{
+    const uint8_t *at = frame->body.at, *end = at + frame->body.len;
+    int rc = 0;
+    while (rc == 0 && frame->kind == LK_FRAME_RECORDS && at < end) {
+        struct lk_record record = {0};
+        const uint8_t *next = *at ? lk_record_get(at, end, &record) : at + 1;
+        if (!next)
+            return damage(verify, lk_fail(LSMKV_CORRUPT, "a frame of the log holds bytes that are no record"));
+        rc = verify_value(verify, &record);
+        at = next;
+    }
+    return rc;
 }
 
 /* The frames of a log file up to where this engine wrote. */
@@ -69,7 +117,7 @@ static int verify_log(struct verify *verify, const struct lk_segment *segment)
             rc = lk_fail_corrupt(copy->name, at, "%s: the frame at byte %llu fails verification", copy->name,
                                  (unsigned long long)at);
         else
-            at += frame.total;
+            rc = verify_frame(verify, &frame), at += frame.total;
     }
     if (rc > 0)
         rc = lk_fail_corrupt(segment->name, 0, "%s has lost its head", segment->name);
@@ -106,9 +154,10 @@ int lk_verify(struct lk_db *db, lsmkv_found found, int (*progress)(void *, uint6
     if (rc < 0)
         return rc;
     for (uint32_t i = 0; i < now.version->memtable_count; i++)
-        verify.total += atomic_load(&now.version->memtables[i]->segment->end);
+        verify.total += atomic_load(&now.version->memtables[i]->segment->end) +
+                        atomic_load(&now.version->memtables[i]->value_bytes);
     for (uint32_t i = 0; i < now.version->run_count; i++)
-        verify.total += lk_run_bytes(now.version->runs[i]);
+        verify.total += lk_run_bytes(now.version->runs[i]) + lk_run_value_bytes(now.version->runs[i]);
     rc = verify_all(&verify, now.version);
     if (rc == 0 && verify.first) {
         lk_error_restore(&verify.error);

@@ -72,6 +72,14 @@ uint64_t lk_run_bytes(const struct lk_run *run)
     return bytes;
 }
 
+uint64_t lk_run_value_bytes(const struct lk_run *run)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < run->count; i++)
+        bytes += lk_value_uses_bytes(&run->tables[i]->uses);
+    return bytes;
+}
+
 /* ---- versions ---------------------------------------------------------------------------- */
 
 struct lk_version *lk_version_new(struct lk_memtable *const *memtables, uint32_t memtable_count,

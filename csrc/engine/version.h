@@ -45,6 +45,7 @@ struct lk_run *lk_run_new(uint32_t id, struct lk_table *const *tables, uint32_t 
 void lk_run_ref(struct lk_run *run);
 void lk_run_unref(struct lk_run *run);
 uint64_t lk_run_bytes(const struct lk_run *run);
+uint64_t lk_run_value_bytes(const struct lk_run *run); /* of value segments that its tables refer to */
 /* The table of the run that answers for `key`; NULL: none (moved, or not covered). */
 static inline struct lk_table *lk_run_table(const struct lk_run *run, struct lk_slice key)
 {

@@ -24,8 +24,10 @@ int lk_walk(struct lk_db *db, const struct lk_snapshot *at, const struct lsmkv_r
             struct lk_tally *tally, struct lk_watch *watch)
 {
     struct lsmkv_pair pairs[PAIRS];
+    struct lsmkv_range keys = range ? *range : (struct lsmkv_range){0};
     struct lk_scan *scan = NULL;
-    int rc = lk_scan_new(db, at, range, &scan);
+    keys.keys_only = 1;
+    int rc = lk_scan_new(db, at, &keys, &scan);
     while (rc == 0) {
         size_t count = 0;
         rc = begin(scan, pairs, &count);

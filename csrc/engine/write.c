@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/apart.h"
 #include "engine/background.h"
 #include "engine/commit.h"
 #include "engine/pace.h"
@@ -17,6 +18,7 @@ struct op {
     struct lk_record *record;
     const struct lk_batch *batch;
     const struct lk_guard *guard; /* NULL: none */
+    const struct lk_value_uses *uses; /* NULL: none. What its references refer to */
     uint32_t keys;
     uint64_t payload;
 };
@@ -36,13 +38,20 @@ static uint64_t room_for(const struct lk_memtable *memtable, const struct op *op
     return op->batch->bytes.len + op->batch->count * each;
 }
 
-static int fits(const struct lk_memtable *memtable, const struct op *op)
+/* What an unclean open has to read is bounded, and what a flush is the first to tell from garbage: a segment with many values is sealed. */
+static int values_full(const struct lk_db *db, const struct lk_memtable *memtable, const struct op *op)
+{
+    uint64_t held = atomic_load_explicit(&memtable->value_bytes, memory_order_relaxed);
+    return op->uses && held && held + lk_value_uses_bytes(op->uses) > lk_values_portion(&db->values);
+}
+
+static int fits(const struct lk_db *db, const struct lk_memtable *memtable, const struct op *op)
 {
     const struct lk_segment *segment = memtable->segment;
     uint64_t left = segment->capacity - atomic_load_explicit(&segment->end, memory_order_relaxed);
     uint64_t room = room_for(memtable, op);
     return room <= LK_FRAME_BODY_MAX && lk_frame_bytes(room) + MARK_BYTES <= left &&
-           !lk_memtable_full(memtable, op->keys);
+           !lk_memtable_full(memtable, op->keys) && !values_full(db, memtable, op);
 }
 
 /* ---- under the mutex --------------------------------------------------------------------- */
@@ -130,12 +139,24 @@ static void count_op(struct lk_db *db, const struct op *op)
     count(&counters->user_bytes, op->payload);
 }
 
+/* The memtable's own references, before its frame names the values. Should that frame fail, too much is counted until
+ * the memtable goes. */
+static int hold_values(struct lk_memtable *memtable, const struct lk_value_uses *uses)
+{
+    int rc = lk_values_join(&memtable->uses, uses);
+    if (rc == 0)
+        atomic_fetch_add_explicit(&memtable->value_bytes, lk_value_uses_bytes(uses), memory_order_relaxed);
+    return rc;
+}
+
 /* Append the op as one frame. WOULDBLOCK: its lines are full, nothing was changed, seal first. */
 static int append(struct lk_db *db, const struct op *op, uint64_t hash, int sync)
 {
     struct lk_memtable *memtable = db->active;
     struct lk_segment *segment = memtable->segment;
     int rc = append_mark(db);
+    if (rc == 0 && op->uses)
+        rc = hold_values(memtable, op->uses);
     if (rc < 0)
         return rc;
     uint8_t *body = lk_segment_body(segment);
@@ -174,7 +195,7 @@ static int calm(const struct lk_db *db, const struct op *op)
     const struct lk_segment *segment = db->active->segment;
     uint64_t end = atomic_load_explicit(&segment->end, memory_order_relaxed);
     uint64_t ready = atomic_load_explicit(&segment->ready, memory_order_acquire);
-    return segment->kind != LK_SEGMENT_WRITTEN && fits(db->active, op) &&
+    return segment->kind != LK_SEGMENT_WRITTEN && fits(db, db->active, op) &&
            end + lk_frame_bytes(room_for(db->active, op)) + MARK_BYTES <= ready &&
            db->lsn_sync_wanted <= atomic_load_explicit(&db->lsn_visible, memory_order_relaxed) &&
            atomic_load_explicit(&db->failed, memory_order_relaxed) == 0;
@@ -185,7 +206,7 @@ static int try_op(struct lk_db *db, const struct op *op, uint64_t hash, uint64_t
     if (db->options.threads == 0 || !lk_mutex_try(&db->write_mutex))
         return LSMKV_WOULDBLOCK; /* without threads, every write asks what is due */
     int rc = calm(db, op) ? allowed(db, op) : LSMKV_WOULDBLOCK; /* calm: all that refuses is visible */
-    if (rc == 0 && lk_pace_due(db, op->payload))
+    if (rc == 0 && !lk_pace_try(db, op->payload))
         rc = LSMKV_WOULDBLOCK;
     if (rc == 0) {
         rc = append(db, op, hash, 0);
@@ -198,6 +219,8 @@ static int try_op(struct lk_db *db, const struct op *op, uint64_t hash, uint64_t
 
 int lk_write_try(struct lk_db *db, struct lk_record *record, uint64_t *lsn)
 {
+    if (lk_apart_wanted(db, record->value.len))
+        return LSMKV_WOULDBLOCK;
     struct op op = {.record = record, .keys = 1, .payload = record->key.len + record->value.len};
     uint64_t hash = lk_hash(db->seed, record->key.at, record->key.len);
     return try_op(db, &op, hash, lsn);
@@ -206,7 +229,7 @@ int lk_write_try(struct lk_db *db, struct lk_record *record, uint64_t *lsn)
 int lk_write_batch_try(struct lk_db *db, const struct lk_batch *batch, uint64_t *lsn)
 {
     struct op op = {.batch = batch, .keys = batch->count, .payload = batch->payload};
-    return batch->ranges ? LSMKV_WOULDBLOCK : try_op(db, &op, 0, lsn);
+    return batch->ranges || lk_apart_wanted(db, batch->largest) ? LSMKV_WOULDBLOCK : try_op(db, &op, 0, lsn);
 }
 
 /* ---- waiting ------------------------------------------------------------------------------ */
@@ -265,7 +288,8 @@ static int refuse(struct lk_db *db, int rc)
  * too: so a writer who is alone is never refused because he had to rotate. */
 static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, uint64_t *lsn)
 {
-    int rc = 0, held = 0, tries = 0, paid = 0;
+    uint64_t owed = op->payload;
+    int rc = 0, held = 0, tries = 0;
     for (;;) {
         if (!held) {
             lk_stall_lock(db);
@@ -278,15 +302,14 @@ static int push(struct lk_db *db, const struct op *op, uint64_t hash, int sync, 
             if (rc != 0)
                 return refuse(db, rc);
         }
-        uint64_t pause = paid ? 0 : lk_pace_due(db, op->payload);
+        uint64_t pause = owed ? lk_pace_due(db, &owed) : 0;
         if (pause) {
             lk_rotate_unlock(db);
             lk_pace_wait(db, pause);
             held = 0;
             continue;
         }
-        paid = 1;
-        if (fits(db->active, op)) {
+        if (fits(db, db->active, op)) {
             rc = prefault(db, op);
             if (rc == 0)
                 rc = append(db, op, hash, sync);
@@ -337,23 +360,53 @@ static int write_op(struct lk_db *db, const struct op *op, uint64_t hash, int sy
     return rc;
 }
 
+/* The record, its value written apart first if it is large. op: all but the record. */
+static int write_record(struct lk_db *db, struct op *op, const struct lk_record *record, uint64_t hash, int sync,
+                        uint64_t *lsn)
+{
+    struct lk_apart apart;
+    int rc = lk_apart_record(db, record, sync, &apart);
+    op->record = &apart.record;
+    op->uses = apart.uses.count ? &apart.uses : NULL;
+    if (rc == 0)
+        rc = write_op(db, op, hash, sync, lsn);
+    lk_apart_end(&apart);
+    return rc;
+}
+
 int lk_write(struct lk_db *db, struct lk_record *record, int sync, uint64_t *lsn)
 {
-    struct op op = {.record = record, .keys = 1, .payload = record->key.len + record->value.len};
-    return write_op(db, &op, lk_hash(db->seed, record->key.at, record->key.len), sync, lsn);
+    struct op op = {.keys = 1, .payload = record->key.len + record->value.len};
+    return write_record(db, &op, record, lk_hash(db->seed, record->key.at, record->key.len), sync, lsn);
+}
+
+/* The batch as it is to be logged. */
+static int write_batch(struct lk_db *db, struct op *op, int sync, uint64_t *lsn)
+{
+    const struct lk_batch *batch = op->batch;
+    if (!lk_rotate_possible(db, batch->bytes.len + (uint64_t)batch->count * LK_RECORD_LINK_BYTES, batch->count))
+        return lk_fail(LSMKV_INVALID, "the batch's %u records do not fit into one log segment; write it in parts",
+                       batch->count);
+    return write_op(db, op, 0, sync, lsn);
 }
 
 int lk_write_batch_if(struct lk_db *db, const struct lk_batch *batch, const struct lk_guard *guard, int sync,
                       uint64_t *lsn)
 {
-    struct op op = {.batch = batch, .guard = guard, .keys = batch->count, .payload = batch->payload};
+    struct lk_apart apart;
     if (batch->ranges > LK_MEM_RANGES_MAX)
         return lk_fail(LSMKV_INVALID, "the batch holds %u range deletes; at most %u are possible", batch->ranges,
                        LK_MEM_RANGES_MAX);
-    if (!lk_rotate_possible(db, batch->bytes.len + (uint64_t)batch->count * LK_RECORD_LINK_BYTES, batch->count))
-        return lk_fail(LSMKV_INVALID, "the batch's %u records do not fit into one log segment; write it in parts",
-                       batch->count);
-    return write_op(db, &op, 0, sync, lsn);
+    int rc = lk_apart_batch(db, batch, sync, &apart);
+    struct op op = {.batch = apart.batch,
+                    .guard = guard,
+                    .uses = apart.uses.count ? &apart.uses : NULL,
+                    .keys = batch->count,
+                    .payload = batch->payload};
+    if (rc == 0)
+        rc = write_batch(db, &op, sync, lsn);
+    lk_apart_end(&apart);
+    return rc;
 }
 
 int lk_write_batch(struct lk_db *db, const struct lk_batch *batch, int sync, uint64_t *lsn)
@@ -390,7 +443,9 @@ static int write_if(struct lk_db *db, uint64_t seen, struct lk_record *record, i
     struct sight sight = {seen, hash, record->key};
     struct lk_guard guard = {unchanged, &sight};
     struct op op = {.record = record, .guard = &guard, .keys = 1, .payload = record->key.len + record->value.len};
-    return wait ? write_op(db, &op, hash, sync, lsn) : try_op(db, &op, hash, lsn);
+    if (wait)
+        return write_record(db, &op, record, hash, sync, lsn);
+    return lk_apart_wanted(db, record->value.len) ? LSMKV_WOULDBLOCK : try_op(db, &op, hash, lsn);
 }
 
 int lk_write_if_try(struct lk_db *db, uint64_t seen, struct lk_record *record, uint64_t *lsn)

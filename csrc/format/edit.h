@@ -121,7 +121,7 @@ enum { LK_CURRENT_BYTES = 29 };
 void lk_current_put(char to[LK_CURRENT_BYTES], uint32_t number);
 int lk_current_get(const char *from, size_t len, uint32_t *number);
 
-/* File names, made of integers: LOCK  CURRENT  MANIFEST-000007  000012.log  000014.tbl  000015.tmp, and any
+/* File names, made of integers: LOCK  CURRENT  MANIFEST-000007  000012.log  000013.val  000014.tbl  000015.tmp, and any
  * of the numbered ones with .aside appended (set aside: the engine made it, does not use it, keeps it).
  * Numbers begin at 1, have at least six digits and no needless zeros, so one file has one name.
  *
@@ -135,6 +135,7 @@ enum lk_file_type {
     LK_FILE_MANIFEST,
     LK_FILE_LOG,
     LK_FILE_TABLE,
+    LK_FILE_VALUES,
     LK_FILE_TEMP,
     LK_FILE_ASIDE
 };

@@ -41,7 +41,7 @@ enum {
     AT_HASH_B = 152,
     AT_PAYLOAD = 160,
     AT_EXPIRING = 168,
-    AT_ZERO_3 = 176,
+    AT_USES = 176,
     AT_MILESTONES = 180,
     AT_TAIL_SUM = 184,
     AT_CHECK = 188
@@ -90,6 +90,7 @@ void lk_footer_put(uint8_t to[LK_FOOTER], const struct lk_footer *footer)
     lk_store64(to + AT_HASH_B, footer->hash_b);
     lk_store64(to + AT_PAYLOAD, footer->payload);
     lk_store64(to + AT_EXPIRING, footer->expiring);
+    lk_store32(to + AT_USES, footer->use_bytes);
     lk_store32(to + AT_MILESTONES, footer->milestone_bytes);
     lk_store32(to + AT_TAIL_SUM, footer->tail_sum);
     lk_store32(to + AT_CHECK, lk_checksum(lk_checksum_seed(footer->identity, footer->file_bytes), to, AT_CHECK));
@@ -126,13 +127,9 @@ static void fields_get(const uint8_t *from, struct lk_footer *out)
     out->hash_b = lk_load64(from + AT_HASH_B);
     out->payload = lk_load64(from + AT_PAYLOAD);
     out->expiring = lk_load64(from + AT_EXPIRING);
+    out->use_bytes = lk_load32(from + AT_USES);
     out->milestone_bytes = lk_load32(from + AT_MILESTONES);
     out->tail_sum = lk_load32(from + AT_TAIL_SUM);
-}
-
-static int zeros_kept(const uint8_t *from)
-{
-    return lk_load32(from + AT_ZERO_3) == 0;
 }
 
 /* Does `at` follow `end` after no more padding than its alignment asks for? */
@@ -165,7 +162,7 @@ static const char *sections_wrong(const struct lk_footer *f)
     if (f->check_count != f->checks_at / LK_GRANULE || f->check_count > left / SUM_BYTES)
         return "the number of checks is not that of the granules";
     left -= (uint64_t)f->check_count * SUM_BYTES;
-    if ((uint64_t)f->key_min_bytes + f->key_max_bytes + f->range_bytes + f->milestone_bytes != left)
+    if ((uint64_t)f->key_min_bytes + f->key_max_bytes + f->range_bytes + f->use_bytes + f->milestone_bytes != left)
         return "the properties do not fill the space before the footer";
     return NULL;
 }
@@ -221,8 +218,8 @@ int lk_footer_get(const uint8_t from[LK_FOOTER], uint64_t file_bytes, struct lk_
     if (footer.features & ~(uint32_t)LK_FEATURE_FILTER)
         return -2;
 
-    *what = "the footer names another file size, or has bytes set that must be zero";
-    if (footer.file_bytes != file_bytes || !zeros_kept(from))
+    *what = "the footer names another file size";
+    if (footer.file_bytes != file_bytes)
         return -1;
     if ((*what = sections_wrong(&footer)) != NULL || (*what = counts_wrong(&footer)) != NULL ||
         (*what = packing_wrong(&footer)) != NULL)

@@ -8,9 +8,10 @@
  *   index       lines of format/line.h, or with the feature `filter` those of format/filter.h; starts at a multiple of 64
  *   checks      starts at a multiple of 4096: one checksum (4 bytes) for each granule of 4096 bytes
  *               before it, seeded by (identity, granule number)
- *   properties  | key_min | key_max | range deletes | milestones |, lengths in the footer; range deletes are records
- *               of format/record.h, sorted by start, disjoint, clipped to the table's interval; milestones
- *               (format/milestone.h) are there with the feature `filter` only
+ *   properties  | key_min | key_max | range deletes | uses | milestones |, lengths in the footer; range deletes are
+ *               records of format/record.h, sorted by start, disjoint, clipped to the table's interval; uses are
+ *               | number:4 | values:8 | bytes:8 | for each value segment that records refer to, numbers ascending;
+ *               milestones (format/milestone.h) are there with the feature `filter` only
  *   footer      the last 192 bytes of the file:
  *     magic:8 "lsmkvTBF"  version:4  number:4  identity:8  file_bytes:8
  *     codec:4 (0 raw, 1 lz4, 2 zstd)  features:4 (bit 0: filter; unknown bits: not readable)  prefix:4  fence_count:4
@@ -18,7 +19,7 @@
  *     checks_at:8  check_count:4  key_min_bytes:4  key_max_bytes:4  range_bytes:4
  *     records:8  tombstones:8  range_deletes:4  unpacked:4 (bytes of all records; raw: 0)
  *     lsn_min:8  lsn_max:8  hash_a:8  hash_b:8
- *     payload:8 (key and value bytes)  expiring:8 (records with an expiry)  zero:4  milestone_bytes:4
+ *     payload:8 (key and value bytes)  expiring:8 (records with an expiry)  use_bytes:4  milestone_bytes:4
  *     tail_sum:4  checksum of [checks_at, footer), seed (identity, checks_at)
  *     check:4     checksum of the 188 bytes before it, seed (identity, file_bytes)
  *
@@ -36,7 +37,7 @@ struct lk_footer {
     uint64_t identity, file_bytes, pages_end, fences_at, lines_at, checks_at;
     uint64_t records, tombstones, lsn_min, lsn_max, hash_a, hash_b, payload, expiring;
     uint32_t number, codec, features, prefix, fence_count, line_count, check_count;
-    uint32_t key_min_bytes, key_max_bytes, range_bytes, range_deletes, milestone_bytes, tail_sum;
+    uint32_t key_min_bytes, key_max_bytes, range_bytes, range_deletes, use_bytes, milestone_bytes, tail_sum;
     uint32_t page_shift, unpacked;
 };
 

@@ -30,6 +30,9 @@ void lk_file_name(char to[LK_FILE_NAME], enum lk_file_type type, uint32_t number
     case LK_FILE_TABLE:
         snprintf(to, LK_FILE_NAME, "%06u.tbl", number);
         break;
+    case LK_FILE_VALUES:
+        snprintf(to, LK_FILE_NAME, "%06u.val", number);
+        break;
     case LK_FILE_TEMP:
         snprintf(to, LK_FILE_NAME, "%06u.tmp", number);
         break;

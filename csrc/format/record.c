@@ -2,9 +2,13 @@
 #include "format/record.h"
 
 #include "format/space.h"
+#include "format/value.h"
 #include "include/lsmkv.h"
 
-enum { KNOWN = LK_RECORD_KIND | LK_RECORD_LINK | LK_RECORD_EXPIRY | LK_RECORD_OPEN_END, EXPIRY_BYTES = 8 };
+enum {
+    KNOWN = LK_RECORD_KIND | LK_RECORD_LINK | LK_RECORD_EXPIRY | LK_RECORD_APART | LK_RECORD_OPEN_END,
+    EXPIRY_BYTES = 8
+};
 
 static size_t extras_bytes(uint8_t flags)
 {
@@ -68,6 +72,8 @@ static int head_allowed(const struct head *head)
         return 0;
     if (open_end && kind != LK_RANGE_DELETE)
         return 0;
+    if (head->flags & LK_RECORD_APART)
+        return kind == LK_PUT && head->value_bytes == LK_REFERENCE;
     if (kind == LK_DELETE || open_end)
         return head->value_bytes == 0;
     if (kind == LK_RANGE_DELETE)
@@ -125,6 +131,9 @@ const uint8_t *lk_record_get_any(const uint8_t *at, const uint8_t *end, struct l
     record.value = lk_slice(at + head.key_bytes, head.value_bytes);
     if (lk_record_kind(&record) == LK_RANGE_DELETE && !(record.flags & LK_RECORD_OPEN_END) &&
         lk_compare(record.key, record.value) >= 0)
+        return NULL;
+    struct lk_reference reference;
+    if ((record.flags & LK_RECORD_APART) && lk_reference_get(record.value, &reference) < 0)
         return NULL;
     *out = record;
     return record.value.at + record.value.len;

@@ -6,7 +6,7 @@
  *          bit 2     link present: prev:4 jump:4 depth:4, logs only (see below)
  *          bit 3     expiry present: wall clock, ns since 1970
  *          bit 4     reserved: zero
- *          bit 5     value lives in a value segment (reserved: zero today)
+ *          bit 5     the value lives in a value segment: what stands here is a reference (format/value.h); puts only
  *          bit 6     range delete without a stop: to the end of the key space; value is empty
  *          bit 7     reserved: zero
  *   A flags byte of zero is padding: one byte, skipped. A delete has an empty value.
@@ -26,7 +26,7 @@
 #include "util/bytes.h"
 
 enum lk_kind { LK_PUT = 1, LK_DELETE = 2, LK_RANGE_DELETE = 3 };
-enum { LK_RECORD_KIND = 3, LK_RECORD_LINK = 4, LK_RECORD_EXPIRY = 8, LK_RECORD_OPEN_END = 64 };
+enum { LK_RECORD_KIND = 3, LK_RECORD_LINK = 4, LK_RECORD_EXPIRY = 8, LK_RECORD_APART = 32, LK_RECORD_OPEN_END = 64 };
 enum { LK_RECORD_LINK_BYTES = 12, LK_RECORD_HEAD_MAX = 1 + 3 + 5 + 12 + 8 };
 
 struct lk_record {
@@ -49,7 +49,7 @@ uint8_t *lk_record_put(uint8_t *to, const struct lk_record *record);
 /* Decode from [at, end), at <= end, trusting nothing. Returns the byte after the record, NULL when the
  * bytes are not a record (or are padding): kind 0, a reserved bit, a length not written in its shortest
  * form, a key over 65 541 bytes (LK_KEY_MAX in format/space.h), a value over 1 GiB, a value on a delete, an open end on anything but a
- * range delete or beside a stop, a stop that is not above its start, or too few bytes. Lengths are
+ * range delete or beside a stop, a stop that is not above its start, bit 5 without a reference, or too few bytes. Lengths are
  * compared by subtraction with what remains. *out is written only where a record is returned. */
 static inline const uint8_t *lk_record_get(const uint8_t *at, const uint8_t *end, struct lk_record *out);
 const uint8_t *lk_record_get_any(const uint8_t *at, const uint8_t *end, struct lk_record *out);
@@ -57,7 +57,7 @@ const uint8_t *lk_record_get_any(const uint8_t *at, const uint8_t *end, struct l
 /* The head only: enough to know how many bytes the whole record takes before they are verified.
  * Returns bytes of the head (through link and expiry), 0 when more than `end - at` bytes are needed
  * or the bytes are no record; *total is the record's whole size. LK_RECORD_HEAD_MAX bytes are always
- * enough. All checks of lk_record_get but that of a range delete's stop. */
+ * enough. All checks of lk_record_get but those of a range delete's stop and of a reference. */
 size_t lk_record_peek(const uint8_t *at, const uint8_t *end, uint64_t *total);
 
 /* Most records are plain puts with both lengths in one byte each: decoded in place, without a call. */

@@ -147,6 +147,8 @@ enum lsmkv_compression {
     LSMKV_COMPRESSION_ZSTD = 3  /* every table: half the size of LZ4's, several times slower to read */
 };
 
+#define LSMKV_LARGE_NEVER UINT32_MAX
+
 /* lsmkv_options_init fills in the defaults; a zero in a byte or count field means its default. */
 struct lsmkv_options {
     size_t struct_bytes;       /* sizeof(struct lsmkv_options) of the caller's build */
@@ -168,6 +170,9 @@ struct lsmkv_options {
     int log_source; /* enum lsmkv_source for the log; AUTO asks the file system */
     int table_source; /* enum lsmkv_source for tables */
     uint32_t mode; /* directory permissions at creation; default 0700 (files follow) */
+    /* Values of so many bytes and more are written once, into files of their own that log and tables refer to; at least
+     * 16, LSMKV_LARGE_NEVER (default): none are. May differ from open to open. */
+    uint32_t large_value_bytes;
     /* Names of the codecs keys and values were encoded with by the caller; the engine orders bytes and only keeps
      * the names. NULL: whatever the store says ("bytes" when it is new). Another name than the store's is MISMATCH. */
     const char *key_codec, *value_codec; /* borrowed during the call */
@@ -340,6 +345,7 @@ struct lsmkv_range {
     int has_start, has_stop; /* 0: unbounded on that side */
     int exclude_start, include_stop; /* both 0: start <= key < stop */
     int reverse;
+    int keys_only; /* values are lent as empty: what they are is not looked at */
 };
 
 /* A scan of `range` (NULL: everything) at `snapshot` (NULL: the present, pinned now). Copies the
@@ -536,6 +542,8 @@ struct lsmkv_stats {
     uint64_t memtable_bytes, memtable_keys; /* active segment */
     uint64_t sealed_segments, sealed_bytes; /* L0 */
     uint64_t runs, tables, table_bytes, table_records, table_tombstones;
+    uint64_t value_files, value_file_bytes, value_live_bytes; /* large values; live: what is referred to */
+    uint64_t value_bytes, value_moved_bytes; /* bytes written to value segments: by writers, by flushes and merges */
     uint64_t user_bytes; /* keys and values accepted */
     uint64_t log_bytes, flush_bytes, merge_bytes, manifest_bytes, recovery_bytes; /* written, by cause */
     uint64_t read_bytes; /* read from table files */

@@ -17,7 +17,8 @@ void lsmkv_options_init(struct lsmkv_options *options)
                                       .run_count = 8,
                                       .space_limit = 1.25,
                                       .cache_bytes = 32u << 20,
-                                      .mode = 0700};
+                                      .mode = 0700,
+                                      .large_value_bytes = LSMKV_LARGE_NEVER};
 }
 
 int lsmkv_open(const char *path, const struct lsmkv_options *options, lsmkv **out)

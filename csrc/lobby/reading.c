@@ -35,6 +35,8 @@ static int read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, struct lk_slice
     struct lk_record record;
     lk_read_prefetch(&present, wanted, hash);
     rc = lk_read_find(engine, &present, wanted, hash, &record, &missing);
+    if (rc == 0)
+        rc = lk_values_show(&engine->values, &record);
     lk_lobby_looked(snapshot); /* what is lent stays: the slot holds versions that the transaction replaces */
     struct lk_epoch_slot *held = hold_of(engine, slot);
     read->seen = present.lsn;
@@ -113,6 +115,8 @@ int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const struc
             continue;
         results[i] = lk_read_find(engine, &present, wanted[i].key, hashes[i], &record, &missing);
         lk_lobby_key_drop(&wanted[i]);
+        if (results[i] == 0)
+            results[i] = lk_values_show(&engine->values, &record);
         if (results[i] == 0)
             values[i] = (struct lsmkv_slice){record.value.at, record.value.len};
         lk_epoch_count(&held->gets);

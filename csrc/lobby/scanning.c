@@ -14,7 +14,8 @@ struct lsmkv_iter {
  * neither of the two extras: the space's first key belongs to it, and the first one behind it does not. */
 static struct lsmkv_range bounds_of(const struct lsmkv_range *range, const struct lk_lobby_range *keys)
 {
-    struct lsmkv_range stored = {.has_start = 1, .has_stop = 1, .reverse = range->reverse};
+    struct lsmkv_range stored = {
+        .has_start = 1, .has_stop = 1, .reverse = range->reverse, .keys_only = range->keys_only};
     stored.start = (struct lsmkv_slice){keys->record.key.at, keys->record.key.len};
     stored.stop = (struct lsmkv_slice){keys->record.value.at, keys->record.value.len};
     stored.exclude_start = range->has_start && range->exclude_start;

@@ -57,6 +57,7 @@ static Py_ssize_t count_at(struct lsm_source *source, const lsmkv_snapshot *snap
     if (lsm_range_is_empty(range))
         return 0;
     lsm_range_lend(range, &lent);
+    lent.keys_only = 1;
     int rc = lsmkv_iter_new(source->store->db, snapshot, &lent, &counter.scan);
     if (rc != 0)
         return lsm_fail(source, rc), -1;

@@ -343,6 +343,7 @@ PyObject *lsm_iter_new(struct lsm_source *source, enum lsm_kind kind, const stru
         goto failed;
     }
     lsm_range_lend(range, &lent);
+    lent.keys_only = it->kind == LSM_KEYS;
     int rc = lsmkv_iter_new(source->store->db, source->snapshot, &lent, &it->scan);
     if (rc != 0) {
         lsm_fail(source, rc);

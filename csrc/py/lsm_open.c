@@ -14,7 +14,15 @@
 
 /* ---- options ----------------------------------------------------------------------------- */
 
-enum kind { U32, U64, INT, RATIO, WORD, SECONDS /* None or a number here; milliseconds there, 0 for None */ };
+enum kind {
+    U32,
+    U64,
+    INT,
+    RATIO,
+    WORD,
+    LARGE,  /* 0 here is LSMKV_LARGE_NEVER there */
+    SECONDS /* None or a number here; milliseconds there, 0 for None */
+};
 
 static const char *const durabilities[] = {"none", "os", "interval", "always", NULL};
 static const char *const merge_policies[] = {"default", "leveled", "tiered", "fifo", "none", NULL};
@@ -41,6 +49,7 @@ static const struct field {
     {"fifo_bytes", U64, offsetof(struct lsmkv_options, fifo_bytes), NULL},
     {"fifo_age", SECONDS, offsetof(struct lsmkv_options, fifo_age_ms), NULL},
     {"cache_bytes", U64, offsetof(struct lsmkv_options, cache_bytes), NULL},
+    {"large_value_bytes", LARGE, offsetof(struct lsmkv_options, large_value_bytes), NULL},
     {"max_pinned_bytes", U64, offsetof(struct lsmkv_options, max_pinned_bytes), NULL},
     {"background_bytes_per_second", U64, offsetof(struct lsmkv_options, background_bytes_per_second), NULL},
     {"log_source", WORD, offsetof(struct lsmkv_options, log_source), log_sources},
@@ -80,6 +89,8 @@ static int put_number(struct lsm_module *module, struct lsmkv_options *options, 
         return -1;
     if (field->kind != U64 && number > INT32_MAX)
         return lsm_refuse_option(module, "%s=%R is too large", field->name, value);
+    if (field->kind == LARGE && narrow == 0)
+        narrow = LSMKV_LARGE_NEVER;
     if (field->kind == U64)
         memcpy((char *)options + field->offset, &(uint64_t){number}, sizeof(uint64_t));
     else
@@ -146,6 +157,8 @@ static PyObject *get_field(const struct lsmkv_options *options, const struct fie
         memcpy(&ratio, &wide, sizeof ratio);
         return PyFloat_FromDouble(ratio);
     }
+    if (field->kind == LARGE && wide == LSMKV_LARGE_NEVER)
+        wide = 0;
     if (field->kind == SECONDS)
         return wide ? PyFloat_FromDouble((double)wide / 1e3) : Py_NewRef(Py_None);
     return PyLong_FromUnsignedLongLong(wide);

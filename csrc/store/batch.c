@@ -16,6 +16,7 @@ int lk_batch_add(struct lk_batch *batch, const struct lk_record *record)
     batch->deletes += lk_record_kind(record) == LK_DELETE;
     batch->ranges += lk_record_kind(record) == LK_RANGE_DELETE;
     batch->payload += record->key.len + record->value.len;
+    batch->largest = record->value.len > batch->largest ? record->value.len : batch->largest;
     return 0;
 }
 
@@ -24,6 +25,7 @@ void lk_batch_reset(struct lk_batch *batch)
     lk_buf_reset(&batch->bytes);
     batch->count = batch->deletes = batch->ranges = 0;
     batch->payload = 0;
+    batch->largest = 0;
 }
 
 void lk_batch_deinit(struct lk_batch *batch)

@@ -9,6 +9,7 @@ struct lk_batch {
     struct lk_buf bytes; /* owned; records without links */
     uint32_t count, deletes, ranges;
     uint64_t payload;    /* key and value bytes */
+    size_t largest;      /* of its values */
 };
 
 /* 0; INVALID when it grew past LSMKV_BATCH_MAX (unchanged); NOMEM. */

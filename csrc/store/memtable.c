@@ -87,6 +87,7 @@ void lk_memtable_unref(struct lk_memtable *memtable)
     lk_order_free(atomic_load(&memtable->order));
     lk_mutex_deinit(&memtable->order_mutex);
     lk_segment_free(memtable->segment);
+    lk_values_release_uses(&memtable->uses);
     lk_free(memtable);
 }
 

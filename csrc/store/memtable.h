@@ -23,6 +23,7 @@
 #include "store/held.h"
 #include "store/ranges.h"
 #include "store/segment.h"
+#include "store/values.h"
 #include "util/hash.h"
 #include "util/sort.h"
 
@@ -62,6 +63,8 @@ struct lk_memtable {
     _Atomic uint64_t records, tombstones, payload;
     _Atomic uint64_t expiring; /* records with an expiry; any thread */
     _Atomic int sealed;
+    struct lk_value_uses uses;    /* under the engine's write mutex: the value segments its records refer to */
+    _Atomic uint64_t value_bytes; /* what they take there */
     int crowded; /* the writer's: a key found its lines full; no more writes, seal */
     _Atomic uint32_t references;
     struct lk_held held; /* since a flush has taken its place */

@@ -116,7 +116,8 @@ static int ranges_inside(const struct lk_table *table)
  * stand in the list as were read. */
 static int read_ranges(struct lk_table *table, const uint8_t *at, const uint8_t *end)
 {
-    uint64_t offset = table->footer.file_bytes - LK_FOOTER - table->footer.milestone_bytes - table->footer.range_bytes;
+    uint64_t offset = table->footer.file_bytes - LK_FOOTER - table->footer.milestone_bytes - table->footer.use_bytes -
+                      table->footer.range_bytes;
     struct lk_slice before = {0};
     struct lk_record record;
     uint32_t count = 0;
@@ -160,9 +161,14 @@ static int read_properties(struct lk_table *table, const struct lk_buf *tail)
     const char *wrong = keys_wrong(&table->meta, footer, min, max);
     if (wrong)
         return lk_table_corrupt(table, footer->checks_at + (uint64_t)footer->check_count * 4, wrong);
-    const uint8_t *ranges = max.at + max.len, *milestones = ranges + footer->range_bytes;
-    int rc = read_ranges(table, ranges, milestones);
-    return rc < 0 ? rc : lk_table_read_milestones(table, milestones, milestones + footer->milestone_bytes);
+    const uint8_t *ranges = max.at + max.len, *uses = ranges + footer->range_bytes, *miles = uses + footer->use_bytes;
+    int rc = read_ranges(table, ranges, uses);
+    if (rc == 0)
+        rc = lk_value_uses_get(&table->uses, uses, footer->use_bytes);
+    if (rc > 0)
+        return lk_table_corrupt(table, footer->file_bytes - LK_FOOTER - footer->milestone_bytes - footer->use_bytes,
+                                "the list of value segments is damaged");
+    return rc < 0 ? rc : lk_table_read_milestones(table, miles, miles + footer->milestone_bytes);
 }
 
 /* ---- open ----------------------------------------------------------------------------------- */
@@ -245,6 +251,7 @@ static void release(struct lk_table *table)
     if (table->file)
         (void)table->env->ops->close(table->file); /* nothing was written through it */
     lk_ranges_deinit(&table->ranges);
+    lk_values_release_uses(&table->uses);
     lk_free(table->milestones);
     lk_table_meta_deinit(&table->meta);
     lk_free(table);

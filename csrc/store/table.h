@@ -24,6 +24,7 @@
 #include "store/held.h"
 #include "store/ranges.h"
 #include "store/scratch.h"
+#include "store/values.h"
 #include "util/hash.h"
 
 struct lk_table {
@@ -48,6 +49,7 @@ struct lk_table {
     uint32_t pages_end;
     uint32_t reach;             /* packed pages: how far behind its beginning a record mostly ends */
     struct lk_ranges ranges;    /* the table's range deletes, clipped to its interval */
+    struct lk_value_uses uses;  /* owned: the value segments its records refer to */
     struct lk_hash_seed seed;
     _Atomic uint32_t references;
     _Atomic int obsolete;       /* remove the file with the last reference */
@@ -162,7 +164,8 @@ int lk_table_corrupt(const struct lk_table *table, uint64_t offset, const char *
 /* Pages hold puts and deletes, with or without expiry, and nothing else. */
 static inline int lk_table_flags_wrong(uint8_t flags)
 {
-    return (flags & ~(LK_RECORD_KIND | LK_RECORD_EXPIRY)) != 0 || (flags & LK_RECORD_KIND) == LK_RANGE_DELETE;
+    return (flags & ~(LK_RECORD_KIND | LK_RECORD_EXPIRY | LK_RECORD_APART)) != 0 ||
+           (flags & LK_RECORD_KIND) == LK_RANGE_DELETE;
 }
 
 /* Decode one record of a page from [at, end): as lk_record_get, and NULL for what pages do not hold.

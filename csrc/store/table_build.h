@@ -47,6 +47,7 @@ struct lk_table_writer {
     struct lk_buf key_min, key_last;
     uint64_t key_head;         /* of key_last */
     uint64_t tombstones, expiring, payload;
+    struct lk_value_uses uses;  /* what the records refer to; nothing attached */
     uint8_t *piece;            /* owned; where far values pass through */
 };
 

@@ -96,11 +96,15 @@ static int append_properties(const struct lk_table_writer *writer, const struct 
     if (rc == 0 && tail->len - before > UINT32_MAX)
         rc = lk_fail(LSMKV_INVALID, "table %u: its range deletes take more than 4 GiB", writer->plan.number);
 
+    footer->range_bytes = (uint32_t)(tail->len - before);
+    before = tail->len;
+    if (rc == 0)
+        rc = lk_value_uses_put(&writer->uses, tail);
+    footer->use_bytes = (uint32_t)(tail->len - before);
     if (rc == 0 && lk_footer_filtered(footer))
         rc = lk_buf_append(tail, writer->milestones.at, writer->milestones.len);
     footer->key_min_bytes = (uint32_t)writer->key_min.len;
     footer->key_max_bytes = (uint32_t)writer->key_last.len;
-    footer->range_bytes = (uint32_t)(tail->len - before - footer->milestone_bytes);
     footer->range_deletes = ranges ? ranges->count : 0;
     return rc;
 }

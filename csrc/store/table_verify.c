@@ -4,7 +4,8 @@
  *   1  tail       footer, checks and properties once more from the disk, and still what they were
  *   2  granules   every byte before the checks, by its checksum
  *   3  order      pages and records: each record in place, keys strictly ascending from key_min to
- *                 key_max, each page beginning with its fence's head, counts as the footer says
+ *                 key_max, each page beginning with its fence's head, counts as the footer says, value
+ *                 segments as listed
  *   4  lines      each line sound; each record in one of its two lines; as many slots as records, so
  *                 that no line names anything else. Or the filter is that of the keys, and the milestones are the
  *                 first keys of their pages and share with the rest what they say
@@ -109,6 +110,7 @@ struct walk {
     struct lk_buf before;  /* the key before the current one */
     uint64_t records, tombstones, expiring, payload, pages, unpacked;
     uint64_t since; /* bytes since progress was told */
+    struct lk_value_uses uses;
 };
 
 static int walk_init(struct walk *walk, struct lk_table *table)
@@ -128,6 +130,7 @@ static void walk_deinit(struct walk *walk)
 {
     lk_table_cursor_release(&walk->cursor);
     lk_buf_deinit(&walk->before);
+    lk_value_uses_deinit(&walk->uses);
     lk_free(walk->lines);
     lk_free(walk->filter);
 }
@@ -194,6 +197,9 @@ static int walk_record(struct verify *verify, struct walk *walk)
     }
     walk->since += walk->cursor.next_at - walk->cursor.at;
     int rc = lk_buf_copy(&walk->before, record->key);
+    struct lk_reference reference;
+    if (rc == 0 && (record->flags & LK_RECORD_APART) && lk_reference_get(record->value, &reference) == 0)
+        rc = lk_value_uses_add(&walk->uses, reference.number, 1, lk_value_footprint(reference.bytes));
     if (rc == 0 && walk->since >= PIECE) {
         walk->since = 0;
         rc = advance(verify, 0);
@@ -217,7 +223,8 @@ static int check_totals(const struct walk *walk)
         return lk_table_corrupt(walk->cursor.table, footer->lines_at, "the filter is not that of the keys");
     if (walk->records != footer->records || walk->tombstones != footer->tombstones ||
         walk->expiring != footer->expiring || walk->payload != footer->payload || walk->pages != footer->fence_count ||
-        slots != footer->records || (footer->codec && walk->unpacked != footer->unpacked))
+        slots != footer->records || (footer->codec && walk->unpacked != footer->unpacked) ||
+        !lk_value_uses_equal(&walk->uses, &walk->cursor.table->uses))
         return lk_table_corrupt(walk->cursor.table, footer->file_bytes - LK_FOOTER, "the counts are wrong");
     if (footer->records && !lk_equal(lk_buf_slice(&walk->before), walk->cursor.table->meta.key_max))
         return lk_table_corrupt(walk->cursor.table, footer->pages_end, "the last key is not the one named");

@@ -31,6 +31,7 @@ void lk_table_build_release(struct lk_table_writer *writer)
     lk_free(writer->pages);
     lk_free(writer->items);
     lk_free(writer->piece);
+    lk_value_uses_deinit(&writer->uses);
     lk_free(writer);
 }
 
@@ -192,6 +193,15 @@ static int note_key(struct lk_table_writer *writer, struct lk_slice key, uint32_
     return lk_buf_copy(&writer->key_last, key);
 }
 
+static int note_use(struct lk_table_writer *writer, const struct lk_record *record)
+{
+    struct lk_reference reference;
+    if (lk_reference_get(record->value, &reference) < 0)
+        return lk_fail_corrupt("", 0, "a record for table %u refers to no value that can be; the table was not made",
+                               writer->plan.number);
+    return lk_value_uses_add(&writer->uses, reference.number, 1, lk_value_footprint(reference.bytes));
+}
+
 static int check_record(struct lk_table_writer *writer, const struct lk_record *record, uint64_t head)
 {
     enum lk_kind kind = lk_record_kind(record);
@@ -292,7 +302,7 @@ int lk_table_writer_add(struct lk_table_writer *writer, struct lk_cursor *cursor
 
     if (writer->status)
         return lk_table_build_repeat(writer);
-    record.flags &= LK_RECORD_KIND | LK_RECORD_EXPIRY;
+    record.flags &= LK_RECORD_KIND | LK_RECORD_EXPIRY | LK_RECORD_APART;
     int rc = check_record(writer, &record, head);
     if (rc < 0)
         return lk_table_build_fail(writer, rc);
@@ -302,6 +312,8 @@ int lk_table_writer_add(struct lk_table_writer *writer, struct lk_cursor *cursor
         rc = lk_buf_copy(&writer->key_min, record.key);
     if (rc == 0)
         rc = place(writer, record.key, bytes, &position);
+    if (rc == 0 && (record.flags & LK_RECORD_APART))
+        rc = note_use(writer, &record);
     if (rc == 0)
         rc = note_key(writer, record.key, position);
     if (rc == 0 && writer->codec && bytes <= LK_PAGE_MAX)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-CAUSES: tuple[str, ...] = ("log", "flush", "merge", "manifest", "recovery")
+CAUSES: tuple[str, ...] = ("log", "value", "flush", "merge", "value_moved", "manifest", "recovery")
 
 
 def written(stats: Mapping[str, int]) -> dict[str, int]:

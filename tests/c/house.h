@@ -15,6 +15,7 @@
 #include "engine/compaction.h"
 #include "engine/install.h"
 #include "random.h"
+#include "scratch.h"
 #include "store/table_writer.h"
 #include "store/visible.h"
 #include "util/alloc.h"
@@ -112,6 +113,7 @@ static inline void house_begin(void)
     lk_mutex_init(&db->state_mutex);
     lk_mutex_init(&db->event_mutex);
     lk_counted_init(&db->counted);
+    lk_values_init(&db->values);
     lk_cond_init(&db->sync_done);
     lk_cond_init(&db->state_changed);
     CHECK_EQ(lk_cache_init(&db->cache, db->env, 1 << 20, house_stamp, house_passed, &db->epochs), 0);
@@ -137,10 +139,8 @@ static inline void house_start(struct lk_run *const *runs, uint32_t run_count)
 
 static inline void house_new(void)
 {
-    const char *base = getenv("TMPDIR");
-
     memset(&house, 0, sizeof house);
-    snprintf(house.path, sizeof house.path, "%s/lsmkv-house-XXXXXX", base ? base : "/tmp");
+    snprintf(house.path, sizeof house.path, "%s/lsmkv-house-XXXXXX", scratch_base());
     CHECK(mkdtemp(house.path) != NULL);
     house_begin();
     house_start(NULL, 0);
@@ -153,6 +153,7 @@ static inline void house_stop(void)
     lk_counted_deinit(&db->counted);
     lk_version_unref(atomic_load(&db->version));
     lk_epochs_deinit(&db->epochs);
+    lk_values_deinit(&db->values);
     lk_manifest_close(&db->manifest);
     lk_cache_deinit(&db->cache);
     db->env->ops->dir_close(db->dir);
@@ -323,7 +324,7 @@ static inline int house_flush(void)
 
 static inline int house_step(uint32_t first, uint32_t last)
 {
-    struct lk_job job = {LK_JOB_MERGE, first, last, "the test says so"};
+    struct lk_job job = {.kind = LK_JOB_MERGE, .first = first, .last = last, .why = "the test says so"};
 
     lk_mutex_lock(&house.db.work_mutex);
     int rc = lk_merge_step_run(&house.db, &job, &house.did);

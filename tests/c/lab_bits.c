@@ -47,6 +47,8 @@ struct store {
 /* Between them they have namespaces, made and dropped, records that expire and have expired, counts in the manifest. */
 static struct store stores[] = {
     {.name = "closed, small records", .script = "60p f 30p c 8d f 6p l", .set = 3},
+    {.name = "closed, values apart", .script = "6p 3v f 8h 2v M 3u f r c 3p l", .set = 9},
+    {.name = "killed, values apart", .script = "6p v f 6h y 3p v 2p", .set = 9, .killed = 1},
     {.name = "closed, tables and log", .script = "8p M 4u r 2s l f 6h 2j f R l 4p b T s 2d", .set = 6},
     {.name = "killed, tables and log",
      .script = "8p M 2E 3u r 2e f 4p e E k k k r 3s 2j 3p S h p",
@@ -541,9 +543,10 @@ static int is_table(const char *name)
 {
     return ends_with(name, ".tbl");
 }
+/* Of the log, or of values that it refers to. */
 static int is_log(const char *name)
 {
-    return ends_with(name, ".log");
+    return ends_with(name, ".log") || ends_with(name, ".val");
 }
 
 static const char *look_and_verify(const struct scene *scene, lsmkv *db, uint64_t number, int readonly)

@@ -102,6 +102,14 @@
 #undef fuzz_seed
 #undef fuzz_repair
 
+#define LLVMFuzzerTestOneInput value_target
+#define fuzz_seed value_seed
+#define fuzz_repair value_repair
+#include "fuzz/value.c"
+#undef LLVMFuzzerTestOneInput
+#undef fuzz_seed
+#undef fuzz_repair
+
 #define LLVMFuzzerTestOneInput pack_target
 #define fuzz_seed pack_seed
 #define fuzz_repair pack_repair
@@ -129,6 +137,7 @@ static const struct target targets[] = {
     {"keycodec", keycodec_target, keycodec_seed, keycodec_repair},
     {"catalog", catalog_target, catalog_seed, catalog_repair},
     {"milestone", milestone_target, milestone_seed, milestone_repair},
+    {"value", value_target, value_seed, value_repair},
     {"pack", pack_target, pack_seed, pack_repair},
 };
 

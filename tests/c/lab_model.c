@@ -24,19 +24,19 @@ enum { NONE = LSMKV_SYNC_NONE, OS = LSMKV_SYNC_OS, INTERVAL = LSMKV_SYNC_INTERVA
 enum { AUTO = LSMKV_COMPRESSION_AUTO, LZ4 = LSMKV_COMPRESSION_LZ4, ZSTD = LSMKV_COMPRESSION_ZSTD };
 
 static const struct set fixed[] = {
-    /* segment  table   page l0 runs  durability log tables threads simulated compression */
-    {4096, 512, 64, 1, 1, OS, M, M, 0, 1, 0},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 1, 0},
-    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 0, 1, 0},   {4096, 4096, 512, 3, 3, NONE, A, R, 0, 1, 0},
-    {4096, 512, 256, 1, 1, OS, R, R, 0, 1, 0},        {8192, 2048, 64, 2, 1, INTERVAL, R, M, 0, 1, 0},
-    {8192, 512, 64, 3, 4, ALWAYS, R, R, 0, 1, 0},     {8192, 65536, 2048, 1, 1, NONE, A, M, 0, 1, LZ4},
-    {65536, 4096, 128, 2, 2, OS, M, M, 0, 1, 0},      {65536, 512, 4096, 1, 3, ALWAYS, A, R, 0, 1, 0},
-    {16384, 1024, 64, 8, 8, INTERVAL, M, M, 0, 1, 0}, {4096, 700, 65536, 1, 32, OS, M, R, 0, 1, 0},
-    {4096, 512, 64, 1, 1, OS, M, M, 0, 0, 0},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 0, 0},
-    {8192, 4096, 512, 2, 3, OS, R, R, 0, 0, LZ4},     {65536, 65536, 2048, 3, 4, INTERVAL, A, A, 0, 0, AUTO},
-    {4096, 512, 64, 1, 1, OS, M, M, 2, 0, 0},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 2, 0, 0},
-    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 2, 0, 0},   {4096, 4096, 512, 3, 3, NONE, A, R, 2, 0, 0},
-    {4096, 512, 64, 1, 1, OS, R, R, 2, 0, ZSTD},      {8192, 2048, 64, 2, 1, INTERVAL, R, M, 2, 0, AUTO},
-    {65536, 4096, 128, 2, 2, OS, M, R, 2, 0, LZ4},    {1 << 20, 1 << 20, 2048, 3, 4, INTERVAL, A, A, 2, 0, ZSTD},
+    /* segment  table   page l0 runs  durability log tables threads simulated compression apart */
+    {4096, 512, 64, 1, 1, OS, M, M, 0, 1, 0, 16},        {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 1, 0, 0},
+    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 0, 1, 0, 16},  {4096, 4096, 512, 3, 3, NONE, A, R, 0, 1, 0, 40},
+    {4096, 512, 256, 1, 1, OS, R, R, 0, 1, 0, 24},       {8192, 2048, 64, 2, 1, INTERVAL, R, M, 0, 1, 0, 0},
+    {8192, 512, 64, 3, 4, ALWAYS, R, R, 0, 1, 0, 0},     {8192, 65536, 2048, 1, 1, NONE, A, M, 0, 1, LZ4, 0},
+    {65536, 4096, 128, 2, 2, OS, M, M, 0, 1, 0, 0},      {65536, 512, 4096, 1, 3, ALWAYS, A, R, 0, 1, 0, 16},
+    {16384, 1024, 64, 8, 8, INTERVAL, M, M, 0, 1, 0, 0}, {4096, 700, 65536, 1, 32, OS, M, R, 0, 1, 0, 64},
+    {4096, 512, 64, 1, 1, OS, M, M, 0, 0, 0, 0},         {4096, 512, 64, 1, 2, INTERVAL, M, R, 0, 0, 0, 16},
+    {8192, 4096, 512, 2, 3, OS, R, R, 0, 0, LZ4, 0},     {65536, 65536, 2048, 3, 4, INTERVAL, A, A, 0, 0, AUTO, 0},
+    {4096, 512, 64, 1, 1, OS, M, M, 2, 0, 0, 16},        {4096, 512, 64, 1, 2, INTERVAL, M, R, 2, 0, 0, 40},
+    {4096, 1024, 128, 2, 3, ALWAYS, A, M, 2, 0, 0, 24},  {4096, 4096, 512, 3, 3, NONE, A, R, 2, 0, 0, 0},
+    {4096, 512, 64, 1, 1, OS, R, R, 2, 0, ZSTD, 16},     {8192, 2048, 64, 2, 1, INTERVAL, R, M, 2, 0, AUTO, 200},
+    {65536, 4096, 128, 2, 2, OS, M, R, 2, 0, LZ4, 0},    {1 << 20, 1 << 20, 2048, 3, 4, INTERVAL, A, A, 2, 0, ZSTD, 0},
 };
 enum { FIXED = sizeof fixed / sizeof fixed[0] };
 
@@ -53,7 +53,8 @@ static struct set random_set(uint64_t seed)
                         .tables = (int)random_below(&random, 3),
                         .threads = random_below(&random, 4) ? 0 : 2,
                         .simulated = random_below(&random, 4) < 3,
-                        .compression = (int)random_below(&random, 4)};
+                        .compression = (int)random_below(&random, 4),
+                        .apart = random_below(&random, 2) ? 16u << random_below(&random, 5) : 0};
 }
 
 /* ---- upkeep -------------------------------------------------------------------------------------- */
@@ -429,6 +430,7 @@ static void begin(struct history *h, uint64_t seed, const struct set *set)
     h->options.table_source = set->tables;
     h->options.threads = set->simulated ? 0 : set->threads;
     h->options.cache_bytes = 64 << 10;
+    h->options.large_value_bytes = set->apart;
     h->options.sync_interval_ms = 1 + seed % 20;
     struct sim_config config = {.seed = seed, .file_bytes = 4 << 20, .no_history = 1, .trace = getenv("TRACE") != NULL};
     h->sim = set->simulated ? sim_new(&config) : NULL;

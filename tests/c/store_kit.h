@@ -22,6 +22,7 @@
 #include "engine/write.h"
 #include "format/edit.h"
 #include "random.h"
+#include "scratch.h"
 #include "sim/sim.h"
 
 static struct store {
@@ -71,13 +72,9 @@ static inline void store_new(int durability)
 
 static inline void store_new_real(int durability)
 {
-    const char *base = getenv("TMPDIR");
     memset(&store, 0, sizeof store);
     store_options(durability);
-    snprintf(store.path, sizeof store.path, "%s/lsmkv-store-XXXXXX",
-             base                       ? base
-             : access("/dev/shm", W_OK) ? "/tmp"
-                                        : "/dev/shm");
+    snprintf(store.path, sizeof store.path, "%s/lsmkv-store-XXXXXX", scratch_base());
     CHECK(mkdtemp(store.path) != NULL);
 }
 

@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "random.h"
+#include "scratch.h"
 #include "store/table_cursor.h"
 #include "store/table_writer.h"
 #include "util/alloc.h"
@@ -190,7 +191,7 @@ static inline int kit_check_run(int argc, char **argv, uint32_t last)
 struct kit {
     struct lk_env *env;
     struct lk_dir *dir;
-    char path[64];
+    char path[256];
     struct lk_cache cache;
     uint32_t next;
     uint32_t page_bytes;
@@ -215,7 +216,7 @@ static inline int kit_passed(void *context, uint64_t stamp)
 static inline void kit_open(struct kit *kit, uint64_t budget)
 {
     *kit = (struct kit){.env = lk_env_posix(), .next = 1, .page_bytes = 2048, .table_bytes = 64u << 20, .mapped = 1};
-    snprintf(kit->path, sizeof kit->path, "/tmp/lk_table_XXXXXX");
+    snprintf(kit->path, sizeof kit->path, "%s/lsmkv-table-XXXXXX", scratch_base());
     if (mkdtemp(kit->path) == NULL || kit->env->ops->dir_open(kit->env, kit->path, 0, &kit->dir) < 0 ||
         lk_cache_init(&kit->cache, kit->env, budget, kit_stamp, kit_passed, NULL) < 0)
         abort();

@@ -315,6 +315,8 @@ TEST(files_are_named_by_numbers)
     CHECK_STR(name, "000012.log");
     lk_file_name(name, LK_FILE_TABLE, 14);
     CHECK_STR(name, "000014.tbl");
+    lk_file_name(name, LK_FILE_VALUES, 13);
+    CHECK_STR(name, "000013.val");
     lk_file_name(name, LK_FILE_TEMP, UINT32_MAX);
     CHECK_STR(name, "4294967295.tmp");
     lk_file_name(name, LK_FILE_ASIDE, 3);
@@ -382,7 +384,7 @@ TEST(names_of_strangers_are_left_to_strangers)
         ".aside",
         "x.aside",
         "000012.aside",
-        "000012.val",
+        "000012.vals",
         "a/000012.log",
         "../000012.log",
         "000012.log/",

@@ -125,6 +125,9 @@ TEST(a_try_call_answers_wouldblock_when_a_pause_is_due)
     char value[1000] = {0};
     int rc = 0, refused = 0;
     open_slow();
+    engine()->segment_bytes_next = 1 << 20; /* room for all of it: a full segment is another reason */
+    CHECK_EQ(lsmkv_put(store.db, "k", 1, value, sizeof value, -1, NULL), 0);
+    CHECK_EQ(lsmkv_flush(store.db), 0);
     while (lk_spare_step(engine()) == 0)
         ; /* what the keeper would have done */
     atomic_store(&engine()->pace_space, 1000);
@@ -168,6 +171,26 @@ TEST(a_large_write_pays_for_a_part_of_itself)
     CHECK_EQ(lsmkv_put(store.db, "k", 1, value, sizeof value, -1, NULL), 0);
     CHECK(atomic_load(&slow.slept) > 0 && atomic_load(&slow.slept) < 1000000000);
     CHECK(atomic_load(&slow.longest) < 1000000);
+    store_free();
+}
+
+/* Nor do small writes, which take all that is bought, keep it waiting. */
+TEST(a_large_write_comes_forward_beside_small_ones)
+{
+    uint64_t owed = 4 * MIB, small, pauses = 0;
+    open_slow();
+    atomic_store(&engine()->pace_space, 500);
+    lk_mutex_lock(&engine()->write_mutex);
+    while (lk_pace_due(engine(), &owed) && CHECK(pauses < 1000)) {
+        for (small = 1024; lk_pace_due(engine(), &small) == 0; small = 1024)
+            ;
+        CHECK(!lk_pace_try(engine(), 1024));
+        slow.now += 500000;
+        pauses++;
+    }
+    CHECK_EQ(owed, 0);
+    CHECK(pauses > 10);
+    lk_mutex_unlock(&engine()->write_mutex);
     store_free();
 }
 

@@ -10,6 +10,8 @@
  *   runs 30 32>9 31!>9 9:40 12t7     newest first, sizes in MiB; >9 is being merged into run 9, ! is damaged,
  *                                    9: has this id, t7 holds seven tombstones; d50 half of the records are tombstones,
  *                                    s50 half of them are shadowed, w90 was written ninety seconds ago
+ *   garbage 20 beside 900            MiB in value segments: likely garbage, likely live
+ *   values 20 sealed, portion 16     MiB that sealed segments refer to, and how large a value segment is
  *
  * And random shapes, against what must hold of every answer. */
 #include "engine/planner.h"
@@ -66,6 +68,16 @@ static void parse_line(char *line, struct lk_shape *shape)
         CHECK(sscanf(line, "l0 %u of %u, %lf MiB, full %lf", &shape->sealed, &shape->l0_segments, &mib, &full) >= 3);
         shape->sealed_bytes = (uint64_t)(mib * (1 << 20));
         shape->segment_bytes = (uint64_t)(full * (1 << 20));
+    } else if (strncmp(line, "garbage ", 8) == 0) {
+        double live = 0;
+        CHECK(sscanf(line, "garbage %lf beside %lf", &mib, &live) == 2);
+        shape->value_garbage = (uint64_t)(mib * (1 << 20));
+        shape->value_live = (uint64_t)(live * (1 << 20));
+    } else if (strncmp(line, "values ", 7) == 0) {
+        double portion = 0;
+        CHECK(sscanf(line, "values %lf sealed, portion %lf", &mib, &portion) == 2);
+        shape->sealed_values = (uint64_t)(mib * (1 << 20));
+        shape->value_portion = (uint64_t)(portion * (1 << 20));
     } else if (strncmp(line, "limit ", 6) == 0) {
         shape->run_limit = (uint32_t)atoi(line + 6);
     } else if (strncmp(line, "wanted ", 7) == 0) {

@@ -292,7 +292,7 @@ TEST(scenario_12_range_deletes_cover_the_gaps_between_tables)
                 store_close();
                 store_open();
             } else if (when == 2) { /* a merge under way: one step */
-                struct lk_job job = {LK_JOB_MERGE, 0, 1, "the test says so"};
+                struct lk_job job = {.kind = LK_JOB_MERGE, .last = 1, .why = "the test says so"};
                 struct lsmkv_step did;
                 lk_mutex_lock(&engine()->work_mutex);
                 CHECK_EQ(lk_merge_step_run(engine(), &job, &did), 0);

@@ -171,7 +171,7 @@ TEST(dropped_runs_leave_with_their_data_and_files)
         house_seal();
         CHECK_EQ(house_flush(), 0);
     }
-    struct lk_job job = {LK_JOB_DROP, 1, 2, "the test says so"};
+    struct lk_job job = {.kind = LK_JOB_DROP, .first = 1, .last = 2, .why = "the test says so"};
     lk_mutex_lock(&house.db.work_mutex);
     CHECK_EQ(lk_drop_runs(&house.db, &job, &house.did), 0);
     lk_mutex_unlock(&house.db.work_mutex);

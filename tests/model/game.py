@@ -29,8 +29,17 @@ HERE = [name for name in ("lz4", "zstd") if lsmkv.features()[name]] or ["none"]
 OPTION_SETS = [
     {"options": "teach"},
     {"threads": 0, "segment_bytes": 4096, "table_bytes": 512, "page_bytes": 64, "l0_segments": 1, "run_count": 2},
-    {"threads": 0, "segment_bytes": 8192, "table_bytes": 4096, "l0_segments": 2, "durability": "always"},
+    {
+        "threads": 0,
+        "segment_bytes": 8192,
+        "table_bytes": 4096,
+        "l0_segments": 2,
+        "durability": "always",
+        "large_value_bytes": 16,
+    },
     {"threads": 2, "segment_bytes": 4096, "table_bytes": 2048, "page_bytes": 128, "l0_segments": 1, "run_count": 2},
+    {"threads": 2, "segment_bytes": 4096, "table_bytes": 2048, "l0_segments": 1, "large_value_bytes": 40},
+    {"threads": 0, "segment_bytes": 4096, "table_source": "read", "run_count": 1, "large_value_bytes": 16},
     {"threads": 0, "segment_bytes": 4096, "table_bytes": 2048, "table_source": "read", "cache_bytes": 65536},
     {"threads": 0, "segment_bytes": 4096, "log_source": "written", "durability": "os"},
     {"threads": 0, "segment_bytes": 4096, "table_bytes": 1024, "durability": "none"},

@@ -4,8 +4,8 @@ Round after round: load, overwrite evenly, overwrite a few hot keys, delete here
 get, hold snapshots over all of it, close and open again; values of no bytes to megabytes. Every answer is held against
 a dict (history.py). Each second what can be seen from outside is noted: bytes on the disk, bytes that are live, memory
 by /proc, runs, stalls; at the end of a round the store is left to itself until it has nothing more to do, and then its
-space must be within --space times the live bytes, and 16 MiB. The last line is the result; the SVG shows it all over
-time.
+space must be within --space times the live bytes, and what the log always takes. The last line is the result; the SVG
+shows it all over time.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from pathlib import Path
 import picture
 from history import History, Violation
 
-SLACK = 16 << 20  # log segments made ready, manifests, the smallest of everything
+SLACK = 80 << 20  # the log segment that is written and the next, 32 MiB each whatever the store holds; manifests
 ANONYMOUS = 192 << 20  # the model and the values in flight are memory too
-PATIENCE = 300
+STILL, PATIENCE = 2, 300
 
 
 # ---- what can be seen ----------------------------------------------------------------------------
@@ -32,15 +32,19 @@ def memory():
     return {line.split(":")[0]: int(line.split()[1]) << 10 for line in lines if line.startswith(("RssAnon", "RssFile"))}
 
 
-def kept(folder):
-    """Bytes of the directory; a file may go while one looks."""
-    total = 0
+def files(folder):
+    """{name: bytes on the disk}; a file may go while one looks."""
+    found = {}
     for file in folder.iterdir():
         try:
-            total += file.stat().st_blocks * 512
+            found[file.name] = file.stat().st_blocks * 512
         except FileNotFoundError:
             pass
-    return total
+    return found
+
+
+def kept(folder):
+    return sum(files(folder).values())
 
 
 class Watch:
@@ -145,16 +149,19 @@ def mixed(history, seconds):
         yield name
 
 
-def settle(history):
-    """Nothing is held, and nothing is left to do."""
+def settle(history, folder):
+    """Nothing is held, and nothing is left to do: no job waits, and no file has come or gone for a while."""
     while history.held:
         history.let_go()
     history.db.flush()
-    until = time.monotonic() + PATIENCE
-    while history.db.pending():
+    until, since, before = time.monotonic() + PATIENCE, time.monotonic(), None
+    while time.monotonic() - since < STILL:
+        time.sleep(0.1)
+        now = history.db.pending(), files(folder)
+        if now != before or now[0]:
+            before, since = now, time.monotonic()
         if time.monotonic() > until:
             raise Violation(f"still {history.db.pending()} jobs after {PATIENCE} s")
-        time.sleep(0.1)
 
 
 def bounds(history, folder, asked):
@@ -165,7 +172,7 @@ def bounds(history, folder, asked):
 
 
 def soak(asked, folder):
-    history, broken = History(folder, asked.records, asked.seed), []
+    history, broken = History(folder, asked.records, asked.seed, **asked.options), []
     own = memory()["RssAnon"]
     until, round_number = time.monotonic() + 60 * asked.minutes, 0
     with Watch(history, folder, own) as watch:
@@ -173,7 +180,7 @@ def soak(asked, folder):
             round_number += 1
             for _ in mixed(history, min(asked.round, max(until - time.monotonic(), 5))):
                 pass
-            settle(history)
+            settle(history, folder)
             broken += bounds(history, folder, asked)
             history.whole()
             history.reopen()
@@ -216,6 +223,7 @@ if __name__ == "__main__":
     parser.add_argument("--records", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--space", type=float, default=1.3, help="bytes kept for each live one when settled")
+    parser.add_argument("--options", type=json.loads, default={"large_value_bytes": 4096}, help="of open(), as JSON")
     parser.add_argument("--folder", help="a directory on a disk; default: the temporary one")
     parser.add_argument("--rows", help="a file for the measurements, a JSON object a second")
     parser.add_argument("--svg", help="a file for the picture")

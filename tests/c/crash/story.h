@@ -28,18 +28,24 @@ struct story_set {
     uint32_t segment, table, page, l0, runs;
     int durability, log, tables, cannot_map, tear_words;
     int compression; /* when this build has it */
+    uint32_t apart; /* values of so many bytes live in value segments; 0: none */
 };
 
 static const struct story_set story_sets[] = {
-    {"os, mapped", 4096, 512, 64, 1, 1, LSMKV_SYNC_OS, 1, 1, 0, 0, 0},
-    {"interval, mapped, torn words", 4096, 512, 64, 1, 2, LSMKV_SYNC_INTERVAL, 1, 2, 0, 1, 0},
-    {"always", 4096, 1024, 128, 2, 3, LSMKV_SYNC_ALWAYS, 0, 1, 0, 0, 0},
-    {"none", 4096, 4096, 512, 3, 3, LSMKV_SYNC_NONE, 0, 2, 0, 0, 0},
-    {"os, written", 4096, 512, 256, 1, 1, LSMKV_SYNC_OS, 2, 2, 0, 0, 0},
-    {"interval, cannot map", 8192, 2048, 64, 2, 1, LSMKV_SYNC_INTERVAL, 0, 0, 1, 0, 0},
-    {"os, mapped, larger", 8192, 1024, 512, 3, 2, LSMKV_SYNC_OS, 1, 2, 0, 1, 0},
-    {"os, lz4", 4096, 4096, 512, 1, 2, LSMKV_SYNC_OS, 1, 1, 0, 0, LSMKV_COMPRESSION_LZ4},
-    {"always, zstd, read", 8192, 4096, 512, 2, 1, LSMKV_SYNC_ALWAYS, 0, 2, 0, 0, LSMKV_COMPRESSION_ZSTD},
+    {"os, mapped", 4096, 512, 64, 1, 1, LSMKV_SYNC_OS, 1, 1, 0, 0, 0, 0},
+    {"interval, mapped, torn words", 4096, 512, 64, 1, 2, LSMKV_SYNC_INTERVAL, 1, 2, 0, 1, 0, 0},
+    {"always", 4096, 1024, 128, 2, 3, LSMKV_SYNC_ALWAYS, 0, 1, 0, 0, 0, 0},
+    {"none", 4096, 4096, 512, 3, 3, LSMKV_SYNC_NONE, 0, 2, 0, 0, 0, 0},
+    {"os, written", 4096, 512, 256, 1, 1, LSMKV_SYNC_OS, 2, 2, 0, 0, 0, 0},
+    {"interval, cannot map", 8192, 2048, 64, 2, 1, LSMKV_SYNC_INTERVAL, 0, 0, 1, 0, 0, 0},
+    {"os, mapped, larger", 8192, 1024, 512, 3, 2, LSMKV_SYNC_OS, 1, 2, 0, 1, 0, 0},
+    {"os, lz4", 4096, 4096, 512, 1, 2, LSMKV_SYNC_OS, 1, 1, 0, 0, LSMKV_COMPRESSION_LZ4, 0},
+    {"always, zstd, read", 8192, 4096, 512, 2, 1, LSMKV_SYNC_ALWAYS, 0, 2, 0, 0, LSMKV_COMPRESSION_ZSTD, 0},
+    {"os, mapped, apart", 4096, 512, 64, 1, 1, LSMKV_SYNC_OS, 1, 1, 0, 0, 0, 16},
+    {"interval, torn words, apart", 4096, 512, 64, 1, 2, LSMKV_SYNC_INTERVAL, 1, 2, 0, 1, 0, 20},
+    {"none, apart", 4096, 2048, 256, 2, 2, LSMKV_SYNC_NONE, 0, 2, 0, 0, 0, 16},
+    {"os, written, apart", 4096, 512, 64, 1, 1, LSMKV_SYNC_OS, 2, 1, 0, 0, 0, 16},
+    {"always, apart", 4096, 1024, 128, 2, 3, LSMKV_SYNC_ALWAYS, 0, 1, 0, 0, 0, 16},
 };
 enum { STORY_SETS = sizeof story_sets / sizeof story_sets[0] };
 
@@ -87,6 +93,9 @@ static const char *const story_scripts[] = {
     "4p 2T C 3p f C T M C 2T o T",
     "5q f 5q r 3q k q o 3q",
     "M 4u l R f l 4u D l M 2u l o l 2T l",
+    "60p f 60p c 30h c o 20p c",
+    "40p f 30p n c 20h c N c o c",
+    "12v f 12v c 4V o 8v c",
     "16g f 16g f 16g f c 4p",
     "12g f 12g f 3p f t t o t t t 4g c s",
     "20g f 8g f n 12g f t t t t N 6d f t t t c o",
@@ -169,6 +178,7 @@ static inline void story_init(struct story *story, unsigned number)
     story->options.table_source = story->set->tables;
     story->options.compression = story_compression(story->set->compression);
     story->options.threads = 0;
+    story->options.large_value_bytes = story->set->apart;
     story->options.cache_bytes = 64 << 10;
     story->options.sync_interval_ms = 5;
     story->options.key_codec = KEY_CODEC;

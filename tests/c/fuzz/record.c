@@ -45,8 +45,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
             fuzz_accepted++;
             record_check(at, after, end, &record);
         } else if (lk_record_peek(at, end, &total) > 0) {
-            /* A sound head and yet no record: too few bytes, or a stop that is not above its start. */
-            FUZZ_CHECK(total > (uint64_t)(end - at) || (*at & LK_RECORD_KIND) == LK_RANGE_DELETE);
+            /* A sound head and yet no record: too few bytes, a stop that is not above its start, or no reference. */
+            FUZZ_CHECK(total > (uint64_t)(end - at) || (*at & LK_RECORD_KIND) == LK_RANGE_DELETE ||
+                       (*at & LK_RECORD_APART));
         }
         at = after ? after : at + 1;
     }

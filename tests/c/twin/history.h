@@ -25,6 +25,7 @@ enum { TICK_NS = 1000000 };
 struct set {
     uint32_t segment, table, page, l0, runs;
     int durability, log, tables, threads, simulated, compression;
+    uint32_t apart; /* values of so many bytes live in value segments; 0: none */
 };
 
 struct world {

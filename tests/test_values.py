@@ -1,0 +1,167 @@
+"""Values in files of their own: option, reads, what keeps them, and what collects them."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+
+import lsmkv
+
+TINY = {"threads": 0, "segment_bytes": 16384, "table_bytes": 8192, "page_bytes": 256, "l0_segments": 1, "run_count": 2}
+SOURCES = ("mapped", "read")
+
+
+def value(number, size):
+    return random.Random(number).randbytes(size)
+
+
+def value_files(path):
+    return sorted(name for name in os.listdir(path) if name.endswith(".val"))
+
+
+def used(path):
+    return sum(os.stat(os.path.join(path, name)).st_blocks * 512 for name in os.listdir(path))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_around_the_threshold(path, source):
+    sizes = [0, 1, 62, 63, 64, 65, 127, 4095, 4096, 4097, 70_000]
+    wanted = {b"%03d" % size: value(size, size) for size in sizes}
+    with lsmkv.open(path, large_value_bytes=64, table_source=source, **TINY) as db:
+        db.update(wanted)
+        for step in (lambda: None, db.flush, db.compact):
+            step()
+            assert dict(db.items()) == wanted and list(db.values()) == list(db.get_many(db.keys()))
+            assert dict(reversed(db.items())) == wanted
+    assert value_files(path)
+    with lsmkv.open(path, flag="r") as db:
+        assert dict(db) == wanted and db.verify() is None
+
+
+@pytest.mark.parametrize("durability", ["none", "os", "interval", "always"])
+def test_every_durability(path, durability):
+    with lsmkv.open(path, durability=durability, large_value_bytes=100, **TINY) as db:
+        for number in range(60):
+            db[number.to_bytes(2, "big")] = value(number, 50 + number * 20)
+        with db.batch() as batch:
+            batch[b"batch"] = value(1, 5000)
+        with db.transaction() as txn:
+            txn[b"txn"] = value(2, 5000)
+            assert txn[b"txn"] == value(2, 5000)
+    with lsmkv.open(path, large_value_bytes=0) as db:  # it may be something else, or nothing, the next time
+        assert [db[number.to_bytes(2, "big")] for number in range(60)] == [value(n, 50 + n * 20) for n in range(60)]
+        assert db[b"batch"] == value(1, 5000) and db[b"txn"] == value(2, 5000)
+        db[b"inline"] = value(3, 9000)
+        db.compact()
+        assert db[b"inline"] == value(3, 9000) and db.verify() is None
+
+
+def test_keys_do_not_read_values(path):
+    with lsmkv.open(path, large_value_bytes=100, table_source="read", **TINY) as db:
+        db.update((b"%04d" % number, value(number, 1000)) for number in range(200))
+        db.flush()
+    with lsmkv.open(path, table_source="read", **TINY) as db:
+        for name in value_files(path):
+            os.truncate(os.path.join(path, name), 64)
+        assert list(db) == [b"%04d" % number for number in range(200)] and len(db) == 200
+        assert b"0007" in db
+        with pytest.raises(lsmkv.CorruptionError) as caught:
+            db[b"0007"]
+        assert caught.value.file in value_files(path)
+        with pytest.raises(lsmkv.CorruptionError):
+            list(db.items())
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_view_outlives_collection_and_close(path, source):
+    with lsmkv.open(path, large_value_bytes=100, table_source=source, **TINY) as db:
+        db[b"kept"] = value(7, 3000)
+        db.update((b"%04d" % number, value(number, 1000)) for number in range(50))
+        db.flush()
+        view = db.get_view(b"kept")
+        for turn in range(3):
+            db[b"kept"] = value(8 + turn, 3000)
+            db.update((b"%04d" % number, value(number + turn, 1000)) for number in range(50))
+            db.compact()
+        assert bytes(view) == value(7, 3000)
+    assert bytes(view) == value(7, 3000)
+    del view
+    with lsmkv.open(path) as db:
+        assert db[b"kept"] == value(10, 3000) and db.verify() is None
+
+
+def test_a_snapshot_reads_what_was_collected_since(path):
+    with lsmkv.open(path, large_value_bytes=100, **TINY) as db:
+        wanted = {b"%04d" % number: value(number, 1000) for number in range(50)}
+        db.update(wanted)
+        with db.snapshot() as snapshot:
+            for turn in range(3):
+                db.update((key, value(turn, 1000)) for key in wanted)
+                db.compact()
+            assert dict(snapshot.items()) == wanted
+            files = len(value_files(path))
+        db.compact()
+        assert len(value_files(path)) < files
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_overwriting_takes_a_third_more_space_at_most(path, threads):
+    """1000 values of 4 KiB, each overwritten about six times; the log and what is being written come on top."""
+    options = {"segment_bytes": 1 << 18, "l0_segments": 1, "threads": threads, "durability": "os"}
+    chance = random.Random(5)
+    live = 1000 * (4096 + 64)
+    with lsmkv.open(path, large_value_bytes=1024, **options) as db:
+        for turn in range(7):
+            for _ in range(1000):
+                db[b"%06d" % chance.randrange(1000)] = bytes([turn]) * 4096
+        db.flush()
+        while db.step():
+            pass
+        stats = db.stats()
+        assert stats["value_file_bytes"] <= 1.3 * stats["value_live_bytes"] + 4 * (1 << 18)
+        assert stats["value_live_bytes"] <= 1.25 * live and stats["value_moved_bytes"] > 0
+        db.compact()
+        assert db.stats()["value_file_bytes"] <= 1.1 * live + 2 * (1 << 18)
+        assert db.verify() is None
+    assert used(path) <= 1.3 * live
+
+
+def test_the_counters_say_where_large_values_went(path):
+    with lsmkv.open(path, large_value_bytes=1024, durability="os") as db:
+        for number in range(100):
+            db[b"%d" % number] = value(number, 5000)
+        db.flush()
+        stats = db.stats()
+        assert stats["value_files"] == 1 and stats["value_bytes"] == stats["value_live_bytes"] >= 500_000
+        assert stats["log_bytes"] + stats["flush_bytes"] < 50_000
+
+
+@pytest.mark.parametrize("wrong", [-1, 1, 15, (1 << 30) + 1, 4096.0, "4 KiB", True])
+def test_wrong_thresholds(path, wrong):
+    with pytest.raises(lsmkv.OptionsError, match="large_value_bytes"):
+        lsmkv.open(path, large_value_bytes=wrong)
+
+
+GIB = """
+import resource, sys, lsmkv
+path, size = sys.argv[1], 1 << 30
+with lsmkv.open(path, large_value_bytes=4096, durability="os") as db:
+    value = bytearray(size)
+    value[::4096] = b"x" * (size // 4096)
+    db[b"large"] = memoryview(value)
+    db.flush()
+    view = db.get_view(b"large")
+    assert len(view) == size and view[4096:4098] == b"x\\0" and view[-4096:-4094] == b"x\\0"
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_a_gibibyte_is_written_and_lent_without_a_copy(path):
+    """The value itself and the pages of its file that the view showed; no third gibibyte."""
+    done = subprocess.run([sys.executable, "-c", GIB, path], capture_output=True, text=True, check=True)
+    assert int(done.stdout) * 1024 < 2.3 * (1 << 30)
