@@ -33,7 +33,9 @@ HOSTILE = [
 def level(
     kind="table", run=1, number=1, size=4096, records=100, tombstones=0, ranges=0, lsn=9 << 32, low=b"", high=b""
 ):
-    return lsmkv.Level((kind, run, number, size, records, tombstones, ranges, 1 << 32, lsn, low, high, "raw", 9, 9, "lines"))
+    return lsmkv.Level(
+        (kind, run, number, size, records, tombstones, ranges, 1 << 32, lsn, low, high, "raw", 9, 9, "lines")
+    )
 
 
 def tables(count, runs, key=b"%09d".__mod__):

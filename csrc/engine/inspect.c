@@ -263,7 +263,8 @@ static int probe_table(struct lk_table *table, uint32_t run, struct lk_slice key
     struct lk_record record;
     struct lk_missing missing;
     struct lk_probe_cost cost = {0};
-    *probe = (struct lsmkv_probe){.kind = LSMKV_LEVEL_TABLE, .run = run, .number = table->meta.number, .layout = layout_of(table)};
+    *probe = (struct lsmkv_probe){
+        .kind = LSMKV_LEVEL_TABLE, .run = run, .number = table->meta.number, .layout = layout_of(table)};
     int rc = lk_table_spans(table, key) ? lk_table_find(table, hash, key, &record, &missing, scratch, &cost)
                                         : LSMKV_NOTFOUND;
     probe->lines = cost.lines;

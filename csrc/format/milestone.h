@@ -18,7 +18,7 @@ enum { LK_MILE = 64 }; /* pages */
 
 struct lk_milestone {
     struct lk_slice key; /* borrowed */
-    uint32_t shared;     /* at most the key's length */
+    uint32_t shared; /* at most the key's length */
 };
 
 static inline uint32_t lk_milestones_of(uint32_t pages)

@@ -152,9 +152,8 @@ static inline uint32_t lk_table_skipped(const struct lk_table *table, uint32_t p
 LK_MUST_CHECK int lk_table_read_milestones(struct lk_table *table, const uint8_t *at, const uint8_t *end);
 
 /* lk_table_find and lk_table_find_copy in a table with a filter. */
-LK_MUST_CHECK int lk_filtered_find(struct lk_table *table, uint64_t hash, struct lk_slice key,
-                                   struct lk_record *record, struct lk_missing *missing, struct lk_scratch *scratch,
-                                   struct lk_probe_cost *cost);
+LK_MUST_CHECK int lk_filtered_find(struct lk_table *table, uint64_t hash, struct lk_slice key, struct lk_record *record,
+                                   struct lk_missing *missing, struct lk_scratch *scratch, struct lk_probe_cost *cost);
 LK_MUST_CHECK int lk_filtered_find_copy(struct lk_table *table, uint64_t hash, struct lk_slice key,
                                         struct lk_buf *bytes, struct lk_record *out);
 

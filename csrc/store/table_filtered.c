@@ -225,8 +225,7 @@ int lk_filtered_find(struct lk_table *table, uint64_t hash, struct lk_slice key,
 /* ---- by private reads ----------------------------------------------------------------------- */
 
 /* The page between two offsets; into *bytes, but for a single large record. 0 or a failure. */
-static int show_copy(struct lk_table *table, const uint32_t offsets[2], struct lk_page_view *view,
-                     struct lk_buf *bytes)
+static int show_copy(struct lk_table *table, const uint32_t offsets[2], struct lk_page_view *view, struct lk_buf *bytes)
 {
     *view = (struct lk_page_view){NULL, offsets[1] - offsets[0], offsets[0], 0};
     if (!table->footer.codec && bounds_wrong(table, offsets))

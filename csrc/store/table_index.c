@@ -17,9 +17,9 @@
 #include "util/alloc.h"
 
 enum {
-    PAGE_PART = 4,        /* pages are so much smaller, but for those below */
+    PAGE_PART = 4, /* pages are so much smaller, but for those below */
     PAGE_LEAST = 512,
-    TINY = 16,            /* bytes: fences of pages that small would be too many */
+    TINY = 16, /* bytes: fences of pages that small would be too many */
     PLACEMENT_TRIES = 8
 };
 
@@ -39,7 +39,8 @@ uint32_t lk_index_page_bytes(const struct lk_table_writer *writer, uint64_t byte
 static int wants_filter(const struct lk_table_writer *writer, const struct lk_footer *footer)
 {
     uint64_t bytes = writer->codec ? writer->unpacked : footer->pages_end - LK_TABLE_HEAD;
-    return writer->item_count && writer->item_count >= writer->plan.small_records && bytes < (uint64_t)writer->item_count * writer->plan.small_bytes;
+    return writer->item_count && writer->item_count >= writer->plan.small_records &&
+           bytes < (uint64_t)writer->item_count * writer->plan.small_bytes;
 }
 
 /* ---- milestones ----------------------------------------------------------------------------- */
@@ -55,7 +56,8 @@ static int close_mile(struct lk_table_writer *writer)
 
     for (uint32_t i = 0; i < count; at += writer->mile_lens[i++])
         writer->pages[first + i].local = lk_head(lk_slice(at, writer->mile_lens[i]), shared);
-    int rc = lk_buf_append(&writer->milestones, head, (size_t)(lk_milestone_put(head, shared, (uint32_t)key.len) - head));
+    int rc =
+        lk_buf_append(&writer->milestones, head, (size_t)(lk_milestone_put(head, shared, (uint32_t)key.len) - head));
     if (rc == 0)
         rc = lk_buf_append(&writer->milestones, key.at, key.len);
     lk_buf_reset(&writer->mile_keys);

@@ -171,8 +171,8 @@ int lk_packed_show(struct lk_table *table, const uint32_t offsets[2], struct lk_
     return unpack(table, &page, scratch, at, page.unpacked, &made, cost);
 }
 
-void lk_packed_take(struct lk_scratch *scratch, const struct lk_page_view *view, const uint8_t *at, const uint8_t *after,
-                    struct lk_record *record)
+void lk_packed_take(struct lk_scratch *scratch, const struct lk_page_view *view, const uint8_t *at,
+                    const uint8_t *after, struct lk_record *record)
 {
     take(scratch, scratch->at + scratch->used, (uint32_t)(at - view->at), (size_t)(after - at), record);
 }

@@ -46,8 +46,8 @@ struct lk_page_view {
 LK_MUST_CHECK int lk_packed_show(struct lk_table *table, const uint32_t offsets[2], struct lk_page_view *view,
                                  struct lk_missing *missing, struct lk_scratch *scratch, struct lk_probe_cost *cost);
 /* The record between two addresses of an unpacked view is lent: it is moved to the front, and the rest let go of. */
-void lk_packed_take(struct lk_scratch *scratch, const struct lk_page_view *view, const uint8_t *at, const uint8_t *after,
-                    struct lk_record *record);
+void lk_packed_take(struct lk_scratch *scratch, const struct lk_page_view *view, const uint8_t *at,
+                    const uint8_t *after, struct lk_record *record);
 /* The same by private reads; an unpacked page into *bytes. */
 LK_MUST_CHECK int lk_packed_show_copy(struct lk_table *table, const uint32_t offsets[2], struct lk_page_view *view,
                                       struct lk_buf *bytes);

@@ -160,8 +160,8 @@ int lk_pages_note(struct lk_table_writer *writer, struct lk_slice key, uint64_t 
     if (rc < 0)
         return rc;
     uint32_t shared = lk_shared_bytes(lk_buf_slice(&writer->key_min), key);
-    writer->pages[writer->page_count++] = (struct lk_page_start){
-        .next = lk_head(key, shared), .offset = (uint32_t)offset, .shared = shared};
+    writer->pages[writer->page_count++] =
+        (struct lk_page_start){.next = lk_head(key, shared), .offset = (uint32_t)offset, .shared = shared};
     return 0;
 }
 

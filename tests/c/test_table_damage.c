@@ -455,9 +455,9 @@ TEST(crafted_footers)
         struct lk_footer crafted = footer;
         uint64_t *wide[] = {&crafted.pages_end, &crafted.fences_at,  &crafted.lines_at, &crafted.checks_at,
                             &crafted.records,   &crafted.tombstones, &crafted.payload,  &crafted.file_bytes};
-        uint32_t *narrow[] = {&crafted.prefix,      &crafted.fence_count,   &crafted.line_count,
-                              &crafted.check_count, &crafted.key_min_bytes, &crafted.key_max_bytes,
-                              &crafted.range_bytes, &crafted.range_deletes, &crafted.codec,
+        uint32_t *narrow[] = {&crafted.prefix,      &crafted.fence_count,    &crafted.line_count,
+                              &crafted.check_count, &crafted.key_min_bytes,  &crafted.key_max_bytes,
+                              &crafted.range_bytes, &crafted.range_deletes,  &crafted.codec,
                               &crafted.features,    &crafted.milestone_bytes};
         for (uint64_t times = 1 + random_below(&random, 3); times; times--) {
             uint64_t delta = random_below(&random, 3) == 0

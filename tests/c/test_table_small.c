@@ -51,7 +51,8 @@ TEST(the_choice_is_by_size_and_number)
 {
     if (kit_codec || kit_filtered)
         return;
-    struct lk_footer small = footer_of(2000, LK_SMALL_BYTES - 8 - 3 - 1), large = footer_of(2000, LK_SMALL_BYTES - 8 - 3);
+    struct lk_footer small = footer_of(2000, LK_SMALL_BYTES - 8 - 3 - 1),
+                     large = footer_of(2000, LK_SMALL_BYTES - 8 - 3);
     CHECK_EQ(small.features, LK_FEATURE_FILTER);
     CHECK_EQ(large.features, 0);
     CHECK_EQ(large.milestone_bytes, 0);
@@ -188,7 +189,7 @@ TEST(a_filter_has_what_was_added)
     CHECK(others > 20 && others < 400); /* 50 keys in 512 bits: 0.8 % */
     CHECK_EQ(lk_filter_lines(0, 0), 1);
     CHECK_EQ(lk_filter_lines(64, 0), 1);
-    CHECK_EQ(lk_filter_lines(65, 0), 2);           /* 8 bits at least */
+    CHECK_EQ(lk_filter_lines(65, 0), 2); /* 8 bits at least */
     CHECK_EQ(lk_filter_lines(1 << 20, 1u << 24), 1u << 14); /* a sixteenth */
     CHECK_EQ(lk_filter_lines(1024, 1u << 30), 40); /* 20 bits at most */
 }

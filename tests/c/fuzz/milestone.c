@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
         uint64_t heads[3] = {1, 5, 5};
         struct lk_fences fences = {heads, NULL, 3};
-        uint32_t through, from = lk_milestone_find(&milestone, &fences, lk_slice(data, bytes < 40 ? bytes : 40), &through);
+        uint32_t through,
+            from = lk_milestone_find(&milestone, &fences, lk_slice(data, bytes < 40 ? bytes : 40), &through);
         FUZZ_CHECK(from <= through && through < 3);
         at = after;
     }
