@@ -79,7 +79,7 @@ def test_tables_are_a_row_each(store):
         "keys",
     ]
     start = [table["run"], table["number"], f"{table['bytes']:,}", "1,000", 0, 0]
-    wanted = [*start, "raw", "100%", "key0000", "..", "key0999"]
+    wanted = [*start, "lines", "raw", "100%", "key0000", "..", "key0999"]
     assert row.split() == [str(cell) for cell in wanted]
 
 
