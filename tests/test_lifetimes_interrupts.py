@@ -64,8 +64,9 @@ def test_in_compact(path, heard):
     with lsmkv.open(path, threads=0, segment_bytes=1 << 20, table_bytes=1 << 19) as db:
 
         def action():
-            db.update(PAIRS[:100_000])
-            db.compact()
+            for _ in range(6):
+                db.update(PAIRS[:100_000])
+                db.compact()
 
         heard(action)
         db.compact()

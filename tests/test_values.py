@@ -108,6 +108,20 @@ def test_a_snapshot_reads_what_was_collected_since(path):
         assert len(value_files(path)) < files
 
 
+def test_value_files_that_only_a_reader_keeps_are_pinned_bytes(path):
+    with lsmkv.open(path, large_value_bytes=100, durability="os", threads=0) as db:
+        db.update((b"%04d" % number, value(number, 5000)) for number in range(400))
+        db.compact()
+        with db.snapshot():
+            assert db.stats()["pinned_bytes"] == 0
+            db.clear()
+            db.compact()
+            assert db.stats()["pinned_bytes"] >= 1_000_000
+        db.compact()
+        assert db.stats()["pinned_bytes"] == 0
+        assert db.stats()["value_files"] <= 1  # the one that is being written
+
+
 @pytest.mark.parametrize("threads", [0, 2])
 def test_overwriting_takes_a_third_more_space_at_most(path, threads):
     """1000 values of 4 KiB, each overwritten about six times; the log and what is being written come on top."""

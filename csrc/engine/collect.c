@@ -8,7 +8,7 @@
 #include "util/alloc.h"
 
 enum {
-    LEFT_SHARE = 9, /* of what is live: so much garbage may stay */
+    LEFT_SHARE = 12,/* of what is live: so much garbage may stay */
     MOVE_SHARE = 24 /* of what is live: so much is moved by one merge */
 };
 
@@ -123,6 +123,28 @@ void lk_collect_facts(struct lk_db *db, const struct lk_version *version, struct
     }
     lk_mutex_unlock(&db->values.mutex);
     lk_free(facts);
+    free_live(&liveness);
+}
+
+void lk_collect_held(struct lk_db *db, const struct lk_version *version)
+{
+    struct liveness liveness;
+    if (!atomic_load(&db->values.list))
+        return;
+    int rc = count_live(db, version, &liveness);
+    lk_mutex_lock(&db->values.mutex);
+    const struct lk_value_list *list = atomic_load(&db->values.list);
+    for (uint32_t i = 0; rc == 0 && i < list->count; i++) {
+        struct lk_value_segment *segment = list->at[i].segment;
+        if (!segment)
+            continue;
+        int needed = bytes_in(&liveness.live, segment->number) || atomic_load(&segment->current);
+        if (!needed && !segment->held.sum)
+            lk_held_begin(&segment->held, &db->pinned_bytes, atomic_load(&segment->end));
+        else if (needed)
+            lk_held_end(&segment->held); /* a writer had it on its way into a memtable */
+    }
+    lk_mutex_unlock(&db->values.mutex);
     free_live(&liveness);
 }
 

@@ -22,6 +22,9 @@ struct lk_value_facts {
 };
 /* Any thread, no lock held but perhaps work_mutex. All zero without value segments, or when memory ran out. */
 void lk_collect_facts(struct lk_db *db, const struct lk_version *version, struct lk_value_facts *out);
+/* Segments that the present version no longer refers to count as pinned until their readers let go; work_mutex held, so that
+ * no value is on its way into a table. */
+void lk_collect_held(struct lk_db *db, const struct lk_version *version);
 /* Choose the segments with the largest share of garbage: until what is left of it is little, or emptying them writes a
  * good part of what is live, or as much as the tables of the version. What they hold stays twice until the merge ends. */
 void lk_collect_choose(struct lk_db *db);
@@ -37,7 +40,7 @@ struct lk_moved {
 };
 
 /* Is its value large and inline, or in a chosen segment? */
-int lk_move_wanted(struct lk_db *db, const struct lk_record *record);
+int lk_move_wanted(struct lk_rewrite *rewrite, const struct lk_record *record);
 /* Write the value to its new place. A value that cannot be read stays where it is: moved->cursor is then as given. */
 LK_MUST_CHECK int lk_move(struct lk_rewrite *rewrite, struct lk_cursor *cursor, struct lk_moved *moved);
 

@@ -95,6 +95,7 @@ void lk_inspect_stats(struct lk_db *db, struct lsmkv_stats *out)
     out->value_bytes = get(&db->values.written);
     out->value_moved_bytes = get(&db->values.moved);
     out->pinned_bytes = get(&db->pinned_bytes);
+    db->env->ops->resident(db->env, &out->resident_anonymous_bytes, &out->resident_file_bytes);
     out->clean_open = db->clean_open;
     out->failed = atomic_load(&db->failed) != 0;
     if (lk_snapshot_take(db, &now) == 0) {

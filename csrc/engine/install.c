@@ -2,6 +2,7 @@
 #include "engine/install.h"
 
 #include "engine/apart.h"
+#include "engine/collect.h"
 #include "engine/commit.h"
 #include "store/view.h"
 #include "util/alloc.h"
@@ -156,6 +157,11 @@ static int publish(struct lk_db *db, const struct lk_change *change)
             keep(change->dropped[i]);
         db->manifest.failed = rc;
         return rc;
+    }
+    if (change->dropped_count || change->memtables_through) { /* while the old version holds what it refers to */
+        struct lk_version *present = lk_install_present(db);
+        lk_collect_held(db, present);
+        lk_version_unref(present);
     }
     lk_epoch_retire(&db->epochs, old, lk_version_release);
     lk_epoch_reclaim(&db->epochs);

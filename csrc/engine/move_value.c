@@ -1,12 +1,28 @@
 /* move_value: large values of records that are being rewritten, into value segments. See engine/collect.h. */
 #include "engine/collect.h"
 #include "engine/events.h"
+#include "engine/rate.h"
 
-int lk_move_wanted(struct lk_db *db, const struct lk_record *record)
+enum { PAY_BYTES = 256 * 1024 };
+
+/* The same few segments are asked for again and again; segments are chosen before a step, not during it. */
+static int leaves(struct lk_rewrite *rewrite, struct lk_slice bytes)
+{
+    struct lk_values *values = &rewrite->db->values;
+    struct lk_reference reference;
+    if (atomic_load_explicit(&values->chosen, memory_order_relaxed) == 0 || lk_reference_get(bytes, &reference) < 0)
+        return 0;
+    uint64_t *known = &rewrite->leaving[reference.number % LK_LEAVING];
+    if (*known / 2 != reference.number)
+        *known = (uint64_t)reference.number * 2 + (uint64_t)lk_values_leaves(values, reference.number);
+    return *known & 1;
+}
+
+int lk_move_wanted(struct lk_rewrite *rewrite, const struct lk_record *record)
 {
     if (record->flags & LK_RECORD_APART)
-        return lk_values_leaves(&db->values, record->value);
-    return lk_record_kind(record) == LK_PUT && lk_values_wants(&db->values, record->value.len);
+        return leaves(rewrite, record->value);
+    return lk_record_kind(record) == LK_PUT && lk_values_wants(&rewrite->db->values, record->value.len);
 }
 
 static int piece_of(void *context, uint64_t offset, void *to, size_t bytes)
@@ -25,6 +41,13 @@ static int move_inline(struct lk_rewrite *rewrite, struct lk_cursor *cursor, uin
     if (rc == 0)
         lk_reference_put(to, &made);
     return rc;
+}
+
+/* What was moved counts as written in the background. */
+static void pay(struct lk_rewrite *rewrite)
+{
+    lk_rate_pay(rewrite->db, rewrite->moved_bytes - rewrite->moved_paid);
+    rewrite->moved_paid = rewrite->moved_bytes;
 }
 
 int lk_move(struct lk_rewrite *rewrite, struct lk_cursor *cursor, struct lk_moved *moved)
@@ -49,5 +72,7 @@ int lk_move(struct lk_rewrite *rewrite, struct lk_cursor *cursor, struct lk_move
     record->flags |= LK_RECORD_APART;
     (void)lk_reference_get(record->value, &made);
     rewrite->moved_bytes += lk_value_footprint(made.bytes);
+    if (rewrite->moved_bytes - rewrite->moved_paid >= PAY_BYTES)
+        pay(rewrite);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* planner_values: when value segments hold too much that is not needed.
  *
- *   live 900   garbage 110         -> no job
- *   live 900   garbage 150         -> merge all, collect     more than three fifths of what the space limit leaves
+ *   live 900   garbage 80          -> no job
+ *   live 900   garbage 110         -> merge all, collect     more than two fifths of what the space limit leaves
  *   live 900   garbage 60, asked   -> merge all, collect     more than a sixteenth
  *
  * The merge drops the records that were taken for garbage, and moves what is live out of the segments chosen. What it
@@ -22,7 +22,7 @@ static uint64_t allowed(const struct lk_shape *shape)
 {
     if (shape->merge_wanted)
         return shape->value_live / WANTED_SHARE;
-    return (uint64_t)((double)shape->value_live * (shape->space_limit - 1) * 0.6) + shape->segment_bytes / SMALL_PART;
+    return (uint64_t)((double)shape->value_live * (shape->space_limit - 1) * 0.4) + shape->segment_bytes / SMALL_PART;
 }
 
 int lk_plan_values(const struct lk_shape *shape, struct lk_job *job)

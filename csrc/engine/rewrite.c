@@ -116,6 +116,7 @@ static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writ
         .run = rewrite->run,
         .file_mode = db->options.mode & 0666,
         .table_bytes = db->options.table_bytes,
+        .memory_bytes = db->budget.writer / 8 * 7, /* the rest: its buffer, its fences */
         .page_bytes = db->options.page_bytes,
         .small_bytes = LK_SMALL_BYTES,
         .small_records = LK_SMALL_RECORDS,
@@ -153,7 +154,7 @@ static int place(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
     const struct lk_record *record = &cursor->record;
     enum lk_fate fate = fate_of(rewrite, record);
     struct lk_moved moved;
-    int rc = 0, moves = fate == LK_FATE_WRITE && lk_move_wanted(rewrite->db, record);
+    int rc = 0, moves = fate == LK_FATE_WRITE && lk_move_wanted(rewrite, record);
 
     if (fate == LK_FATE_DROP) {
         rewrite->dropped++;

@@ -22,6 +22,8 @@
 #include "engine/shadow.h"
 #include "store/merge.h"
 
+enum { LK_LEAVING = 64 };
+
 struct lk_rewrite {
     struct lk_db *db;                /* borrowed */
     /* What to do: the caller's, between begin and the first table. */
@@ -50,6 +52,8 @@ struct lk_rewrite {
     uint64_t began_ns;
     struct lk_value_uses moved;      /* owned: holds the segments that values were moved to */
     uint64_t moved_bytes;            /* for the table under construction */
+    uint64_t moved_paid;             /* of them: told to engine/rate.h */
+    uint64_t leaving[LK_LEAVING];    /* value segments asked for: number * 2, and 1 when it is to be emptied */
 };
 
 /* Room for source_count sources. 0 or NOMEM. lk_rewrite_end in either case. */

@@ -110,6 +110,7 @@ static const struct lk_cursor_ops clipped_ops = {.seek = clipped_seek,
 static struct lk_cursor *open_run(struct run_source *source, const struct lk_run *run, int streaming)
 {
     lk_run_cursor_init(&source->run, run->tables, run->count, streaming);
+    source->run.inner.tells = 1;
     if (!run->into)
         return &source->run.cursor;
     source->bound = run->bound;
@@ -433,11 +434,11 @@ static int keep(struct lk_scan *scan, struct lsmkv_pair *pairs, size_t count)
     return rc;
 }
 
-/* The bytes that stopped the merge: of its failed source, which is a run. */
-static const struct lk_missing *missing_of(const struct lk_scan *scan)
+/* What stopped the merge: its failed source, which is a run. */
+static struct lk_table_cursor *stopped(struct lk_scan *scan)
 {
     uint32_t first_run = scan->source_count - scan->run_count;
-    return &scan->runs[scan->merge.failed - first_run].run.inner.missing;
+    return &scan->runs[scan->merge.failed - first_run].run.inner;
 }
 
 /* One pair through private reads, when the cache cannot hold what the scan needs. The slot is held over those
@@ -503,15 +504,25 @@ static int fetch(struct lk_scan *scan, struct lsmkv_pair *pairs)
     return rc;
 }
 
+/* Advice is good for a walk and never needed for one. After each the walk begins anew where something was last found,
+ * perhaps in the table before, and would ask again: so the chunk does without, once there was enough of it. */
+static void advise(struct lk_scan *scan, uint32_t times)
+{
+    lk_table_cursor_advise(stopped(scan));
+    for (uint32_t i = 0; times > 2 * scan->run_count && i < scan->run_count; i++)
+        scan->runs[i].run.inner.tells = 0;
+}
+
 static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, struct lsmkv_pair *pairs, size_t *count)
 {
     int rc = order(scan, 1), fills = 0;
+    uint32_t told = 0;
     if (rc != 0)
         return rc;
     for (;;) {
         int slot = lk_read_enter(scan->db);
         rc = collect(scan, &scan->merge, 1, most, most_bytes, pairs, count);
-        struct lk_missing missing = rc == LSMKV_WOULDBLOCK ? *missing_of(scan) : (struct lk_missing){0};
+        struct lk_missing missing = rc == LSMKV_WOULDBLOCK ? stopped(scan)->missing : (struct lk_missing){0};
         if (rc == 0 && *count)
             rc = keep(scan, pairs, *count);
         lk_epoch_leave(&scan->db->epochs, slot);
@@ -519,7 +530,11 @@ static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, stru
             continue; /* deleted keys only: go on */
         if (rc != LSMKV_WOULDBLOCK)
             return rc == 0 ? fetch(scan, pairs) : rc;
-        if (++fills > FILLS_BEFORE_STREAM || missing.bytes > scan->db->options.cache_bytes / 8) {
+        if (lk_table_wants_advice(&missing)) {
+            advise(scan, ++told);
+            continue;
+        }
+        if (++fills > FILLS_BEFORE_STREAM || missing.bytes > scan->db->budget.cache / 8) {
             slot = lk_read_enter(scan->db);
             rc = collect_private(scan, pairs, count);
             lk_epoch_leave(&scan->db->epochs, slot);
@@ -585,6 +600,8 @@ int lk_scan_begin(struct lk_scan *scan, int wait, size_t most, size_t most_bytes
     }
     if (scan->over)
         return LSMKV_NOTFOUND;
+    for (uint32_t i = 0; i < scan->run_count; i++)
+        scan->runs[i].run.inner.tells = 1;
     if (scan->at.reads) {
         int rc = lk_reads_enter(scan->at.reads);
         if (rc < 0)

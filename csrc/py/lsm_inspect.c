@@ -79,6 +79,8 @@ static const struct {
 #undef STALL
         X(limited_ns),
     X(anonymous_bytes),
+    X(resident_anonymous_bytes),
+    X(resident_file_bytes),
     X(live_snapshots),
     X(live_iterators),
     X(expired_snapshots),

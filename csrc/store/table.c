@@ -185,6 +185,8 @@ static int attach(struct lk_table *table, struct lk_cache *cache, const struct l
         return rc;
 
     const uint8_t *base = table->granules.base;
+    table->granules.index_from = (uint32_t)(footer->fences_at >> LK_GRANULE_SHIFT);
+    table->granules.env->ops->read_random(table->file);
     const uint64_t *heads = (const uint64_t *)(const void *)(base + footer->fences_at);
     table->fences =
         (struct lk_fences){heads, (const uint32_t *)(const void *)(heads + footer->fence_count), footer->fence_count};

@@ -39,8 +39,8 @@ struct lk_table_writer {
     struct lk_buf packed;      /* room for one packed page */
     struct lk_packer packer;
     uint64_t unpacked;         /* record bytes of all pages that left `held` */
-    struct lk_line_item *items; /* owned; one a record */
-    uint32_t item_count, item_cap;
+    struct lk_line_item *items; /* owned; one a record, room for item_most */
+    uint32_t item_count, item_most;
     struct lk_buf milestones;  /* as they will be in the table, but for the present one */
     struct lk_buf mile_keys;   /* first keys of its pages, one behind the other */
     uint32_t mile_lens[LK_MILE];

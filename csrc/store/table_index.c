@@ -14,7 +14,7 @@
 
 #include "format/filter.h"
 #include "format/milestone.h"
-#include "util/alloc.h"
+#include "os/large.h"
 
 enum {
     PAGE_PART = 4, /* pages are so much smaller, but for those below */
@@ -74,23 +74,30 @@ int lk_index_page(struct lk_table_writer *writer, struct lk_slice key)
 
 /* ---- lines ---------------------------------------------------------------------------------- */
 
-/* *count lines and what they hold. 0; 1 when there is no placement; NOMEM. *out is owned. */
+static uint64_t lines_bytes(uint32_t count)
+{
+    return (uint64_t)count * sizeof(struct lk_line);
+}
+
+/* `count` lines and what they hold. 0; 1 when there is no placement; NOMEM. *out is owned. */
 static int build_lines(const struct lk_table_writer *writer, uint32_t count, struct lk_line **out)
 {
-    struct lk_line *lines = lk_alloc_aligned(64, count * sizeof *lines);
-    uint32_t *item_of = lk_alloc((size_t)count * LK_LINE_SLOTS * sizeof *item_of);
+    struct lk_env *env = writer->plan.env;
+    uint64_t scratch = (uint64_t)count * LK_LINE_SLOTS * sizeof(uint32_t);
+    struct lk_line *lines = lk_large_new(env, lines_bytes(count));
+    uint32_t *item_of = lk_large_new(env, scratch);
     int rc = LSMKV_NOMEM;
 
     if (lines && item_of)
         rc = lk_lines_build(lines, count, writer->items, writer->item_count, item_of);
     else
         lk_fail(rc, "memory ran out: no room to place %u keys", writer->item_count);
-    lk_free(item_of);
+    lk_large_free(env, item_of, scratch);
     if (rc == 0) {
         *out = lines;
         return 0;
     }
-    lk_free(lines);
+    lk_large_free(env, lines, lines_bytes(count));
     return rc;
 }
 
@@ -109,8 +116,8 @@ static int put_lines(struct lk_table_writer *writer, struct lk_footer *footer)
         return lk_fail(LSMKV_INVALID, "no placement for %u keys was found in %u lines: their hashes are alike",
                        writer->item_count, footer->line_count);
     if (rc == 0)
-        rc = lk_table_output_put(&writer->output, lines, (uint64_t)footer->line_count * sizeof *lines);
-    lk_free(lines);
+        rc = lk_table_output_put(&writer->output, lines, lines_bytes(footer->line_count));
+    lk_large_free(writer->plan.env, lines, lines_bytes(footer->line_count));
     return rc;
 }
 
@@ -120,17 +127,19 @@ static int put_filter(struct lk_table_writer *writer, struct lk_footer *footer)
 {
     uint32_t count = lk_filter_lines(footer->records, footer->pages_end - LK_TABLE_HEAD);
     size_t bytes = (size_t)count * LK_FILTER_LINE;
-    uint8_t *lines = lk_alloc_zero(bytes);
+    struct lk_env *env = writer->plan.env;
+    uint8_t *lines = lk_large_new(env, bytes);
 
     if (lines == NULL)
         return lk_fail(LSMKV_NOMEM, "memory ran out: no room for the filter of %u keys", writer->item_count);
+    memset(lines, 0, bytes);
     for (uint32_t i = 0; i < writer->item_count; i++) {
         uint64_t hash = writer->items[i].hash;
         lk_filter_add(lines + (size_t)lk_line_first(hash, count) * LK_FILTER_LINE, hash);
     }
     footer->line_count = count;
     int rc = lk_table_output_put(&writer->output, lines, bytes);
-    lk_free(lines);
+    lk_large_free(env, lines, bytes);
     return rc;
 }
 

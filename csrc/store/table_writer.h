@@ -1,6 +1,6 @@
 /* table_writer: makes one table file from records in key order.
  *
- *      add, add, ... -> pages -> 4 MiB buffer -> file        (checksums of granules on the way)
+ *      add, add, ... -> pages -> 256 KiB buffer -> file        (checksums of granules on the way)
  *      finish: fences, lines (or, of small records, a filter), checks, properties, footer; sync
  *
  * One thread. Every function after a failure repeats the failure; abandon then removes the file. */
@@ -19,7 +19,8 @@ struct lk_table_plan {
     struct lk_env *env;
     struct lk_dir *dir;
     uint32_t number, run, file_mode;
-    uint64_t table_bytes; /* target; also at most 1 M records a table, to bound memory */
+    uint64_t table_bytes; /* target */
+    uint64_t memory_bytes; /* bounds the records of a table, 24 bytes each; 0: 1 M records, which is always the bound */
     uint32_t page_bytes;
     struct lk_hash_seed seed;
     uint32_t codec; /* enum lk_pack_codec */

@@ -211,19 +211,34 @@ int lk_value_segment_append(struct lk_value_segment *segment, struct lk_slice va
     return 0;
 }
 
-int lk_value_segment_append_far(struct lk_value_segment *segment, uint64_t bytes,
-                                int (*piece)(void *, uint64_t, void *, size_t), void *context, uint8_t *scratch,
-                                struct lk_reference *out)
+/* One that fits into scratch, head and padding with it: one call. */
+static int append_near(struct lk_value_segment *segment, int (*piece)(void *, uint64_t, void *, size_t), void *context,
+                       uint8_t *scratch, struct lk_reference *made)
 {
-    struct lk_reference made = reference_of(segment, bytes);
-    uint64_t whole = lk_value_footprint(bytes), at = made.offset + LK_VALUE_HEAD;
+    uint64_t whole = lk_value_footprint(made->bytes), filled = LK_VALUE_HEAD + made->bytes;
+    uint8_t *at = scratch + LK_VALUE_HEAD;
+    int rc = made->bytes ? piece(context, 0, at, made->bytes) : 0;
+    if (rc < 0)
+        return rc;
+    made->sum = lk_checksum(lk_value_seed(segment->identity, made->offset), at, made->bytes);
+    lk_value_head_put(scratch, segment->identity, made);
+    memset(scratch + filled, 0, whole - filled);
+    return write_at(segment, made->offset, scratch, whole);
+}
+
+/* The head last, when all pieces have come. */
+static int append_pieces(struct lk_value_segment *segment, int (*piece)(void *, uint64_t, void *, size_t),
+                         void *context, uint8_t *scratch, struct lk_reference *made)
+{
+    uint64_t whole = lk_value_footprint(made->bytes), at = made->offset + LK_VALUE_HEAD;
+    uint64_t bytes = made->bytes;
     int rc = 0;
-    made.sum = lk_value_seed(segment->identity, made.offset);
+    made->sum = lk_value_seed(segment->identity, made->offset);
     for (uint64_t done = 0; rc == 0 && done < bytes;) {
         size_t some = bytes - done < LK_VALUE_SCRATCH ? (size_t)(bytes - done) : LK_VALUE_SCRATCH;
         rc = piece(context, done, scratch, some);
         if (rc == 0) {
-            made.sum = lk_checksum(made.sum, scratch, some);
+            made->sum = lk_checksum(made->sum, scratch, some);
             rc = write_at(segment, at + done, scratch, some);
         }
         done += some;
@@ -233,9 +248,20 @@ int lk_value_segment_append_far(struct lk_value_segment *segment, uint64_t bytes
         rc = write_at(segment, at + bytes, scratch, whole - LK_VALUE_HEAD - bytes);
     }
     if (rc == 0) {
-        lk_value_head_put(scratch, segment->identity, &made);
-        rc = write_at(segment, made.offset, scratch, LK_VALUE_HEAD);
+        lk_value_head_put(scratch, segment->identity, made);
+        rc = write_at(segment, made->offset, scratch, LK_VALUE_HEAD);
     }
+    return rc;
+}
+
+int lk_value_segment_append_far(struct lk_value_segment *segment, uint64_t bytes,
+                                int (*piece)(void *, uint64_t, void *, size_t), void *context, uint8_t *scratch,
+                                struct lk_reference *out)
+{
+    struct lk_reference made = reference_of(segment, bytes);
+    int near = lk_value_footprint(bytes) <= LK_VALUE_SCRATCH;
+    int rc = near ? append_near(segment, piece, context, scratch, &made)
+                  : append_pieces(segment, piece, context, scratch, &made);
     if (rc < 0)
         return rc;
     append_end(segment, &made);

@@ -17,6 +17,7 @@
 #include "format/edit.h"
 #include "format/value.h"
 #include "os/env.h"
+#include "store/held.h"
 #include "util/buf.h"
 
 struct lk_value_segment {
@@ -34,6 +35,7 @@ struct lk_value_segment {
     _Atomic int chosen;              /* merges copy its values elsewhere */
     _Atomic int current;             /* a lane writes to it */
     _Atomic int obsolete;            /* the file goes with the last reference */
+    struct lk_held held;             /* since no version refers to it; under the mutex of store/values.c */
     _Atomic uint32_t references;     /* store/values.c */
 };
 

@@ -5,7 +5,7 @@
 #include "include/lsmkv.h"
 #include "util/alloc.h"
 
-enum { PORTIONS = 48, PORTION_LEAST = 1 << 20 };
+enum { PORTIONS = 64, PORTION_LEAST = 1 << 20 };
 
 void lk_values_init(struct lk_values *values)
 {

@@ -119,8 +119,8 @@ LK_MUST_CHECK int lk_values_read(struct lk_values *values, struct lk_slice refer
  * (*lost is then 1) its segment is not collected any more. */
 LK_MUST_CHECK int lk_values_move(struct lk_values *values, struct lk_slice reference, struct lk_value_uses *uses,
                                  uint8_t to[LK_REFERENCE], int *lost);
-/* Is the segment that `reference` is about chosen to be emptied? */
-int lk_values_leaves(struct lk_values *values, struct lk_slice reference);
+/* Is that segment chosen to be emptied? */
+int lk_values_leaves(struct lk_values *values, uint32_t number);
 /* Verify it, so that it is known. */
 LK_MUST_CHECK int lk_values_check(struct lk_values *values, struct lk_slice reference);
 

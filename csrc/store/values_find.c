@@ -132,6 +132,7 @@ void lk_values_release(struct lk_values *values, struct lk_value_segment *segmen
         return;
     lk_mutex_lock(&values->mutex);
     forget(values, segment);
+    lk_held_end(&segment->held);
     lk_mutex_unlock(&values->mutex);
     if (!atomic_load(&values->keep))
         atomic_store(&segment->obsolete, 1);

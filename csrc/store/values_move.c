@@ -12,12 +12,9 @@ static struct lk_value_segment *look(struct lk_values *values, uint32_t number)
     return segment;
 }
 
-int lk_values_leaves(struct lk_values *values, struct lk_slice bytes)
+int lk_values_leaves(struct lk_values *values, uint32_t number)
 {
-    struct lk_reference reference;
-    if (atomic_load_explicit(&values->chosen, memory_order_relaxed) == 0 || lk_reference_get(bytes, &reference) < 0)
-        return 0;
-    struct lk_value_segment *segment = look(values, reference.number);
+    struct lk_value_segment *segment = look(values, number);
     return segment && atomic_load(&segment->chosen) && !atomic_load(&segment->damaged);
 }
 

@@ -18,7 +18,7 @@
 
 #include "crash/image.h"
 
-enum { IMAGES_LEAST = 24, VIOLATIONS_SHOWN = 10, SECOND_EACH = 3, STORY_YIELD = 400 };
+enum { IMAGES_LEAST = 24, VIOLATIONS_SHOWN = 10, SECOND_EACH = 3, STORY_YIELD = 900 };
 
 struct tally {
     uint64_t stories, boundaries, images, distinct, most, violations, unfinished;
@@ -298,7 +298,7 @@ static void gather(const struct tally *part)
     tally.unfinished += part->unfinished;
 }
 
-/* A story has some hundreds of legal states that are found at once and a few more that are found slowly: who wants more
+/* A story has about a thousand legal states that are found at once and a few more that are found slowly: who wants more
  * images gets more stories. They are many more random ones; the written ones come first. */
 static unsigned stories_for(int second, uint64_t images)
 {
