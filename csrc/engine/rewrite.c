@@ -118,6 +118,8 @@ static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writ
         .table_bytes = db->options.table_bytes,
         .memory_bytes = db->budget.writer / 8 * 7, /* the rest: its buffer, its fences */
         .page_bytes = db->options.page_bytes,
+        .small_bytes = LK_SMALL_BYTES,
+        .small_records = LK_SMALL_RECORDS,
         .seed = db->seed,
     };
     rewrite->asked = rewrite->paid = 0;

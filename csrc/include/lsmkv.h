@@ -584,6 +584,7 @@ struct lsmkv_level {
      * of the pages that hold them. */
     const char *codec;
     uint64_t record_bytes, stored_bytes;
+    const char *layout; /* of the index: "lines", or in a table of small records "filter" */
 };
 
 /* A listing of the present version; lsmkv_levels_free gives it back. No file access. */
@@ -606,9 +607,11 @@ struct lsmkv_probe {
     int kind; /* enum lsmkv_level_kind */
     uint32_t run, number;
     int verdict; /* 0 not in its range, 1 line says no, 2 tag matched another key, 3 value, 4 tombstone,
-                              5 covered by a range delete, 6 bytes not verified yet, 7 expired */
+                              5 covered by a range delete, 6 bytes not verified yet, 7 expired,
+                              8 filter says no, 9 the filter let another key pass */
     uint32_t lines, records; /* cache lines of the index read; records compared */
     uint32_t pages, unpacked; /* packed pages that were unpacked, as far as needed; bytes that came out */
+    const char *layout; /* of the index, as in a level; static storage */
 };
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_explain(lsmkv *db, const void *key, size_t key_bytes, struct lsmkv_probe *out,
                                              size_t most, size_t *count, int *found);

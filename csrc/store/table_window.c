@@ -79,7 +79,7 @@ static int fences_copied(struct lk_table_cursor *cursor)
         return missing(cursor, table->footer.fences_at, bytes, 0, rc);
     const uint64_t *heads = (const uint64_t *)(const void *)cursor->fence_bytes.at;
     struct lk_fences fences = {heads, (const uint32_t *)(const void *)(heads + count), count};
-    if (!lk_fences_sound(&fences, LK_TABLE_HEAD, table->pages_end))
+    if (!lk_fences_sound(&fences, LK_TABLE_HEAD, table->pages_end, lk_table_filtered(table) ? LK_MILE : count))
         return missing(cursor, table->footer.fences_at, bytes, 0,
                        lk_table_corrupt(table, table->footer.fences_at, "the fences are out of order"));
     cursor->fences = fences;

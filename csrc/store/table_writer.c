@@ -28,6 +28,8 @@ static uint64_t items_bytes(const struct lk_table_writer *writer)
 void lk_table_build_release(struct lk_table_writer *writer)
 {
     lk_table_output_deinit(&writer->output);
+    lk_buf_deinit(&writer->milestones);
+    lk_buf_deinit(&writer->mile_keys);
     lk_buf_deinit(&writer->key_min);
     lk_buf_deinit(&writer->key_last);
     lk_buf_deinit(&writer->held);
@@ -172,10 +174,13 @@ int lk_pages_note(struct lk_table_writer *writer, struct lk_slice key, uint64_t 
     void *pages = writer->pages;
     int rc = grow(&pages, &writer->page_cap, writer->page_count, sizeof *writer->pages);
     writer->pages = pages;
+    if (rc == 0)
+        rc = lk_index_page(writer, key);
     if (rc < 0)
         return rc;
     uint32_t shared = lk_shared_bytes(lk_buf_slice(&writer->key_min), key);
-    writer->pages[writer->page_count++] = (struct lk_page_start){lk_head(key, shared), (uint32_t)offset, shared};
+    writer->pages[writer->page_count++] =
+        (struct lk_page_start){.next = lk_head(key, shared), .offset = (uint32_t)offset, .shared = shared};
     return 0;
 }
 
@@ -189,7 +194,7 @@ static int place(struct lk_table_writer *writer, struct lk_slice key, uint64_t b
     *position = (uint32_t)offset;
     if (writer->page_count) {
         uint64_t filled = offset - writer->pages[writer->page_count - 1].offset;
-        if (filled + bytes <= writer->page_bytes)
+        if (filled + bytes <= lk_index_page_bytes(writer, offset - LK_TABLE_HEAD))
             return 0;
     }
     return lk_pages_note(writer, key, offset);

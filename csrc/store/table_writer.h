@@ -1,7 +1,7 @@
 /* table_writer: makes one table file from records in key order.
  *
  *      add, add, ... -> pages -> 256 KiB buffer -> file        (checksums of granules on the way)
- *      finish: fences, lines, checks, properties, footer; sync
+ *      finish: fences, lines (or, of small records, a filter), checks, properties, footer; sync
  *
  * One thread. Every function after a failure repeats the failure; abandon then removes the file. */
 #ifndef LK_STORE_TABLE_WRITER_H
@@ -25,7 +25,11 @@ struct lk_table_plan {
     struct lk_hash_seed seed;
     uint32_t codec; /* enum lk_pack_codec */
     int sample; /* raw after all, when the first pages do not shrink by a quarter */
+    /* A filter instead of lines, when records are smaller than this on the average (0: never), and at least so many. */
+    uint32_t small_bytes, small_records;
 };
+/* Where lines would be an eighth of the table and more, and something worth saving. */
+enum { LK_SMALL_BYTES = 48, LK_SMALL_RECORDS = 16 };
 
 LK_MUST_CHECK int lk_table_writer_open(const struct lk_table_plan *plan, struct lk_table_writer **out);
 /* Append cursor's current record (links and flags of a log are dropped, expiry is kept). Far values are

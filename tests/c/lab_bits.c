@@ -46,6 +46,7 @@ struct store {
 
 /* Between them they have namespaces, made and dropped, records that expire and have expired, counts in the manifest. */
 static struct store stores[] = {
+    {.name = "closed, small records", .script = "60p f 30p c 8d f 6p l", .set = 3},
     {.name = "closed, values apart", .script = "6p 3v f 8h 2v M 3u f r c 3p l", .set = 9},
     {.name = "killed, values apart", .script = "6p v f 6h y 3p v 2p", .set = 9, .killed = 1},
     {.name = "closed, tables and log", .script = "8p M 4u r 2s l f 6h 2j f R l 4p b T s 2d", .set = 6},
