@@ -35,7 +35,7 @@ change: build $(VENV)/.test ## what every change must pass: types, sanitizers, a
 	$(C) check SAN=address,undefined
 	$(C) check SAN=thread TEST='$(THREADED)'
 	@+$(MAKE) --no-print-directory sanitized
-	@LSMKV_MODEL_STEPS=60000 $(PYTEST) --timeout 600 tests/test_model.py
+	@LSMKV_MODEL_STEPS=60000 $(PYTEST) -n $(JOBS) tests/test_model.py
 	@$(PY) tools/families.py change
 
 lab: build $(VENV)/.test ## the same families at their release floors (hours)

@@ -24,7 +24,16 @@ def build(tmp_path_factory):
     given = shlex.split(os.environ.get("BENCH_CFLAGS", ""))
 
     def compiled(source, out, *words):
-        plain = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", f"-I{ROOT / 'csrc/include'}"]
+        plain = [
+            "-std=c11",
+            "-D_GNU_SOURCE",
+            "-O2",
+            "-g",
+            "-Wall",
+            "-Wextra",
+            f"-I{ROOT / 'csrc/include'}",
+            f"-I{ROOT / 'csrc'}",
+        ]
         command = [*compiler, *plain, source, "-o", out, *words]
         return subprocess.run(command, capture_output=True, text=True)
 

@@ -117,7 +117,7 @@ def value_codec(
 # ---- what the engine tells ------------------------------------------------------------------
 
 @final
-class Level(structseq[Any], tuple[str, int, int, int, int, int, int, int, int, _Bytes, _Bytes, str, int, int]):
+class Level(structseq[Any], tuple[str, int, int, int, int, int, int, int, int, _Bytes, _Bytes, str, int, int, str]):
     __match_args__: Final = (
         "kind",
         "run",
@@ -133,6 +133,7 @@ class Level(structseq[Any], tuple[str, int, int, int, int, int, int, int, int, _
         "codec",
         "record_bytes",
         "stored_bytes",
+        "layout",
     )
     @property
     def kind(self) -> str: ...
@@ -162,10 +163,12 @@ class Level(structseq[Any], tuple[str, int, int, int, int, int, int, int, int, _
     def record_bytes(self) -> int: ...
     @property
     def stored_bytes(self) -> int: ...
+    @property
+    def layout(self) -> str: ...
 
 @final
-class Probe(structseq[Any], tuple[str, int, int, str, int, int, int, int]):
-    __match_args__: Final = ("kind", "run", "number", "verdict", "lines", "records", "pages", "unpacked")
+class Probe(structseq[Any], tuple[str, int, int, str, int, int, int, int, str]):
+    __match_args__: Final = ("kind", "run", "number", "verdict", "lines", "records", "pages", "unpacked", "layout")
     @property
     def kind(self) -> str: ...
     @property
@@ -182,6 +185,8 @@ class Probe(structseq[Any], tuple[str, int, int, str, int, int, int, int]):
     def pages(self) -> int: ...
     @property
     def unpacked(self) -> int: ...
+    @property
+    def layout(self) -> str: ...
 
 # ---- iterators and views --------------------------------------------------------------------
 

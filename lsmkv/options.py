@@ -35,7 +35,8 @@ BOUNDS = {
     "l0_segments": (1, 8),
     "run_count": (1, 32),
     "fifo_bytes": (0, 1 << 60),
-    "cache_bytes": (64 * KIB, 1 << 46),
+    "memory_bytes": (4 * MIB, 1 << 46),
+    "cache_bytes": (0, 1 << 46),
     "large_value_bytes": (0, GIB),
     "max_pinned_bytes": (0, 1 << 46),
     "background_bytes_per_second": (0, 1 << 46),
@@ -91,8 +92,14 @@ class Options:
     """For "fifo": seconds after which a run is deleted with its data, at most 31 years; None: never. They count from
     the flush that wrote the newest of it."""
 
-    cache_bytes: int = 32 * MIB
-    """Bytes of memory for table contents when tables are read and not mapped, at least 64 KiB."""
+    memory_bytes: int = 44 * MIB
+    """Bytes of anonymous memory that the store takes, at least 4 MiB: what indexes the log and puts it in order, tables
+    under construction, and table contents that are read and not mapped. Writers wait for a flush rather than pass it.
+    Mapped files are not in it, their pages are the system's; nor is what a batch, a transaction or a value needs."""
+
+    cache_bytes: int = 0
+    """Bytes of memory, beside memory_bytes, for table contents when tables are read and not mapped, at least 64 KiB;
+    0: three eighths of memory_bytes."""
 
     large_value_bytes: int = 0
     """Values of so many bytes and more are written once, into files of their own, and merges leave them there; 16 to
@@ -111,7 +118,7 @@ class Options:
     """How the log is written: "mapped" memory, "written" by system calls, or "auto", as the file system allows."""
 
     table_source: TableSource = "auto"
-    """How tables are read: "mapped", "read" into cache_bytes of memory (for disks that may be pulled), or "auto"."""
+    """How tables are read: "mapped", "read" into memory (for disks that may be pulled), or "auto"."""
 
     compression: Compression = "none"
     """How tables written from now on are packed. "auto": by LZ4, when a merge leaves nothing older below and a sample
@@ -149,6 +156,7 @@ class Overrides(TypedDict, total=False):
     space_limit: float
     fifo_bytes: int
     fifo_age: float | None
+    memory_bytes: int
     cache_bytes: int
     large_value_bytes: int
     max_pinned_bytes: int
@@ -163,9 +171,15 @@ class Overrides(TypedDict, total=False):
 PRESETS: dict[Preset, Overrides] = {
     "default": {},
     # An embedded device, or many stores in one process.
-    "low_memory": {"segment_bytes": 2 * MIB, "table_bytes": 8 * MIB, "cache_bytes": 4 * MIB},
+    "low_memory": {"segment_bytes": 2 * MIB, "table_bytes": 8 * MIB, "memory_bytes": 12 * MIB},
     # A first load: large sorted pieces, few merges; a killed process loses nothing, a power cut may.
-    "bulk": {"durability": "os", "segment_bytes": 256 * MIB, "l0_segments": 4, "run_count": 16},
+    "bulk": {
+        "durability": "os",
+        "segment_bytes": 256 * MIB,
+        "l0_segments": 4,
+        "run_count": 16,
+        "memory_bytes": 256 * MIB,
+    },
     # Every acknowledged write is on the disk.
     "durable": {"durability": "always"},
     # So small that a thousand keys already show segments, runs and merges; nothing happens behind one's back.

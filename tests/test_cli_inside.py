@@ -66,9 +66,20 @@ def test_tables_are_a_row_each(store):
     assert (table["kind"], table["records"], table["tombstones"]) == ("table", 1000, 0)
     assert (table["key_min"], table["key_max"]) == ("key0000", "key0999") and table["file"].endswith(".tbl")
     heading, row = lsmkv("tables", store).splitlines()
-    assert heading.split() == ["run", "table", "bytes", "records", "tombstones", "ranges", "codec", "pages", "keys"]
+    assert heading.split() == [
+        "run",
+        "table",
+        "bytes",
+        "records",
+        "tombstones",
+        "ranges",
+        "index",
+        "codec",
+        "pages",
+        "keys",
+    ]
     start = [table["run"], table["number"], f"{table['bytes']:,}", "1,000", 0, 0]
-    wanted = [*start, "raw", "100%", "key0000", "..", "key0999"]
+    wanted = [*start, "lines", "raw", "100%", "key0000", "..", "key0999"]
     assert row.split() == [str(cell) for cell in wanted]
 
 

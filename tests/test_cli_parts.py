@@ -180,7 +180,7 @@ def test_a_quote_that_is_not_closed(line, wrong):
 
 def test_explain_as_text():
     probe = {"kind": "table", "run": 2, "number": 7, "verdict": "value", "lines": 1, "records": 1}
-    probe |= {"pages": 0, "unpacked": 0}
+    probe |= {"pages": 0, "unpacked": 0, "layout": "lines"}
     assert explain.lines(b"k", True, [probe]) == [
         "get k: is there; 1 place asked, newest first",
         "  1.  run 2  000007.tbl  value  1 line, 1 record read",

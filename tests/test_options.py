@@ -35,8 +35,8 @@ def test_presets(path, name):
 def test_every_field_reaches_the_engine(path):
     other = {
         **{"durability": "always", "sync_interval_ms": 77, "threads": 0, "segment_bytes": 65536, "table_bytes": 8192},
-        **{"page_bytes": 512, "l0_segments": 2, "run_count": 5, "cache_bytes": 131072, "log_source": "written"},
-        **{"large_value_bytes": 100},
+        **{"page_bytes": 512, "l0_segments": 2, "run_count": 5, "memory_bytes": 1 << 23, "cache_bytes": 131072},
+        **{"log_source": "written", "large_value_bytes": 100},
         **{"background_bytes_per_second": 1 << 20, "max_pinned_bytes": 1 << 30, "table_source": "read"},
         **{"ttl": 7.5, "mode": 0o750},
         **{"merge_policy": "fifo", "space_limit": 1.5, "fifo_bytes": 1 << 20, "fifo_age": 3600.0},

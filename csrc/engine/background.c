@@ -17,22 +17,21 @@
 #include "engine/wake.h"
 #include "store/view.h"
 
-enum {
-    RETRY_NS = 1000000000,
-    MEMORY_COUNTS = 1 << 20 /* below that a segment's index is small, whatever it holds */
-};
+enum { RETRY_NS = 1000000000 };
 
 /* ---- the pace that follows from L0 ---------------------------------------------- */
 
-/* What L0 weighs: its log, or, for tiny records, the memory of its index, of which three bytes stand for as much
- * as 24 of log. */
-uint64_t lk_background_l0_bytes(const struct lk_version *version)
+/* What L0 weighs: its log, or, for tiny records, the memory of its index: what a segment may have of it stands for a
+ * whole segment of log. */
+uint64_t lk_background_l0_bytes(const struct lk_db *db, const struct lk_version *version)
 {
+    double whole = (double)db->segment_most / (double)db->budget.segment;
     uint64_t bytes = 0;
     for (uint32_t i = 1; i < version->memtable_count; i++) {
         uint64_t log = atomic_load(&version->memtables[i]->segment->end);
-        uint64_t index = 8 * lk_memtable_index_bytes(version->memtables[i]);
-        bytes += log > MEMORY_COUNTS && index > log ? index : log;
+        uint64_t index = lk_memtable_index_bytes(version->memtables[i]);
+        uint64_t weight = (uint64_t)((double)index * whole);
+        bytes += index > db->budget.segment / 2 && weight > log ? weight : log;
         bytes += atomic_load(&version->memtables[i]->value_bytes); /* which a flush is the first to tell from garbage */
     }
     return bytes;
@@ -62,8 +61,11 @@ static int view_wanted(struct lk_db *db)
     uint32_t sealed = version->memtable_count - 1;
     int wanted = sealed >= 2 && sealed <= LK_VIEW_MEMTABLES && atomic_load(&db->scans_since_seal) > 0 &&
                  (!version->view || version->view_from > 1);
+    struct lk_l0 l0 = lk_pace_l0(db, version);
+    for (uint32_t i = 1; wanted && i < version->memtable_count; i++)
+        l0.memory += atomic_load(&version->memtables[i]->key_count) * sizeof(struct lk_view_entry);
     lk_version_unref(version);
-    return wanted;
+    return wanted && l0.memory + l0.active_memory <= l0.memory_most; /* without one a scan has more sources */
 }
 
 /* Put the view into the present version. Sealed segments leave only under work_mutex, which is held; new ones
@@ -255,7 +257,7 @@ int lk_background_relieve(struct lk_db *db)
     int rc = 0;
     lk_rate_lock_work(db);
     struct lk_version *version = lk_install_present(db);
-    struct lk_l0 l0 = lk_pace_l0(version);
+    struct lk_l0 l0 = lk_pace_l0(db, version);
     int full = lk_pace_l0_is_full(&db->options, &l0);
     lk_version_unref(version);
     if (full)

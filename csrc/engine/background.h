@@ -41,6 +41,6 @@ void lk_keeper_run(void *db);
 /* The present shape for the planner; shape.c. */
 void lk_background_shape(struct lk_db *db, struct lk_shape *shape);
 /* What the sealed memtables of a version weigh. */
-uint64_t lk_background_l0_bytes(const struct lk_version *version);
+uint64_t lk_background_l0_bytes(const struct lk_db *db, const struct lk_version *version);
 
 #endif

@@ -25,6 +25,7 @@
 #ifndef LK_ENGINE_DB_H
 #define LK_ENGINE_DB_H
 
+#include "engine/budget.h"
 #include "engine/counted.h"
 #include "engine/manifest.h"
 #include "engine/version.h"
@@ -60,6 +61,8 @@ struct lk_db {
     struct lk_dir *dir;             /* owned */
     struct lk_file *lock;           /* owned; NULL when read-only */
     struct lsmkv_options options;
+    struct lk_budget budget;
+    uint64_t segment_most;          /* segment_bytes, or less where a log is anonymous memory */
     struct lk_hash_seed seed;
     uint64_t store;                 /* identity */
     char *key_codec, *value_codec;  /* owned; options names these too */

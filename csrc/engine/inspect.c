@@ -95,6 +95,7 @@ void lk_inspect_stats(struct lk_db *db, struct lsmkv_stats *out)
     out->value_bytes = get(&db->values.written);
     out->value_moved_bytes = get(&db->values.moved);
     out->pinned_bytes = get(&db->pinned_bytes);
+    db->env->ops->resident(db->env, &out->resident_anonymous_bytes, &out->resident_file_bytes);
     out->clean_open = db->clean_open;
     out->failed = atomic_load(&db->failed) != 0;
     if (lk_snapshot_take(db, &now) == 0) {
@@ -109,6 +110,11 @@ void lk_inspect_stats(struct lk_db *db, struct lsmkv_stats *out)
 }
 
 /* ---- levels --------------------------------------------------------------------------------- */
+
+static const char *layout_of(const struct lk_table *table)
+{
+    return table && lk_table_filtered(table) ? "filter" : "lines";
+}
 
 static int copy_key(struct lsmkv_slice *to, struct lk_slice from)
 {
@@ -134,7 +140,8 @@ static int of_memtable(const struct lk_memtable *memtable, int active, struct ls
                                   .range_deletes = ranges ? ranges->count : 0,
                                   .lsn_min = lk_lsn(segment->number, LK_FILE_HEAD),
                                   .lsn_max = lk_lsn(segment->number, end),
-                                  .codec = ""};
+                                  .codec = "",
+                                  .layout = layout_of(NULL)};
     int rc = copy_key(&level->key_min, lk_slice("", 0)); /* a hash knows no least key */
     return rc == 0 ? copy_key(&level->key_max, lk_slice("", 0)) : rc;
 }
@@ -152,7 +159,8 @@ static int of_table(const struct lk_table *table, uint32_t run, struct lsmkv_lev
                                   .lsn_min = meta->lsn_min,
                                   .lsn_max = meta->lsn_max,
                                   .codec = lk_pack_name(table->footer.codec),
-                                  .stored_bytes = table->footer.pages_end - LK_TABLE_HEAD};
+                                  .stored_bytes = table->footer.pages_end - LK_TABLE_HEAD,
+                                  .layout = layout_of(table)};
     level->record_bytes = table->footer.codec ? table->footer.unpacked : level->stored_bytes;
     int rc = copy_key(&level->key_min, meta->key_min);
     return rc == 0 ? copy_key(&level->key_max, meta->key_max) : rc;
@@ -207,7 +215,18 @@ size_t lk_inspect_events(struct lk_db *db, uint64_t from, struct lsmkv_event *ou
 
 /* ---- explain -------------------------------------------------------------------------------- */
 
-enum verdict { NOT_IN_RANGE, LINE_SAYS_NO, OTHER_KEY, VALUE, TOMBSTONE, COVERED, NOT_VERIFIED, EXPIRED };
+enum verdict {
+    NOT_IN_RANGE,
+    LINE_SAYS_NO,
+    OTHER_KEY,
+    VALUE,
+    TOMBSTONE,
+    COVERED,
+    NOT_VERIFIED,
+    EXPIRED,
+    FILTER_SAYS_NO,
+    FILTER_ERRED
+};
 
 static int judge(const struct lk_record *record, uint64_t now)
 {
@@ -219,7 +238,8 @@ static int probe_memtable(const struct lk_memtable *memtable, int active, struct
 {
     struct lk_record record;
     *probe = (struct lsmkv_probe){.kind = active ? LSMKV_LEVEL_MEMTABLE : LSMKV_LEVEL_SEGMENT,
-                                  .number = memtable->segment->number};
+                                  .number = memtable->segment->number,
+                                  .layout = layout_of(NULL)};
     int rc = lk_memtable_find(memtable, hash, key, limit, &record, &probe->lines, &probe->records);
     /* A range delete comes back as a delete with the key that was asked for, not one that is stored. */
     probe->verdict = rc != 0                   ? (probe->records ? OTHER_KEY : LINE_SAYS_NO)
@@ -228,13 +248,24 @@ static int probe_memtable(const struct lk_memtable *memtable, int active, struct
     return rc == 0;
 }
 
+/* The table says that it does not hold the key. */
+static int judge_absence(const struct lk_table *table, struct lk_slice key, const struct lk_probe_cost *cost)
+{
+    if (!lk_table_spans(table, key))
+        return NOT_IN_RANGE;
+    if (lk_table_filtered(table))
+        return cost->records ? FILTER_ERRED : FILTER_SAYS_NO;
+    return cost->records ? OTHER_KEY : LINE_SAYS_NO;
+}
+
 static int probe_table(struct lk_table *table, uint32_t run, struct lk_slice key, uint64_t hash, uint64_t now,
                        struct lk_scratch *scratch, struct lsmkv_probe *probe)
 {
     struct lk_record record;
     struct lk_missing missing;
     struct lk_probe_cost cost = {0};
-    *probe = (struct lsmkv_probe){.kind = LSMKV_LEVEL_TABLE, .run = run, .number = table->meta.number};
+    *probe = (struct lsmkv_probe){
+        .kind = LSMKV_LEVEL_TABLE, .run = run, .number = table->meta.number, .layout = layout_of(table)};
     int rc = lk_table_spans(table, key) ? lk_table_find(table, hash, key, &record, &missing, scratch, &cost)
                                         : LSMKV_NOTFOUND;
     probe->lines = cost.lines;
@@ -246,7 +277,7 @@ static int probe_table(struct lk_table *table, uint32_t run, struct lk_slice key
     else if (rc == LSMKV_NOTFOUND && table->ranges.count && lk_ranges_find(&table->ranges, key))
         probe->verdict = COVERED;
     else if (rc == LSMKV_NOTFOUND)
-        probe->verdict = !lk_table_spans(table, key) ? NOT_IN_RANGE : cost.records ? OTHER_KEY : LINE_SAYS_NO;
+        probe->verdict = judge_absence(table, key, &cost);
     else
         probe->verdict = NOT_VERIFIED;
     return probe->verdict == VALUE || probe->verdict == TOMBSTONE || probe->verdict == EXPIRED ||
@@ -271,7 +302,7 @@ int lk_inspect_explain(struct lk_db *db, struct lk_slice key, struct lsmkv_probe
         if (table)
             done = probe_table(table, i + 1, key, hash, now, lk_read_scratch(db, slot), &out[(*count)++]);
         else
-            out[(*count)++] = (struct lsmkv_probe){.kind = LSMKV_LEVEL_TABLE, .run = i + 1};
+            out[(*count)++] = (struct lsmkv_probe){.kind = LSMKV_LEVEL_TABLE, .run = i + 1, .layout = layout_of(NULL)};
     }
     *found = done && out[*count - 1].verdict == VALUE;
     lk_epoch_leave(&db->epochs, slot);

@@ -2,6 +2,7 @@
 #include "engine/pace.h"
 
 #include "engine/stall.h"
+#include "store/view.h"
 
 enum {
     LOOK_BYTES = 64 * 1024,      /* a writer that is left alone looks again after so many */
@@ -27,28 +28,29 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
-struct lk_l0 lk_pace_l0(const struct lk_version *version)
+/* A flush will make it, and has to have room for it. */
+static uint64_t order_to_come(const struct lk_memtable *memtable)
 {
-    struct lk_l0 l0 = {.sealed = version->memtable_count - 1};
+    uint64_t keys = atomic_load_explicit(&memtable->key_count, memory_order_relaxed);
+    return atomic_load_explicit(&memtable->order, memory_order_relaxed) ? 0 : keys * sizeof(struct lk_entry);
+}
+
+struct lk_l0 lk_pace_l0(const struct lk_db *db, const struct lk_version *version)
+{
+    struct lk_l0 l0 = {.sealed = version->memtable_count - 1, .memory_most = db->budget.log};
+    l0.memory = lk_view_memory(version->view);
     for (uint32_t i = 0; i < version->memtable_count; i++) {
         const struct lk_memtable *memtable = version->memtables[i];
         uint64_t end = atomic_load_explicit(&memtable->segment->end, memory_order_relaxed);
-        uint64_t index = lk_memtable_index_bytes(memtable);
         if (i > 0) {
             l0.bytes += end;
-            l0.index_bytes += index;
+            l0.memory += lk_memtable_memory(memtable) + order_to_come(memtable);
             continue;
         }
         l0.active_bytes = end;
-        l0.active_index_bytes = (uint64_t)((double)index * (double)end / (double)memtable->segment->capacity);
+        l0.active_memory = lk_memtable_memory(memtable); /* a few thousand keys touch all of the lines */
     }
     return l0;
-}
-
-uint64_t lk_pace_index_most(const struct lsmkv_options *options)
-{
-    (void)options;
-    return 32 << 20;
 }
 
 /* A flush is due at l0_segments; meanwhile one more may fill, and as many again until it must have ended. */
@@ -58,10 +60,10 @@ static double of_bytes(const struct lsmkv_options *options, uint64_t bytes)
     return share((double)bytes, due + one, 2 * (due + one));
 }
 
-static double of_index(const struct lsmkv_options *options, uint64_t bytes)
+static double of_memory(const struct lk_l0 *l0)
 {
-    double most = (double)lk_pace_index_most(options);
-    return share((double)bytes, most / 2, most);
+    double most = (double)l0->memory_most;
+    return share((double)(l0->memory + l0->active_memory), most / 2, most);
 }
 
 double lk_pace_fullness(const struct lsmkv_options *options, const struct lk_l0 *l0)
@@ -69,12 +71,12 @@ double lk_pace_fullness(const struct lsmkv_options *options, const struct lk_l0 
     double filled = share((double)l0->active_bytes, 0, (double)options->segment_bytes);
     double sealed = share(l0->sealed + (filled < 1 ? filled : 1), options->l0_segments + 2, SEALED_MAX);
     double bytes = of_bytes(options, l0->bytes + l0->active_bytes);
-    return larger(larger(sealed, bytes), of_index(options, l0->index_bytes + l0->active_index_bytes));
+    return larger(larger(sealed, bytes), of_memory(l0));
 }
 
 int lk_pace_l0_is_full(const struct lsmkv_options *options, const struct lk_l0 *l0)
 {
-    return l0->sealed >= SEALED_MAX || of_bytes(options, l0->bytes) >= 1 || of_index(options, l0->index_bytes) >= 1;
+    return l0->sealed >= SEALED_MAX || of_bytes(options, l0->bytes) >= 1 || (l0->sealed && of_memory(l0) >= 1);
 }
 
 /* Values are written faster than collected. A damaged run ends that for good, and waiting would not help. */
@@ -128,7 +130,7 @@ uint64_t lk_pace_price(double fullness)
 /* write_mutex held: the version stays. */
 static uint64_t price_now(struct lk_db *db, uint64_t now)
 {
-    struct lk_l0 l0 = lk_pace_l0(atomic_load_explicit(&db->version, memory_order_relaxed));
+    struct lk_l0 l0 = lk_pace_l0(db, atomic_load_explicit(&db->version, memory_order_relaxed));
     double space = atomic_load_explicit(&db->pace_space, memory_order_relaxed) / 1000.0;
     return lk_pace_price(larger(larger(lk_pace_fullness(&db->options, &l0), space), of_sync(db, now)));
 }

@@ -4,7 +4,7 @@
  *   a writer   is left alone      900 MB/s  100 MB/s   11 MB/s   waits for a flush (engine/rotate.h)
  *
  * Fullness is the largest of some debts, each 0 where it begins to matter and 1 where it must not grow: what L0 holds
- * in bytes, in memory for its index and in segments, what a settled store would have to merge, and how far the sync is
+ * in bytes, in memory and in segments, what a settled store would have to merge, and how far the sync is
  * behind. So a flush that is late slows writers a little more with every byte, they meet it where both are equally fast,
  * and nobody reaches 1 while background work goes on.
  *
@@ -18,15 +18,14 @@
 
 struct lk_l0 {
     uint32_t sealed;
-    uint64_t bytes, index_bytes; /* of sealed segments: log, and memory */
-    uint64_t active_bytes, active_index_bytes;
+    uint64_t bytes,
+        memory; /* of sealed segments: log; lines, key lists, orders (those to come too), view, and log that is no file */
+    uint64_t active_bytes, active_memory;
+    uint64_t memory_most; /* of both: the log's part of the budget (engine/budget.h) */
 };
 
 /* What the version's L0 holds. */
-struct lk_l0 lk_pace_l0(const struct lk_version *version);
-
-/* Memory that the indexes of sealed segments may take. */
-uint64_t lk_pace_index_most(const struct lsmkv_options *options);
+struct lk_l0 lk_pace_l0(const struct lk_db *db, const struct lk_version *version);
 
 /* Of L0, for writers: with what is in the active segment. Pure. */
 double lk_pace_fullness(const struct lsmkv_options *options, const struct lk_l0 *l0);

@@ -11,7 +11,7 @@ enum { BURST_NS = 50000000, NAP_NS = 5000000 };
 static int memory_is_short(struct lk_db *db)
 {
     struct lk_version *version = lk_install_present(db);
-    struct lk_l0 l0 = lk_pace_l0(version);
+    struct lk_l0 l0 = lk_pace_l0(db, version);
     lk_version_unref(version);
     return lk_pace_fullness(&db->options, &l0) >= 0.5;
 }

@@ -131,7 +131,7 @@ static int find_pinned(struct lk_db *db, const struct lk_snapshot *snapshot, str
         if (rc == 0)
             rc = copy_value(&record, out, reference);
         lk_epoch_leave(&db->epochs, slot);
-        if (rc != LSMKV_WOULDBLOCK || missing.bytes > db->options.cache_bytes / 8)
+        if (rc != LSMKV_WOULDBLOCK || missing.bytes > db->budget.cache / 8)
             break;
         int filled = lk_table_fill(&missing);
         if (filled < 0)

@@ -78,6 +78,8 @@ static int same_options(const struct lk_db *db, const struct lsmkv_options *want
         which = "fifo_bytes";
     else if (differs(have->fifo_age_ms, wanted->fifo_age_ms, standard.fifo_age_ms))
         which = "fifo_age";
+    else if (differs(have->memory_bytes, wanted->memory_bytes, standard.memory_bytes))
+        which = "memory_bytes";
     else if (differs(have->cache_bytes, wanted->cache_bytes, standard.cache_bytes))
         which = "cache_bytes";
     else if (differs(have->large_value_bytes, wanted->large_value_bytes, standard.large_value_bytes))

@@ -116,7 +116,10 @@ static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writ
         .run = rewrite->run,
         .file_mode = db->options.mode & 0666,
         .table_bytes = db->options.table_bytes,
+        .memory_bytes = db->budget.writer / 8 * 7, /* the rest: its buffer, its fences */
         .page_bytes = db->options.page_bytes,
+        .small_bytes = LK_SMALL_BYTES,
+        .small_records = LK_SMALL_RECORDS,
         .seed = db->seed,
     };
     rewrite->asked = rewrite->paid = 0;

@@ -15,12 +15,18 @@ enum {
     RECORD_GUESS = 96,
     SMALL_SEGMENT = 4096,
     PREFAULT_FIRST = 64 * 1024, /* of a segment that no keeper had seen */
-    KEYS_MAX = 512 * 1024 /* of an ordinary segment: bounds its index, whatever the size of records */
+    ROOM_FOR_SMALLER = 4 /* of a capacity that follows from the average record: a quarter more */
 };
+
+/* Of an ordinary segment: its index keeps within its part of the budget, whatever the size of records. */
+static uint64_t keys_most(const struct lk_db *db)
+{
+    return db->budget.segment / LK_MEMTABLE_KEY_BYTES;
+}
 
 static uint64_t first_bytes(const struct lk_db *db)
 {
-    return db->options.segment_bytes < FIRST_SEGMENT ? db->options.segment_bytes : FIRST_SEGMENT;
+    return db->segment_most < FIRST_SEGMENT ? db->segment_most : FIRST_SEGMENT;
 }
 
 static uint64_t ordinary_bytes(const struct lk_db *db)
@@ -54,7 +60,7 @@ static uint32_t keys_for(const struct lk_db *db, uint64_t capacity, uint32_t key
 {
     uint32_t average = db->record_bytes_average ? db->record_bytes_average : RECORD_GUESS;
     uint64_t expected = capacity / (average < RECORD_LEAST ? RECORD_LEAST : average);
-    expected = expected < KEYS_MAX ? expected : KEYS_MAX;
+    expected = expected < keys_most(db) ? expected : keys_most(db);
     uint64_t least = (uint64_t)keys * (db->batch_keys_factor ? db->batch_keys_factor : 1) + 1;
     expected = expected < least ? least : expected;
     return expected > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)expected;
@@ -97,7 +103,7 @@ static int take(struct lk_db *db, uint64_t body_bytes, uint32_t keys, struct lk_
     struct lk_rotate_size size = {capacity_for(db, body_bytes, keys), 0};
     size.keys = keys_for(db, size.capacity, keys);
     uint64_t least = LK_FILE_HEAD + 64 + lk_frame_bytes(body_bytes), lines = (uint64_t)keys * db->batch_keys_factor;
-    *out = size.capacity > db->options.segment_bytes
+    *out = size.capacity > db->segment_most
                ? lk_spare_take(db, UINT64_MAX, 0) /* none is so large, and those there are will be too old */
                : lk_spare_take(db, least, (uint32_t)(lines > keys ? lines : keys));
     if (*out)
@@ -156,11 +162,14 @@ static void learn(struct lk_db *db, const struct lk_memtable *sealed)
     uint64_t end = atomic_load_explicit(&sealed->segment->end, memory_order_relaxed);
     if (records > 16)
         db->record_bytes_average = (uint32_t)((end - LK_FILE_HEAD) / records);
-    uint64_t next = ordinary_bytes(db) * GROWTH,
+    uint64_t next = ordinary_bytes(db) * GROWTH, most = keys_most(db) * db->record_bytes_average,
              values = atomic_load_explicit(&sealed->value_bytes, memory_order_relaxed);
+    most = (most + most / ROOM_FOR_SMALLER + 4095) & ~(uint64_t)4095; /* more would be prefaulted and never written */
+    if (db->record_bytes_average && next > most)
+        next = most > FIRST_SEGMENT ? most : FIRST_SEGMENT;
     if (values > end) /* it was sealed for what it refers to: the room behind its end was never wanted */
         next = end * GROWTH > FIRST_SEGMENT ? end * GROWTH : FIRST_SEGMENT;
-    db->segment_bytes_next = next < db->options.segment_bytes ? next : db->options.segment_bytes;
+    db->segment_bytes_next = next < db->segment_most ? next : db->segment_most;
 }
 
 static int swap(struct lk_db *db, struct lk_memtable *fresh)
@@ -198,7 +207,7 @@ int lk_rotate(struct lk_db *db, uint64_t body_bytes, uint32_t keys)
     uint32_t end = (uint32_t)atomic_load_explicit(&old->end, memory_order_relaxed);
     if (atomic_load_explicit(&db->lsn_visible, memory_order_relaxed) != db->lsn_appended)
         return LSMKV_WOULDBLOCK;
-    struct lk_l0 l0 = lk_pace_l0(atomic_load(&db->version));
+    struct lk_l0 l0 = lk_pace_l0(db, atomic_load(&db->version));
     if (lk_pace_l0_is_full(&db->options, &l0))
         return LSMKV_NOTFOUND;
     int rc = start(db, body_bytes, keys, old->number, end, &fresh);

@@ -1,6 +1,7 @@
 /* shadow: asking the lines of other runs. See engine/shadow.h. */
 #include "engine/shadow.h"
 
+#include "format/filter.h"
 #include "util/alloc.h"
 
 enum { SAMPLED = 1 << 20, ONE_IN = 16, AHEAD = 128 << 10 };
@@ -64,6 +65,8 @@ static int ask(struct lk_table *table, uint64_t hash, uint64_t *offset)
         *offset = (uint64_t)((const uint8_t *)line - table->granules.base);
         if (!lk_granules_ready(&table->granules, *offset, sizeof *line))
             return -1;
+        if (lk_table_filtered(table))
+            return lk_filter_has((const uint8_t *)line, hash);
         if (lk_line_match(line, hash, atomic_load_explicit(&line->count, memory_order_relaxed)))
             return 1;
         if (second || !(atomic_load_explicit(&line->marks, memory_order_relaxed) & LK_LINE_MARK))
@@ -150,7 +153,7 @@ static uint32_t pages_before(const struct lk_table *table, struct lk_slice key)
         return 0;
     if (lk_compare(key, table->meta.key_max) > 0)
         return table->fences.count;
-    (void)lk_fences_find(&table->fences, lk_head(key, table->footer.prefix), &through);
+    (void)lk_table_pages(table, &table->fences, key, &through);
     return through;
 }
 

@@ -34,7 +34,7 @@ static int is_catalog(const struct lk_run *run)
 
 static void take_options(const struct lk_db *db, struct lk_shape *shape)
 {
-    shape->segment_bytes = db->options.segment_bytes;
+    shape->segment_bytes = db->segment_most;
     shape->l0_segments = db->options.l0_segments;
     shape->run_limit = db->options.run_count;
     shape->policy = db->options.merge_policy;
@@ -66,7 +66,7 @@ void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
     shape->paused = atomic_load(&db->pauses) != 0;
     shape->scans = atomic_load(&db->counters.scans) - atomic_load(&db->scans_at_merge);
     shape->sealed = version->memtable_count - 1;
-    shape->sealed_bytes = lk_background_l0_bytes(version);
+    shape->sealed_bytes = lk_background_l0_bytes(db, version);
     for (uint32_t i = 0; i < version->run_count && i < LK_SHAPE_RUNS; i++) {
         const struct lk_run *run = version->runs[i];
         struct lk_shape_run *out = &shape->runs[shape->run_count++];

@@ -74,7 +74,7 @@ static struct lk_db *db_new(struct lk_env *env, const char *path, struct lk_dir 
     lk_mutex_init(&db->pin_mutex);
     lk_counted_init(&db->counted);
     lk_values_init(&db->values);
-    if (lk_cache_init(&db->cache, env, options->cache_bytes, cache_stamp, cache_passed, &db->epochs) < 0) {
+    if (lk_cache_init(&db->cache, env, 0, cache_stamp, cache_passed, &db->epochs) < 0) {
         db->cache.env = NULL;
         lk_engine_free(db);
         return NULL;
@@ -97,6 +97,17 @@ static void choose_sources(struct lk_db *db)
         db->segment_kind = LK_SEGMENT_MAPPED;
     db->map_tables =
         options->table_source == LSMKV_SOURCE_MAPPED || (options->table_source == LSMKV_SOURCE_AUTO && can);
+}
+
+static void divide_memory(struct lk_db *db)
+{
+    uint64_t anonymous;
+    db->budget = lk_budget_of(&db->options, db->map_tables);
+    db->cache.budget = db->budget.cache;
+    anonymous = db->budget.log / (2 * db->options.l0_segments + 2); /* a log in memory counts as its index does */
+    db->segment_most = db->options.segment_bytes;
+    if (db->segment_kind != LK_SEGMENT_MAPPED && anonymous < db->segment_most)
+        db->segment_most = anonymous & ~(uint64_t)4095;
 }
 
 /* ---- steps ------------------------------------------------------------------------------------ */
@@ -385,6 +396,7 @@ static int steps(struct start *start)
     struct lk_db *db = start->db;
     db->run_id_next = 1;
     choose_sources(db);
+    divide_memory(db);
     prepare_values(db);
     int rc = db->readonly ? 0 : look_before_locking(start);
     if (rc == 0 && !db->readonly)

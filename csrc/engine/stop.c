@@ -173,7 +173,7 @@ static void fill_in(struct lsmkv_options *options)
     options->l0_segments = options->l0_segments ? options->l0_segments : standard.l0_segments;
     options->run_count = options->run_count ? options->run_count : standard.run_count;
     options->space_limit = options->space_limit > 0 ? options->space_limit : standard.space_limit;
-    options->cache_bytes = options->cache_bytes ? options->cache_bytes : standard.cache_bytes;
+    options->memory_bytes = options->memory_bytes ? options->memory_bytes : standard.memory_bytes;
     options->mode = options->mode ? options->mode : standard.mode;
     options->large_value_bytes = options->large_value_bytes ? options->large_value_bytes : standard.large_value_bytes;
 }
@@ -214,8 +214,10 @@ int lk_engine_options(const struct lsmkv_options *given, struct lsmkv_options *o
         what = "merge_policy fifo deletes the oldest data: give fifo_bytes or fifo_age, or both";
     else if (out->fifo_age_ms > LK_FIFO_AGE_MAX_MS)
         what = "fifo_age is at most 31 years";
-    else if (out->cache_bytes < 64u << 10)
-        what = "cache_bytes is at least 64 KiB";
+    else if (out->memory_bytes < LK_MEMORY_LEAST)
+        what = "memory_bytes is at least 4194304 (4 MiB)";
+    else if (out->cache_bytes && out->cache_bytes < 64u << 10)
+        what = "cache_bytes is at least 65536 (64 KiB), or 0 for a part of memory_bytes";
     else if (outside((uint64_t)out->log_source, 0, 2) || outside((uint64_t)out->table_source, 0, 2))
         what = "a source is auto, mapped or read";
     else if (outside((uint64_t)out->compression, 0, 3))

@@ -42,7 +42,7 @@ enum {
     AT_PAYLOAD = 160,
     AT_EXPIRING = 168,
     AT_USES = 176,
-    AT_ZERO_3 = 180,
+    AT_MILESTONES = 180,
     AT_TAIL_SUM = 184,
     AT_CHECK = 188
 };
@@ -91,6 +91,7 @@ void lk_footer_put(uint8_t to[LK_FOOTER], const struct lk_footer *footer)
     lk_store64(to + AT_PAYLOAD, footer->payload);
     lk_store64(to + AT_EXPIRING, footer->expiring);
     lk_store32(to + AT_USES, footer->use_bytes);
+    lk_store32(to + AT_MILESTONES, footer->milestone_bytes);
     lk_store32(to + AT_TAIL_SUM, footer->tail_sum);
     lk_store32(to + AT_CHECK, lk_checksum(lk_checksum_seed(footer->identity, footer->file_bytes), to, AT_CHECK));
 }
@@ -127,12 +128,8 @@ static void fields_get(const uint8_t *from, struct lk_footer *out)
     out->payload = lk_load64(from + AT_PAYLOAD);
     out->expiring = lk_load64(from + AT_EXPIRING);
     out->use_bytes = lk_load32(from + AT_USES);
+    out->milestone_bytes = lk_load32(from + AT_MILESTONES);
     out->tail_sum = lk_load32(from + AT_TAIL_SUM);
-}
-
-static int zeros_kept(const uint8_t *from)
-{
-    return lk_load32(from + AT_ZERO_3) == 0;
 }
 
 /* Does `at` follow `end` after no more padding than its alignment asks for? */
@@ -165,7 +162,7 @@ static const char *sections_wrong(const struct lk_footer *f)
     if (f->check_count != f->checks_at / LK_GRANULE || f->check_count > left / SUM_BYTES)
         return "the number of checks is not that of the granules";
     left -= (uint64_t)f->check_count * SUM_BYTES;
-    if ((uint64_t)f->key_min_bytes + f->key_max_bytes + f->range_bytes + f->use_bytes != left)
+    if ((uint64_t)f->key_min_bytes + f->key_max_bytes + f->range_bytes + f->use_bytes + f->milestone_bytes != left)
         return "the properties do not fill the space before the footer";
     return NULL;
 }
@@ -174,7 +171,9 @@ static const char *counts_wrong(const struct lk_footer *f)
 {
     if (f->line_count == 0)
         return "there is no line";
-    if (f->records > (uint64_t)f->line_count * LK_LINE_SLOTS)
+    if (lk_footer_filtered(f) ? f->milestone_bytes == 0 : f->milestone_bytes != 0)
+        return "milestones belong to a filter, and a filter to milestones";
+    if (!lk_footer_filtered(f) && f->records > (uint64_t)f->line_count * LK_LINE_SLOTS)
         return "there are more records than slots";
     if ((f->fence_count == 0) != (f->pages_end == LK_TABLE_HEAD) || f->fence_count > f->pages_end - LK_TABLE_HEAD)
         return "the number of fences is not that of the pages";
@@ -216,11 +215,11 @@ int lk_footer_get(const uint8_t from[LK_FOOTER], uint64_t file_bytes, struct lk_
     if (footer.codec > LK_CODEC_MAX)
         return -2;
     *what = "the table uses a feature this build does not know";
-    if (footer.features != 0)
+    if (footer.features & ~(uint32_t)LK_FEATURE_FILTER)
         return -2;
 
-    *what = "the footer names another file size, or has bytes set that must be zero";
-    if (footer.file_bytes != file_bytes || !zeros_kept(from))
+    *what = "the footer names another file size";
+    if (footer.file_bytes != file_bytes)
         return -1;
     if ((*what = sections_wrong(&footer)) != NULL || (*what = counts_wrong(&footer)) != NULL ||
         (*what = packing_wrong(&footer)) != NULL)

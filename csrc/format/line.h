@@ -95,10 +95,10 @@ static inline uint32_t lk_line_match(const struct lk_line *line, uint64_t hash, 
 int lk_line_sound(const struct lk_line *line);
 
 /* Placement for a table under construction: every hash gets a slot in its first or second line. */
-struct lk_line_item {
+struct __attribute__((packed, aligned(4))) lk_line_item {
     uint64_t hash;
     uint32_t position;
-};
+}; /* 12 bytes: a table under construction holds one for each record */
 /* Fill lines[0..lines) (cleared here) from items. 0 on success, 1 when no placement was found (try
  * more lines; more than 24 keys with one hash never fit). Deterministic: the same items in the same
  * order give the same bytes. Cost: linear; a short random walk for the last few. Memory: none

@@ -27,7 +27,7 @@ uint32_t lk_fences_find(const struct lk_fences *fences, uint64_t head, uint32_t 
     return less ? less - 1 : 0;
 }
 
-int lk_fences_sound(const struct lk_fences *fences, uint32_t first, uint32_t end)
+int lk_fences_sound(const struct lk_fences *fences, uint32_t first, uint32_t end, uint32_t stretch)
 {
     if (fences->offset[0] != first || fences->offset[fences->count] != end)
         return 0;
@@ -35,7 +35,7 @@ int lk_fences_sound(const struct lk_fences *fences, uint32_t first, uint32_t end
         if (fences->offset[i] >= fences->offset[i + 1])
             return 0;
     for (uint32_t i = 1; i < fences->count; i++)
-        if (fences->head[i - 1] > fences->head[i])
+        if (i % stretch && fences->head[i - 1] > fences->head[i])
             return 0;
     return 1;
 }

@@ -10,7 +10,8 @@
  *                                            page's offset in units of bytes from the start of the
  *                                            file. offset[n] is the end of the last page.
  *
- * Heads are ascending, equal heads are possible. A page ends where the next one begins.
+ * Heads are ascending, equal heads are possible. A page ends where the next one begins. In a table with a filter
+ * heads are taken behind what the keys from one milestone to the next share (format/milestone.h), and ascend there.
  *
  * In a table with a codec (format/footer.h) what stands between two offsets is a page as it is stored:
  *
@@ -45,7 +46,8 @@ struct lk_fences {
  * returned one). Cost: log2(count) probes of the head array. */
 uint32_t lk_fences_find(const struct lk_fences *fences, uint64_t head, uint32_t *through);
 
-/* 1 when sound: heads ascending, offsets strictly ascending from `first` and ending at `end`. */
-int lk_fences_sound(const struct lk_fences *fences, uint32_t first, uint32_t end);
+/* 1 when sound: heads ascending within each `stretch` of fences, offsets strictly ascending from `first` and ending at
+ * `end`. */
+int lk_fences_sound(const struct lk_fences *fences, uint32_t first, uint32_t end, uint32_t stretch);
 
 #endif

@@ -166,7 +166,12 @@ struct lsmkv_options {
     /* FIFO deletes data: what the oldest runs hold is gone when tables are more than fifo_bytes together, or when a run
      * was written more than fifo_age_ms ago. 0: no limit; with FIFO one of them is needed. The newest run is never too large. */
     uint64_t fifo_bytes, fifo_age_ms;
-    uint64_t cache_bytes; /* READ source: anonymous memory for table bytes; at least 64 KiB, default 32 MiB */
+    /* Anonymous memory of the engine: what indexes the log, its order, tables under construction, the READ source. Pages of
+     * files are the system's and not in it, nor is what a batch, a transaction or a copy of a value needs. Writers wait for
+     * a flush rather than pass it. At least 4 MiB, default 44 MiB. */
+    uint64_t memory_bytes;
+    uint64_t
+        cache_bytes; /* READ source: for table bytes, beside memory_bytes; at least 64 KiB; 0 (default): 3/8 of it */
     int log_source; /* enum lsmkv_source for the log; AUTO asks the file system */
     int table_source; /* enum lsmkv_source for tables */
     uint32_t mode; /* directory permissions at creation; default 0700 (files follow) */
@@ -554,7 +559,9 @@ struct lsmkv_stats {
     LSMKV_STALL_TABLE(X)
 #undef X
     uint64_t limited_ns; /* background work slept, to keep to background_bytes_per_second */
-    uint64_t anonymous_bytes; /* lines, order, views, buffers, read source */
+    uint64_t anonymous_bytes; /* lines, order, views, buffers, read source: what the engine counts of its own */
+    /* Of the whole process, as the system counts: memory of its own, and pages of files that it maps. 0: not known. */
+    uint64_t resident_anonymous_bytes, resident_file_bytes;
     uint64_t live_snapshots, live_iterators, expired_snapshots;
     uint64_t pinned_bytes; /* of files and memory kept only for snapshots, iterators, transactions and views */
     uint64_t recovered_bytes, recovered_records; /* replayed at open */
@@ -577,6 +584,7 @@ struct lsmkv_level {
      * of the pages that hold them. */
     const char *codec;
     uint64_t record_bytes, stored_bytes;
+    const char *layout; /* of the index: "lines", or in a table of small records "filter" */
 };
 
 /* A listing of the present version; lsmkv_levels_free gives it back. No file access. */
@@ -599,9 +607,11 @@ struct lsmkv_probe {
     int kind; /* enum lsmkv_level_kind */
     uint32_t run, number;
     int verdict; /* 0 not in its range, 1 line says no, 2 tag matched another key, 3 value, 4 tombstone,
-                              5 covered by a range delete, 6 bytes not verified yet, 7 expired */
+                              5 covered by a range delete, 6 bytes not verified yet, 7 expired,
+                              8 filter says no, 9 the filter let another key pass */
     uint32_t lines, records; /* cache lines of the index read; records compared */
     uint32_t pages, unpacked; /* packed pages that were unpacked, as far as needed; bytes that came out */
+    const char *layout; /* of the index, as in a level; static storage */
 };
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_explain(lsmkv *db, const void *key, size_t key_bytes, struct lsmkv_probe *out,
                                              size_t most, size_t *count, int *found);

@@ -16,7 +16,7 @@ void lsmkv_options_init(struct lsmkv_options *options)
                                       .l0_segments = 3,
                                       .run_count = 8,
                                       .space_limit = 1.25,
-                                      .cache_bytes = 32u << 20,
+                                      .memory_bytes = 44u << 20,
                                       .mode = 0700,
                                       .large_value_bytes = LSMKV_LARGE_NEVER};
 }

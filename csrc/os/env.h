@@ -59,6 +59,7 @@ struct lk_env_ops {
     int (*allocate)(struct lk_file *file, uint64_t offset, uint64_t bytes); /* reserves and extends; zeros */
     int (*truncate)(struct lk_file *file, uint64_t bytes);
     void (*will_need)(struct lk_file *file, uint64_t offset, uint64_t bytes); /* read-ahead hint */
+    void (*read_random)(struct lk_file *file); /* the system need not guess: who walks will say will_need */
 
     /* Shared mappings of a file's first `bytes`. */
     int (*map)(struct lk_file *file, uint64_t bytes, int writable, void **out);
@@ -73,6 +74,8 @@ struct lk_env_ops {
     void (*unreserve)(struct lk_env *env, void *at, uint64_t bytes);
     int (*discard)(struct lk_env *env, void *at, uint64_t bytes); /* give pages back; they read as zero */
     uint64_t (*page_bytes)(struct lk_env *env); /* in which memory comes and goes; constant */
+    /* Of this process, as the system counts: its own memory, and pages of files it maps. 0 and 0: it does not tell. */
+    void (*resident)(struct lk_env *env, uint64_t *anonymous, uint64_t *files);
 
     /* Clock and chance. */
     uint64_t (*monotonic_ns)(struct lk_env *env);
@@ -97,12 +100,12 @@ struct lk_env {
 
 /* What the engine tells the order checker, at the moment it relies on it. */
 enum lk_note {
-    LK_NOTE_ACK_SYNCED = 1,  /* a synced write is acknowledged; a = LSN of its frame's end */
+    LK_NOTE_ACK_SYNCED = 1, /* a synced write is acknowledged; a = LSN of its frame's end */
     LK_NOTE_SEGMENT_NEW = 2, /* a = segment number now active, b = its predecessor */
-    LK_NOTE_EDIT_NAMES = 3,  /* an edit about to be synced names table a, log data up to LSN b */
-    LK_NOTE_EDIT_DURABLE = 4,/* the manifest edit is durable; a = edit count */
-    LK_NOTE_REMOVE = 5,      /* file number a is about to be unlinked */
-    LK_NOTE_LOG_BEGINS = 6   /* the durable manifest needs no segment below number a */
+    LK_NOTE_EDIT_NAMES = 3, /* an edit about to be synced names table a, log data up to LSN b */
+    LK_NOTE_EDIT_DURABLE = 4, /* the manifest edit is durable; a = edit count */
+    LK_NOTE_REMOVE = 5, /* file number a is about to be unlinked */
+    LK_NOTE_LOG_BEGINS = 6 /* the durable manifest needs no segment below number a */
 };
 
 /* The real environment. One per process, never freed. */

@@ -42,6 +42,7 @@ int lk_posix_size(struct lk_file *file, uint64_t *out);
 int lk_posix_allocate(struct lk_file *file, uint64_t offset, uint64_t bytes);
 int lk_posix_truncate(struct lk_file *file, uint64_t bytes);
 void lk_posix_will_need(struct lk_file *file, uint64_t offset, uint64_t bytes);
+void lk_posix_read_random(struct lk_file *file);
 
 /* Open `name` with `flags`: no symbolic links, regular files only, closed on exec. *out owned. */
 int lk_posix_open_flags(struct lk_dir *dir, const char *name, int flags, uint32_t mode, struct lk_file **out);
@@ -56,5 +57,6 @@ int lk_posix_reserve(struct lk_env *env, uint64_t bytes, void **out);
 void lk_posix_unreserve(struct lk_env *env, void *at, uint64_t bytes);
 int lk_posix_discard(struct lk_env *env, void *at, uint64_t bytes);
 uint64_t lk_posix_page_bytes(struct lk_env *env);
+void lk_posix_resident(struct lk_env *env, uint64_t *anonymous, uint64_t *files);
 
 #endif

@@ -156,3 +156,8 @@ void lk_posix_will_need(struct lk_file *file, uint64_t offset, uint64_t bytes)
     if (offset <= OFFSET_MAX && bytes <= OFFSET_MAX - offset)
         (void)posix_fadvise(file->fd, (off_t)offset, (off_t)bytes, POSIX_FADV_WILLNEED);
 }
+
+void lk_posix_read_random(struct lk_file *file)
+{
+    (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_RANDOM);
+}

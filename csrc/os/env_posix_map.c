@@ -5,6 +5,8 @@
 #include "os/env_posix.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -163,4 +165,22 @@ uint64_t lk_posix_page_bytes(struct lk_env *env)
     long bytes = sysconf(_SC_PAGESIZE);
     (void)env;
     return bytes > 0 ? (uint64_t)bytes : 4096;
+}
+
+/* Linux: pages of size, resident, shared, ... in one line. */
+void lk_posix_resident(struct lk_env *env, uint64_t *anonymous, uint64_t *files)
+{
+    char line[128];
+    unsigned long long size, resident, shared;
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, line, sizeof line - 1);
+
+    if (fd >= 0)
+        close(fd);
+    line[got > 0 ? got : 0] = 0;
+    *anonymous = *files = 0;
+    if (sscanf(line, "%llu %llu %llu", &size, &resident, &shared) != 3 || shared > resident)
+        return;
+    *anonymous = (resident - shared) * lk_posix_page_bytes(env);
+    *files = shared * lk_posix_page_bytes(env);
 }

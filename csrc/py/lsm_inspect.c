@@ -79,6 +79,8 @@ static const struct {
 #undef STALL
         X(limited_ns),
     X(anonymous_bytes),
+    X(resident_anonymous_bytes),
+    X(resident_file_bytes),
     X(live_snapshots),
     X(live_iterators),
     X(expired_snapshots),
@@ -148,11 +150,12 @@ static PyStructSequence_Field level_fields[] = {
     {"codec", "of tables, how pages are packed: \"raw\", \"lz4\" or \"zstd\"; \"\" for the others"},
     {"record_bytes", "of tables: bytes of all records"},
     {"stored_bytes", "of tables: bytes of the pages that hold them"},
+    {"layout", "of the index: \"lines\", or in a table of small records \"filter\""},
     {NULL, NULL},
 };
 
 PyStructSequence_Desc lsm_level_desc = {"lsmkv.Level", "One place where records live: a segment or a table.",
-                                        level_fields, 14};
+                                        level_fields, 15};
 
 static const char *kind_name(int kind)
 {
@@ -199,8 +202,9 @@ static PyObject *level_object(const struct lsm_module *module, const struct lsmk
         PyUnicode_FromString(level->codec),
         PyLong_FromUnsignedLongLong(level->record_bytes),
         PyLong_FromUnsignedLongLong(level->stored_bytes),
+        PyUnicode_FromString(level->layout),
     };
-    return fill_sequence(module->level_type, items, 14);
+    return fill_sequence(module->level_type, items, 15);
 }
 
 PyObject *lsm_store_levels(PyObject *self, void *Py_UNUSED(unused))
@@ -293,11 +297,12 @@ static PyStructSequence_Field probe_fields[] = {
     {"records", "records that were compared"},
     {"pages", "packed pages that were unpacked, as far as the record goes"},
     {"unpacked", "bytes that came out of them"},
+    {"layout", "of the index: \"lines\", or in a table of small records \"filter\""},
     {NULL, NULL},
 };
 
 PyStructSequence_Desc lsm_probe_desc = {"lsmkv.Probe", "One place that a get asks, and what it found there.",
-                                        probe_fields, 8};
+                                        probe_fields, 9};
 
 static const char *verdict_name(int verdict)
 {
@@ -308,8 +313,10 @@ static const char *verdict_name(int verdict)
                                         "tombstone",
                                         "covered by a range delete",
                                         "not verified yet",
-                                        "expired"};
-    return verdict >= 0 && verdict < 8 ? names[verdict] : "unknown";
+                                        "expired",
+                                        "filter says no",
+                                        "the filter let another key pass"};
+    return verdict >= 0 && verdict < 10 ? names[verdict] : "unknown";
 }
 
 static PyObject *probe_object(const struct lsm_module *module, const struct lsmkv_probe *probe)
@@ -319,8 +326,9 @@ static PyObject *probe_object(const struct lsm_module *module, const struct lsmk
         PyLong_FromUnsignedLong(probe->number),       PyUnicode_FromString(verdict_name(probe->verdict)),
         PyLong_FromUnsignedLong(probe->lines),        PyLong_FromUnsignedLong(probe->records),
         PyLong_FromUnsignedLong(probe->pages),        PyLong_FromUnsignedLong(probe->unpacked),
+        PyUnicode_FromString(probe->layout),
     };
-    return fill_sequence(module->probe_type, items, 8);
+    return fill_sequence(module->probe_type, items, 9);
 }
 
 /* The key as it is shown: what a codec takes as it was given, else a copy of the bytes. */

@@ -48,6 +48,7 @@ static const struct field {
     {"space_limit", RATIO, offsetof(struct lsmkv_options, space_limit), NULL},
     {"fifo_bytes", U64, offsetof(struct lsmkv_options, fifo_bytes), NULL},
     {"fifo_age", SECONDS, offsetof(struct lsmkv_options, fifo_age_ms), NULL},
+    {"memory_bytes", U64, offsetof(struct lsmkv_options, memory_bytes), NULL},
     {"cache_bytes", U64, offsetof(struct lsmkv_options, cache_bytes), NULL},
     {"large_value_bytes", LARGE, offsetof(struct lsmkv_options, large_value_bytes), NULL},
     {"max_pinned_bytes", U64, offsetof(struct lsmkv_options, max_pinned_bytes), NULL},

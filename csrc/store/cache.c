@@ -15,7 +15,7 @@
  * absent ones included, so nobody fills beside a page that is being given back. */
 #include "store/granules.h"
 
-enum { ROOM_TRIES = 32 };
+enum { ROOM_TRIES = 32, INDEX_LEAVES = 4 }; /* of the budget: what at least is for records */
 
 int lk_cache_init(struct lk_cache *cache, struct lk_env *env, uint64_t budget, uint64_t (*stamp)(void *),
                   int (*passed)(void *, uint64_t), void *context)
@@ -88,17 +88,25 @@ static void restore_locked(struct lk_cache *cache, uint32_t entry)
     forget_locked(cache, entry);
 }
 
+static void count_out(struct lk_cache *cache, uint64_t ready, uint64_t index)
+{
+    atomic_fetch_sub_explicit(&cache->used, ready << LK_GRANULE_SHIFT, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&cache->used_index, index << LK_GRANULE_SHIFT, memory_order_relaxed);
+}
+
 void lk_cache_leave(struct lk_cache *cache, struct lk_granules *granules)
 {
-    uint64_t ready = 0;
+    uint64_t ready = 0, index = 0;
 
     lk_mutex_lock(&cache->mutex);
     for (uint32_t i = cache->evicting_count; i-- > 0;)
         if (cache->evicting[i].granules == granules)
             restore_locked(cache, i);
-    for (uint32_t i = 0; i < granules->count; i++)
+    for (uint32_t i = 0; i < granules->count; i++) {
         ready += lk_granule_state(granules, i) == LK_GRANULE_READY;
-    atomic_fetch_sub_explicit(&cache->used, ready << LK_GRANULE_SHIFT, memory_order_relaxed);
+        index += lk_granule_state(granules, i) == LK_GRANULE_READY && i >= granules->index_from;
+    }
+    count_out(cache, ready, index);
 
     if (cache->hand == granules)
         cache->hand = granules->next;
@@ -138,13 +146,15 @@ static int reap_locked(struct lk_cache *cache)
         struct lk_granules *granules = evicting->granules;
         uint32_t left = granules->count - evicting->first, count = left < cache->unit ? left : cache->unit;
         uint8_t *at = (uint8_t *)(uintptr_t)granules->base + ((uint64_t)evicting->first << LK_GRANULE_SHIFT);
-        uint64_t ready = (uint64_t)__builtin_popcount(evicting->was_ready);
+        uint64_t ready = (uint64_t)__builtin_popcount(evicting->was_ready), index = 0;
 
         /* A refusal costs memory and nothing else: the bytes will be written anew before they are ready. */
         (void)cache->env->ops->discard(cache->env, at, (uint64_t)count << LK_GRANULE_SHIFT);
-        atomic_fetch_sub_explicit(&cache->used, ready << LK_GRANULE_SHIFT, memory_order_relaxed);
-        for (uint32_t i = 0; i < count; i++)
+        for (uint32_t i = 0; i < count; i++) {
+            index += evicting->was_ready >> i & 1 && evicting->first + i >= granules->index_from;
             set_state(granules, evicting->first + i, LK_GRANULE_ABSENT);
+        }
+        count_out(cache, ready, index);
         cache->evicting_count--;
     }
     return 1;
@@ -199,13 +209,14 @@ static uint32_t take_unit_locked(struct lk_cache *cache, struct lk_granules *gra
 /* Move the hand round, twice at most, until `bytes` are on their way out. 1 when any are. */
 static int sweep_locked(struct lk_cache *cache, uint64_t bytes)
 {
-    uint64_t steps = 0, taken = 0;
+    uint64_t steps = 0, taken = 0, index = atomic_load_explicit(&cache->used_index, memory_order_relaxed);
+    int spare = index <= cache->budget - cache->budget / INDEX_LEAVES;
 
     for (const struct lk_granules *source = cache->sources; source; source = source->next)
         steps += 2 * ((uint64_t)source->count / cache->unit + 2);
     while (steps-- > 0 && taken < bytes && cache->evicting_count < LK_EVICTING_MAX) {
         struct lk_granules *hand = cache->hand ? cache->hand : cache->sources;
-        if (hand->clock < hand->count) {
+        if (hand->clock < hand->count && !(spare && hand->clock >= hand->index_from)) {
             taken += (uint64_t)take_unit_locked(cache, hand, hand->clock) << LK_GRANULE_SHIFT;
             hand->clock += cache->unit;
             cache->hand = hand;

@@ -42,6 +42,7 @@ int lk_granules_open(struct lk_granules *granules, struct lk_cache *cache, struc
                                      .name = name,
                                      .identity = identity,
                                      .checks = checks,
+                                     .index_from = UINT32_MAX,
                                      .count = (uint32_t)(bytes >> LK_GRANULE_SHIFT)};
     granules->state = lk_alloc_zero(granules->count);
     int rc = granules->state ? open_range(granules, mapped)
@@ -138,6 +139,8 @@ static void publish(struct lk_granules *granules, uint32_t index, const uint8_t 
     } else {
         memcpy(at, bytes, LK_GRANULE);
         atomic_fetch_add_explicit(&granules->cache->used, LK_GRANULE, memory_order_relaxed);
+        if (index >= granules->index_from)
+            atomic_fetch_add_explicit(&granules->cache->used_index, LK_GRANULE, memory_order_relaxed);
     }
     atomic_store_explicit(&granules->state[index], LK_GRANULE_HOT, memory_order_release);
 }

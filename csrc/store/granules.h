@@ -19,7 +19,9 @@
  * evicting; no reader that comes after sees them as ready; their pages are given back (in units of
  * max(4 KiB, page size)) only after every reader that may have seen them ready has moved on, which the
  * engine's epochs tell through `stamp` and `passed`. What is wanted again before that is ready again.
- * The budget can be passed by one fill a thread, and by what readers still hold.
+ * The budget can be passed by one fill a thread, and by what readers still hold. Fences and lines leave last: each
+ * serves hundreds of gets, and a get that finds its line reads one granule, or none when there is nothing. They are
+ * kept from the hand while they take at most three quarters of the budget.
  *
  * Threads: ready from any thread inside an epoch slot, fill and copy from any thread outside one. */
 #ifndef LK_STORE_GRANULES_H
@@ -51,6 +53,7 @@ struct lk_cache {
     uint32_t unit;                 /* constant while in use; granules given back at once, 1 to 32, a power of
                                       two: page size / 4096 where that is more than one; init sets 1 */
     _Atomic uint64_t used;
+    _Atomic uint64_t used_index;   /* of that: granules from their table's index_from on */
     /* Epoch seam: `stamp` names the present moment; `passed` tells whether every reader that was
      * inside a slot at that stamp has left. Both cheap, any thread, called under the mutex; stamp begins
      * with a full fence. */
@@ -84,6 +87,7 @@ struct lk_granules {
     uint32_t *checks;               /* owned */
     uint64_t mapped_bytes;          /* 0: nothing to give back */
     uint32_t count;
+    uint32_t index_from;            /* granules from here on say where records are: they leave last */
     int mapped;                     /* source */
     struct lk_granules *next, *prev;/* the cache's list */
     uint32_t clock;                 /* where the hand stands in here */
@@ -91,6 +95,7 @@ struct lk_granules {
 
 /* bytes: a multiple of a granule. checks: takes ownership (lk_alloc'd array, one a granule), on failure
  * too. mapped: wished; where the file cannot be mapped it is read. 0, NOMEM, IO. */
+/* index_from is then the caller's to set: where the table's fences begin; as it is, at the end. */
 LK_MUST_CHECK int lk_granules_open(struct lk_granules *granules, struct lk_cache *cache, struct lk_file *file,
                                    const char *name, uint64_t identity, uint64_t bytes, uint32_t *checks, int mapped);
 void lk_granules_close(struct lk_granules *granules); /* nobody reads or fills any more */

@@ -128,6 +128,8 @@ uint64_t lk_memtable_last_range(const struct lk_memtable *memtable);
 /* Append the range deletes below limit to *out, merged. 0 or NOMEM. */
 LK_MUST_CHECK int lk_memtable_ranges(const struct lk_memtable *memtable, uint64_t limit, struct lk_ranges *out);
 
+/* Of lines and key list together, a key of a full memtable. */
+enum { LK_MEMTABLE_KEY_BYTES = 17 };
 uint64_t lk_memtable_index_bytes(const struct lk_memtable *memtable); /* lines and key list */
 /* The same and the log: what goes with it. */
 uint64_t lk_memtable_held_bytes(const struct lk_memtable *memtable);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "os/large.h"
 #include "util/alloc.h"
 #include "util/sort.h"
 
@@ -26,10 +27,16 @@ static int compare_entries(void *context, const struct lk_entry *a, const struct
 
 /* ---- chunks ------------------------------------------------------------------------------ */
 
-static struct lk_chunk *chunk_new(uint32_t count)
+static uint64_t chunk_bytes(uint32_t count)
 {
-    struct lk_chunk *chunk = lk_alloc(sizeof *chunk + (size_t)count * sizeof *chunk->at);
+    return sizeof(struct lk_chunk) + (uint64_t)count * sizeof(struct lk_entry);
+}
+
+static struct lk_chunk *chunk_new(struct lk_env *env, uint32_t count)
+{
+    struct lk_chunk *chunk = lk_large_new(env, chunk_bytes(count));
     if (chunk) {
+        chunk->env = env;
         atomic_init(&chunk->references, 1);
         chunk->count = count;
     }
@@ -39,18 +46,19 @@ static struct lk_chunk *chunk_new(uint32_t count)
 static void chunk_unref(struct lk_chunk *chunk)
 {
     if (chunk && atomic_fetch_sub_explicit(&chunk->references, 1, memory_order_acq_rel) == 1)
-        lk_free(chunk);
+        lk_large_free(chunk->env, chunk, chunk_bytes(chunk->count));
 }
 
 /* keys[from, to) of the memtable, sorted. NULL: memory ran out. */
 static struct lk_chunk *chunk_of_keys(struct lk_memtable *memtable, uint32_t from, uint32_t to)
 {
     uint32_t count = to - from;
-    struct lk_chunk *chunk = chunk_new(count);
-    struct lk_entry *scratch = lk_alloc((size_t)count * sizeof *scratch);
+    struct lk_env *env = memtable->segment->env;
+    struct lk_chunk *chunk = chunk_new(env, count);
+    struct lk_entry *scratch = lk_large_new(env, (uint64_t)count * sizeof *scratch);
     if (!chunk || !scratch) {
-        lk_free(chunk);
-        lk_free(scratch);
+        chunk_unref(chunk);
+        lk_large_free(env, scratch, (uint64_t)count * sizeof *scratch);
         return NULL;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -62,7 +70,7 @@ static struct lk_chunk *chunk_of_keys(struct lk_memtable *memtable, uint32_t fro
         chunk->at[i] = (struct lk_entry){lk_head(record.key, 0), key->position, key->slot};
     }
     lk_sort_entries(chunk->at, scratch, count, compare_entries, memtable);
-    lk_free(scratch);
+    lk_large_free(env, scratch, (uint64_t)count * sizeof *scratch);
     return chunk;
 }
 
@@ -76,7 +84,7 @@ static struct lk_chunk *chunk_merge(struct lk_memtable *memtable, struct lk_chun
 {
     if (!a || !b)
         return a ? a : b;
-    struct lk_chunk *both = chunk_new(a->count + b->count);
+    struct lk_chunk *both = chunk_new(memtable->segment->env, a->count + b->count);
     for (uint32_t i = 0, j = 0, out = 0; both && out < both->count; out++) {
         int left = j == b->count || (i < a->count && entry_before(memtable, &a->at[i], &b->at[j]));
         both->at[out] = left ? a->at[i++] : b->at[j++];

@@ -16,6 +16,7 @@
 #include "store/memtable.h"
 
 struct lk_chunk {
+    struct lk_env *env; /* gives and takes its memory */
     _Atomic uint32_t references;
     uint32_t count;
     struct lk_entry at[]; /* head, position = first position, extra = slot */

@@ -67,6 +67,7 @@ static void skip_on(struct lk_run_cursor *run)
 {
     while (!run->cursor.valid && run->cursor.status == 0 && run->index + 1 < run->count) {
         enter(run, run->index + 1);
+        run->inner.walks_on = 1;
         lk_table_cursor_seek(&run->inner, &run->cursor, NULL, 0);
     }
 }

@@ -94,7 +94,8 @@ static const char *keys_wrong(const struct lk_table_meta *meta, const struct lk_
     if (lk_compare(min, max) > 0 || !inside(meta, min) || !inside(meta, max))
         return "the first and last key are not in order or outside the table's interval";
     if (footer->prefix > min.len || footer->prefix > max.len ||
-        (footer->prefix && memcmp(min.at, max.at, footer->prefix) != 0))
+        (footer->prefix && memcmp(min.at, max.at, footer->prefix) != 0) ||
+        (footer->prefix < min.len && footer->prefix < max.len && min.at[footer->prefix] == max.at[footer->prefix]))
         return "the common prefix is not one";
     return NULL;
 }
@@ -115,7 +116,8 @@ static int ranges_inside(const struct lk_table *table)
  * stand in the list as were read. */
 static int read_ranges(struct lk_table *table, const uint8_t *at, const uint8_t *end)
 {
-    uint64_t offset = table->footer.file_bytes - LK_FOOTER - table->footer.use_bytes - table->footer.range_bytes;
+    uint64_t offset = table->footer.file_bytes - LK_FOOTER - table->footer.milestone_bytes - table->footer.use_bytes -
+                      table->footer.range_bytes;
     struct lk_slice before = {0};
     struct lk_record record;
     uint32_t count = 0;
@@ -159,13 +161,14 @@ static int read_properties(struct lk_table *table, const struct lk_buf *tail)
     const char *wrong = keys_wrong(&table->meta, footer, min, max);
     if (wrong)
         return lk_table_corrupt(table, footer->checks_at + (uint64_t)footer->check_count * 4, wrong);
-    const uint8_t *ranges = max.at + max.len, *uses = ranges + footer->range_bytes;
+    const uint8_t *ranges = max.at + max.len, *uses = ranges + footer->range_bytes, *miles = uses + footer->use_bytes;
     int rc = read_ranges(table, ranges, uses);
     if (rc == 0)
         rc = lk_value_uses_get(&table->uses, uses, footer->use_bytes);
-    return rc > 0 ? lk_table_corrupt(table, footer->file_bytes - LK_FOOTER - footer->use_bytes,
-                                     "the list of value segments is damaged")
-                  : rc;
+    if (rc > 0)
+        return lk_table_corrupt(table, footer->file_bytes - LK_FOOTER - footer->milestone_bytes - footer->use_bytes,
+                                "the list of value segments is damaged");
+    return rc < 0 ? rc : lk_table_read_milestones(table, miles, miles + footer->milestone_bytes);
 }
 
 /* ---- open ----------------------------------------------------------------------------------- */
@@ -182,13 +185,15 @@ static int attach(struct lk_table *table, struct lk_cache *cache, const struct l
         return rc;
 
     const uint8_t *base = table->granules.base;
+    table->granules.index_from = (uint32_t)(footer->fences_at >> LK_GRANULE_SHIFT);
+    table->granules.env->ops->read_random(table->file);
     const uint64_t *heads = (const uint64_t *)(const void *)(base + footer->fences_at);
     table->fences =
         (struct lk_fences){heads, (const uint32_t *)(const void *)(heads + footer->fence_count), footer->fence_count};
     table->lines = (const struct lk_line *)(const void *)(base + footer->lines_at);
     table->line_count = footer->line_count;
     table->pages_end = (uint32_t)footer->pages_end;
-    table->raw_end = footer->codec ? 0 : table->pages_end;
+    table->raw_end = lk_footer_filtered(footer) ? LK_TABLE_FILTERED : footer->codec ? 0 : table->pages_end;
     table->reach = footer->records ? (uint32_t)(2 * (footer->payload / footer->records) + LK_RECORD_HEAD_MAX) : 0;
     table->head_min = footer->records ? lk_head(table->meta.key_min, 0) : 1;
     table->head_max = footer->records ? lk_head(table->meta.key_max, 0) : 0;
@@ -249,6 +254,7 @@ static void release(struct lk_table *table)
         (void)table->env->ops->close(table->file); /* nothing was written through it */
     lk_ranges_deinit(&table->ranges);
     lk_values_release_uses(&table->uses);
+    lk_free(table->milestones);
     lk_table_meta_deinit(&table->meta);
     lk_free(table);
 }

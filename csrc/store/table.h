@@ -8,6 +8,10 @@
  * In a table with a codec a position names a page and a place among its unpacked records: one look at the fences
  * more, and unpacking as far as the record goes. Such a record stands in the caller's scratch.
  *
+ * In a table of small records a filter stands in for the lines (format/filter.h), and the fences lead:
+ *
+ *      hash --its line--> all bits? --> key --milestone--> fences --> page --walk--> record
+ *
  * Everything but the granule states and the count is constant after open. */
 #ifndef LK_STORE_TABLE_H
 #define LK_STORE_TABLE_H
@@ -15,6 +19,7 @@
 #include "format/edit.h"
 #include "format/footer.h"
 #include "format/line.h"
+#include "format/milestone.h"
 #include "store/granules.h"
 #include "store/held.h"
 #include "store/ranges.h"
@@ -24,11 +29,11 @@
 
 struct lk_table {
     /* What a lookup looks at, on one cache line with the first three fields of granules. */
-    const struct lk_line *lines;/* into granules.base: look only where ready */
+    const struct lk_line *lines;/* into granules.base: look only where ready; filtered: of the filter */
     uint64_t head_min, head_max;/* lk_head of key_min and key_max; 1 and 0 without records */
     uint64_t head_lo;           /* lk_head of meta.lo */
     uint32_t line_count;
-    uint32_t raw_end;           /* where raw pages end; 0: the pages have a codec */
+    uint32_t raw_end;           /* where raw pages end; 0: the pages have a codec; 1: filtered, raw or not */
     struct lk_granules granules;
 
     struct lk_env *env;
@@ -39,6 +44,8 @@ struct lk_table {
     struct lk_footer footer;
     struct lk_fences fences;    /* into granules.base: look only where ready */
     _Atomic int fences_ready;   /* 1: ready for good, the mapped source only */
+    struct lk_fences miles;     /* filtered: heads of the milestones, behind the table's prefix */
+    struct lk_milestone *milestones; /* owned, one block with all they refer to */
     uint32_t pages_end;
     uint32_t reach;             /* packed pages: how far behind its beginning a record mostly ends */
     struct lk_ranges ranges;    /* the table's range deletes, clipped to its interval */
@@ -86,6 +93,13 @@ static inline int lk_table_spans(const struct lk_table *table, struct lk_slice k
     return 1;
 }
 
+enum { LK_TABLE_FILTERED = 1 }; /* in raw_end */
+
+static inline int lk_table_filtered(const struct lk_table *table)
+{
+    return table->raw_end == LK_TABLE_FILTERED;
+}
+
 struct lk_probe_cost {
     uint32_t lines, records, pages, unpacked; /* pages unpacked, and how many bytes came out */
 }; /* may be NULL; filled for explain */
@@ -117,6 +131,31 @@ LK_MUST_CHECK int lk_table_verify(struct lk_table *table, lsmkv_found found, int
  * checksums. *tail is owned by the caller, also on failure. 0, CORRUPT, FORMAT, IO, NOMEM. */
 LK_MUST_CHECK int lk_table_read_tail(struct lk_env *env, struct lk_file *file, const char *name, uint64_t bytes,
                                      struct lk_footer *footer, struct lk_buf *tail);
+
+/* The pages behind one milestone. */
+struct lk_mile {
+    const struct lk_milestone *milestone; /* borrowed */
+    uint32_t first, pages;
+};
+/* Those where the key would be; it lies between the first and the last one of the table, which is filtered. */
+void lk_table_mile(const struct lk_table *table, struct lk_slice key, struct lk_mile *out);
+/* Which pages can hold the key: as lk_fences_find, with `fences` those of the table or a copy of them. The key lies
+ * between the first and the last one of the table. */
+uint32_t lk_table_pages(const struct lk_table *table, const struct lk_fences *fences, struct lk_slice key,
+                        uint32_t *through);
+/* How many bytes of its first key the head of a page skips. */
+static inline uint32_t lk_table_skipped(const struct lk_table *table, uint32_t page)
+{
+    return lk_table_filtered(table) ? table->milestones[page / LK_MILE].shared : table->footer.prefix;
+}
+/* The milestones out of the table's properties. 0, CORRUPT, NOMEM. */
+LK_MUST_CHECK int lk_table_read_milestones(struct lk_table *table, const uint8_t *at, const uint8_t *end);
+
+/* lk_table_find and lk_table_find_copy in a table with a filter. */
+LK_MUST_CHECK int lk_filtered_find(struct lk_table *table, uint64_t hash, struct lk_slice key, struct lk_record *record,
+                                   struct lk_missing *missing, struct lk_scratch *scratch, struct lk_probe_cost *cost);
+LK_MUST_CHECK int lk_filtered_find_copy(struct lk_table *table, uint64_t hash, struct lk_slice key,
+                                        struct lk_buf *bytes, struct lk_record *out);
 
 /* Sound bytes that make no sense. Always CORRUPT; other keys stay readable. */
 int lk_table_corrupt(const struct lk_table *table, uint64_t offset, const char *what);

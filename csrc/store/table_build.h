@@ -17,6 +17,7 @@
 
 struct lk_page_start {
     uint64_t next;             /* eight bytes of the first key after the shared ones, as lk_head has them */
+    uint64_t local;            /* its head behind what the keys of its milestone share, when that is known */
     uint32_t offset, shared;   /* offset in the file; of a page that is still held: in `held` */
 };
 
@@ -38,8 +39,11 @@ struct lk_table_writer {
     struct lk_buf packed;      /* room for one packed page */
     struct lk_packer packer;
     uint64_t unpacked;         /* record bytes of all pages that left `held` */
-    struct lk_line_item *items; /* owned; one a record */
-    uint32_t item_count, item_cap;
+    struct lk_line_item *items; /* owned; one a record, room for item_most */
+    uint32_t item_count, item_most;
+    struct lk_buf milestones;  /* as they will be in the table, but for the present one */
+    struct lk_buf mile_keys;   /* first keys of its pages, one behind the other */
+    uint32_t mile_lens[LK_MILE];
     struct lk_buf key_min, key_last;
     uint64_t key_head;         /* of key_last */
     uint64_t tombstones, expiring, payload;
@@ -88,5 +92,15 @@ LK_MUST_CHECK int lk_pages_end(struct lk_table_writer *writer);
 int lk_pages_full(const struct lk_table_writer *writer);
 /* A page begins with `key`. */
 LK_MUST_CHECK int lk_pages_note(struct lk_table_writer *writer, struct lk_slice key, uint64_t offset);
+
+/* ---- table_index.c: lines, or a filter and milestones ------------------------------------------ */
+
+/* Target of the present page, when all records so far take `bytes`. */
+uint32_t lk_index_page_bytes(const struct lk_table_writer *writer, uint64_t bytes);
+/* A page will begin with `key`, and key_last was the last one before it. 0 or NOMEM. */
+LK_MUST_CHECK int lk_index_page(struct lk_table_writer *writer, struct lk_slice key);
+/* All pages are written: fill features and milestone_bytes / put the section and fill line_count. */
+LK_MUST_CHECK int lk_index_choose(struct lk_table_writer *writer, struct lk_footer *footer);
+LK_MUST_CHECK int lk_index_put(struct lk_table_writer *writer, struct lk_footer *footer);
 
 #endif

@@ -25,6 +25,8 @@ void lk_table_cursor_reuse(struct lk_table_cursor *cursor, struct lk_table *tabl
     cursor->fences = (struct lk_fences){0};
     lk_buf_reset(&cursor->window);
     cursor->scratch_page = 0;
+    cursor->walk_from = cursor->told_to = 0;
+    cursor->walks_on = 0;
     cursor->bytes = table->granules.base;
     cursor->bytes_at = cursor->shift = 0;
     cursor->unpacked = 0;

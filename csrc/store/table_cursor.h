@@ -19,6 +19,7 @@ struct lk_table_cursor {
     struct lk_table *table;    /* borrowed: pinned by the caller */
     struct lk_missing missing; /* in place, when status is WOULDBLOCK; the page where a failure ended the walk */
     int streaming;
+    int tells;                 /* in place: a long walk asks for lk_table_cursor_advise, see table_window.c */
     /* the rest is the business of table_....c */
     int single;                /* the page is one record larger than LK_PAGE_MAX */
     const uint8_t *bytes;      /* what stands at place bytes_at, and on: see table_window.c */
@@ -28,6 +29,8 @@ struct lk_table_cursor {
     uint64_t shift;            /* file offset of a place minus the place; unpacked: all places are at page_file */
     int unpacked;              /* the page's records stand in `scratch` */
     struct lk_fences fences;   /* in the table, or in fence_bytes; offset NULL: not looked at yet */
+    uint64_t walk_from, told_to; /* file offsets: where this walk began, how far the system was told */
+    int walks_on;              /* the walk comes from another table of the run: there is no doubt about it */
     uint32_t page;
     uint32_t scratch_page;     /* which page stands in `scratch`: its number + 1; 0: none */
     uint32_t scratch_bytes;    /* of its records */
@@ -40,6 +43,13 @@ struct lk_table_cursor {
 };
 
 void lk_table_cursor_init(struct lk_table_cursor *cursor, struct lk_table *table, int streaming);
+/* `missing` may want no bytes, only that the system is told what will be read: outside the slot, instead of
+ * lk_table_fill. Only a cursor with `tells` asks for it. */
+static inline int lk_table_wants_advice(const struct lk_missing *missing)
+{
+    return missing->bytes == 0;
+}
+void lk_table_cursor_advise(struct lk_table_cursor *cursor);
 
 struct lk_run_cursor {
     struct lk_cursor cursor;

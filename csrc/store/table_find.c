@@ -82,6 +82,8 @@ int lk_table_find(struct lk_table *table, uint64_t hash, struct lk_slice key, st
 {
     uint32_t index = lk_line_first(hash, table->line_count);
 
+    if (!LIKELY(!lk_table_filtered(table)))
+        return lk_filtered_find(table, hash, key, record, missing, scratch, cost);
     for (int second = 0;; second = 1) {
         const struct lk_line *line = &table->lines[index];
         uint64_t offset = (uint64_t)((const uint8_t *)line - table->granules.base);
@@ -165,6 +167,8 @@ int lk_table_find_copy(struct lk_table *table, uint64_t hash, struct lk_slice ke
     uint32_t index = lk_line_first(hash, table->line_count);
     struct lk_line line;
 
+    if (lk_table_filtered(table))
+        return lk_filtered_find_copy(table, hash, key, bytes, out);
     for (int second = 0;; second = 1) {
         uint64_t offset = table->footer.lines_at + (uint64_t)index * sizeof line;
         int rc = lk_granules_copy(&table->granules, offset, sizeof line, &line);

@@ -1,4 +1,4 @@
-/* table_finish: from pages to a table: fences, lines, checks, properties, footer, sync. One thread.
+/* table_finish: from pages to a table: fences, index (table_index.c), checks, properties, footer, sync. One thread.
  *
  * What open will check when the table is read is checked here before it is written: keys and range
  * deletes lie in the interval, range deletes are in order. */
@@ -6,8 +6,6 @@
 
 #include "util/alloc.h"
 #include "util/checksum.h"
-
-enum { PLACEMENT_TRIES = 8 };
 
 struct interval {
     struct lk_slice lo;
@@ -40,7 +38,7 @@ static int check_inside(const struct lk_table_writer *writer, const struct inter
                            writer->plan.number);
 }
 
-/* ---- fences and lines ----------------------------------------------------------------------- */
+/* ---- fences --------------------------------------------------------------------------------- */
 
 /* lk_head(first key of the page, prefix), from what was kept of that key. prefix <= page->shared. */
 static uint64_t fence_head(const struct lk_table_writer *writer, const struct lk_page_start *page, uint32_t prefix)
@@ -56,7 +54,8 @@ static int put_fences(struct lk_table_writer *writer, const struct lk_footer *fo
     int rc = 0;
 
     for (uint32_t i = 0; rc == 0 && i < writer->page_count; i++) {
-        lk_store64(bytes, fence_head(writer, &writer->pages[i], footer->prefix));
+        const struct lk_page_start *page = &writer->pages[i];
+        lk_store64(bytes, lk_footer_filtered(footer) ? page->local : fence_head(writer, page, footer->prefix));
         rc = lk_table_output_put(&writer->output, bytes, 8);
     }
     for (uint32_t i = 0; rc == 0 && i < writer->page_count; i++) {
@@ -65,46 +64,6 @@ static int put_fences(struct lk_table_writer *writer, const struct lk_footer *fo
     }
     lk_store32(bytes, (uint32_t)footer->pages_end);
     return rc < 0 ? rc : lk_table_output_put(&writer->output, bytes, 4);
-}
-
-/* *count lines and what they hold. 0; 1 when there is no placement; NOMEM. *out is owned. */
-static int build_lines(const struct lk_table_writer *writer, uint32_t count, struct lk_line **out)
-{
-    struct lk_line *lines = lk_alloc_aligned(64, count * sizeof *lines);
-    uint32_t *item_of = lk_alloc((size_t)count * LK_LINE_SLOTS * sizeof *item_of);
-    int rc = LSMKV_NOMEM;
-
-    if (lines && item_of)
-        rc = lk_lines_build(lines, count, writer->items, writer->item_count, item_of);
-    else
-        lk_fail(rc, "memory ran out: no room to place %u keys", writer->item_count);
-    lk_free(item_of);
-    if (rc == 0) {
-        *out = lines;
-        return 0;
-    }
-    lk_free(lines);
-    return rc;
-}
-
-static int put_lines(struct lk_table_writer *writer, struct lk_footer *footer)
-{
-    struct lk_line *lines = NULL;
-    uint32_t count = lk_lines_wanted(writer->item_count);
-    int rc = 1;
-
-    for (int tries = 0; rc == 1 && tries < PLACEMENT_TRIES; tries++) {
-        rc = build_lines(writer, count, &lines);
-        footer->line_count = count;
-        count += count / 8 + 1;
-    }
-    if (rc == 1)
-        return lk_fail(LSMKV_INVALID, "no placement for %u keys was found in %u lines: their hashes are alike",
-                       writer->item_count, footer->line_count);
-    if (rc == 0)
-        rc = lk_table_output_put(&writer->output, lines, (uint64_t)footer->line_count * sizeof *lines);
-    lk_free(lines);
-    return rc;
 }
 
 /* ---- the tail: checks, properties, footer --------------------------------------------------- */
@@ -142,6 +101,8 @@ static int append_properties(const struct lk_table_writer *writer, const struct 
     if (rc == 0)
         rc = lk_value_uses_put(&writer->uses, tail);
     footer->use_bytes = (uint32_t)(tail->len - before);
+    if (rc == 0 && lk_footer_filtered(footer))
+        rc = lk_buf_append(tail, writer->milestones.at, writer->milestones.len);
     footer->key_min_bytes = (uint32_t)writer->key_min.len;
     footer->key_max_bytes = (uint32_t)writer->key_last.len;
     footer->range_deletes = ranges ? ranges->count : 0;
@@ -185,7 +146,7 @@ static int put_sections(struct lk_table_writer *writer, const struct lk_ranges *
         rc = lk_table_output_pad(output, 64);
     footer->lines_at = lk_table_output_offset(output);
     if (rc == 0)
-        rc = put_lines(writer, footer);
+        rc = lk_index_put(writer, footer);
     if (rc == 0)
         rc = lk_table_output_pad(output, LK_GRANULE);
     footer->checks_at = lk_table_output_offset(output);
@@ -260,6 +221,8 @@ int lk_table_writer_finish(struct lk_table_writer *writer, struct lk_slice lo, c
         footer.page_shift = writer->page_shift;
         footer.unpacked = (uint32_t)writer->unpacked;
     }
+    if (rc == 0)
+        rc = lk_index_choose(writer, &footer);
     if (rc == 0)
         rc = put_sections(writer, ranges, &footer);
     if (rc == 0)

@@ -81,7 +81,7 @@ static int begin(struct lk_table_cursor *cursor, struct lk_cursor *face, uint32_
     face->fleeting = cursor->unpacked;
     if (rc == 0)
         rc = decode(cursor, &face->record);
-    if (rc == 0 && lk_head(face->record.key, cursor->table->footer.prefix) != cursor->fences.head[page])
+    if (rc == 0 && lk_head(face->record.key, lk_table_skipped(cursor->table, page)) != cursor->fences.head[page])
         rc = corrupt(cursor, cursor->at, "a page does not begin with the key its fence says");
     return rc;
 }
@@ -138,7 +138,7 @@ static int beside(const struct lk_table *table, struct lk_slice key)
 static int find_page(struct lk_table_cursor *cursor, struct lk_cursor *face, const struct target *target,
                      uint32_t *page)
 {
-    uint32_t high, low = lk_fences_find(&cursor->fences, target->head, &high);
+    uint32_t high, low = lk_table_pages(cursor->table, &cursor->fences, *target->key, &high);
     int rc = 0;
 
     while (rc == 0 && low < high) {

@@ -1,6 +1,7 @@
 /* table_output: the buffer, the flush, the checksums. One thread. */
 #include "store/table_output.h"
 
+#include "os/large.h"
 #include "util/alloc.h"
 #include "util/checksum.h"
 
@@ -8,13 +9,14 @@ int lk_table_output_init(struct lk_table_output *output, struct lk_env *env, str
                          uint64_t identity)
 {
     *output = (struct lk_table_output){.env = env, .file = file, .name = name, .identity = identity};
-    output->buffer = lk_alloc(LK_OUTPUT_BUFFER);
+    output->buffer = lk_large_new(env, LK_OUTPUT_BUFFER);
     return output->buffer ? 0 : lk_fail(LSMKV_NOMEM, "memory ran out: no buffer to write %s", name);
 }
 
 void lk_table_output_deinit(struct lk_table_output *output)
 {
-    lk_free(output->buffer);
+    if (output->buffer)
+        lk_large_free(output->env, output->buffer, LK_OUTPUT_BUFFER);
     lk_free(output->checks);
     *output = (struct lk_table_output){0};
 }

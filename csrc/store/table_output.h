@@ -1,7 +1,7 @@
 /* table_output: a file written from front to back through a buffer, with the checksum of each granule
  * taken on the way. What the table writer writes pages, fences and lines to.
  *
- *   | granule | granule | ... | filling |        buffer: 4 MiB, starts at a multiple of a granule
+ *   | granule | granule | ... | filling |        buffer: 256 KiB, starts at a multiple of a granule
  *   ^ flushed                           ^ flushed + len: the next byte's offset in the file
  *
  * One thread. Failures are returned; nothing is latched here. */
@@ -11,7 +11,7 @@
 #include "format/footer.h"
 #include "os/env.h"
 
-enum { LK_OUTPUT_BUFFER = 1024 * LK_GRANULE };
+enum { LK_OUTPUT_BUFFER = 64 * LK_GRANULE };
 
 struct lk_table_output {
     struct lk_env *env;

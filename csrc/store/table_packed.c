@@ -52,16 +52,11 @@ static uint32_t inside(const struct lk_table *table, uint32_t position)
 
 /* ---- in place ------------------------------------------------------------------------------- */
 
-/* Bounds and head, in place. 0, WOULDBLOCK, CORRUPT. */
-static int locate(struct lk_table *table, uint32_t position, struct lk_packed_page *page, struct lk_missing *missing)
+/* Bounds and head, in place, of the page between two offsets. 0, WOULDBLOCK, CORRUPT. */
+static int locate(struct lk_table *table, const uint32_t offsets[2], struct lk_packed_page *page,
+                  struct lk_missing *missing)
 {
-    uint64_t offsets_at;
-    uint32_t index;
-    if (page_of(table, position, &index, &offsets_at) < 0)
-        return no_page(table);
-    if (!lk_granules_ready(&table->granules, offsets_at, 8))
-        return miss(missing, table, offsets_at, 8);
-    *page = (struct lk_packed_page){table->fences.offset[index], table->fences.offset[index + 1], 0};
+    *page = (struct lk_packed_page){offsets[0], offsets[1], 0};
     const char *wrong = lk_packed_bounds_wrong(table, page);
     if (wrong)
         return lk_table_corrupt(table, table->footer.fences_at, wrong);
@@ -136,10 +131,15 @@ int lk_packed_find(struct lk_table *table, uint32_t position, struct lk_slice ke
                    struct lk_missing *missing, struct lk_scratch *scratch, struct lk_probe_cost *cost)
 {
     struct lk_packed_page page = {0};
-    int rc = locate(table, position, &page, missing);
+    uint64_t offsets_at;
+    uint32_t index, in = inside(table, position);
+    if (page_of(table, position, &index, &offsets_at) < 0)
+        return no_page(table);
+    if (!lk_granules_ready(&table->granules, offsets_at, 8))
+        return miss(missing, table, offsets_at, 8);
+    int rc = locate(table, &table->fences.offset[index], &page, missing);
     if (rc != 0)
         return rc;
-    uint32_t in = inside(table, position);
     if (page.unpacked)
         return find_unpacked(table, &page, in, key, record, missing, scratch, cost);
     if (page.end - page.start - LK_PAGE_HEAD <= in)
@@ -147,23 +147,46 @@ int lk_packed_find(struct lk_table *table, uint32_t position, struct lk_slice ke
     return lk_table_compare_far(table, page.start + LK_PAGE_HEAD + in, page.end, key, record, missing);
 }
 
+int lk_packed_show(struct lk_table *table, const uint32_t offsets[2], struct lk_page_view *view,
+                   struct lk_missing *missing, struct lk_scratch *scratch, struct lk_probe_cost *cost)
+{
+    struct lk_packed_page page = {0};
+    uint8_t *at;
+    size_t made;
+    int rc = locate(table, offsets, &page, missing);
+    if (rc != 0)
+        return rc;
+    view->file = page.start + LK_PAGE_HEAD;
+    view->at = table->granules.base + view->file;
+    view->bytes = page.end - view->file;
+    view->unpacked = page.unpacked != 0;
+    if (!view->unpacked)
+        return 0;
+    fetch(table, &page);
+    rc = lk_scratch_room(scratch, page.unpacked, LK_SCRATCH_BYTES, &at);
+    if (rc != 0)
+        return rc > 0 ? miss(missing, table, page.start, page.end - page.start) : rc;
+    view->at = at;
+    view->bytes = page.unpacked;
+    return unpack(table, &page, scratch, at, page.unpacked, &made, cost);
+}
+
+void lk_packed_take(struct lk_scratch *scratch, const struct lk_page_view *view, const uint8_t *at,
+                    const uint8_t *after, struct lk_record *record)
+{
+    take(scratch, scratch->at + scratch->used, (uint32_t)(at - view->at), (size_t)(after - at), record);
+}
+
 /* ---- by private reads ----------------------------------------------------------------------- */
 
-static int locate_copy(struct lk_table *table, uint32_t position, struct lk_packed_page *page)
+static int locate_copy(struct lk_table *table, const uint32_t offsets[2], struct lk_packed_page *page)
 {
-    uint64_t offsets_at;
-    uint32_t index;
-    uint8_t bytes[8];
-    if (page_of(table, position, &index, &offsets_at) < 0)
-        return no_page(table);
-    int rc = lk_granules_copy(&table->granules, offsets_at, sizeof bytes, bytes);
-    if (rc < 0)
-        return rc;
-    *page = (struct lk_packed_page){lk_load32(bytes), lk_load32(bytes + 4), 0};
+    uint8_t bytes[LK_PAGE_HEAD];
+    *page = (struct lk_packed_page){offsets[0], offsets[1], 0};
     const char *wrong = lk_packed_bounds_wrong(table, page);
     if (wrong)
         return lk_table_corrupt(table, table->footer.fences_at, wrong);
-    rc = lk_granules_copy(&table->granules, page->start, LK_PAGE_HEAD, bytes);
+    int rc = lk_granules_copy(&table->granules, page->start, LK_PAGE_HEAD, bytes);
     if (rc < 0)
         return rc;
     page->unpacked = lk_load32(bytes);
@@ -198,7 +221,13 @@ int lk_packed_find_copy(struct lk_table *table, uint32_t position, struct lk_sli
                         struct lk_record *out)
 {
     struct lk_packed_page page = {0};
-    int rc = locate_copy(table, position, &page);
+    uint64_t offsets_at;
+    uint32_t index, offsets[2];
+    if (page_of(table, position, &index, &offsets_at) < 0)
+        return no_page(table);
+    int rc = lk_granules_copy(&table->granules, offsets_at, sizeof offsets, offsets);
+    if (rc == 0)
+        rc = locate_copy(table, offsets, &page);
     if (rc != 0)
         return rc;
     uint32_t in = inside(table, position), all = page.unpacked;
@@ -212,4 +241,20 @@ int lk_packed_find_copy(struct lk_table *table, uint32_t position, struct lk_sli
     if (!lk_table_record_get(bytes->at + in, bytes->at + bytes->len, out))
         return no_record(table, &page);
     return lk_equal(out->key, key) ? 0 : LSMKV_NOTFOUND;
+}
+
+int lk_packed_show_copy(struct lk_table *table, const uint32_t offsets[2], struct lk_page_view *view,
+                        struct lk_buf *bytes)
+{
+    struct lk_packed_page page = {0};
+    int rc = locate_copy(table, offsets, &page);
+    if (rc != 0)
+        return rc;
+    view->file = page.start + LK_PAGE_HEAD;
+    view->bytes = page.unpacked ? page.unpacked : page.end - view->file;
+    view->unpacked = page.unpacked != 0;
+    if (view->unpacked)
+        rc = unpack_copy(table, &page, bytes);
+    view->at = view->unpacked ? bytes->at : NULL;
+    return rc;
 }

@@ -35,6 +35,23 @@ LK_MUST_CHECK int lk_packed_find(struct lk_table *table, uint32_t position, stru
 LK_MUST_CHECK int lk_packed_find_copy(struct lk_table *table, uint32_t position, struct lk_slice key,
                                       struct lk_buf *bytes, struct lk_record *out);
 
+/* The records of one page, wherever they stand. */
+struct lk_page_view {
+    const uint8_t *at;   /* borrowed; by private reads NULL: still in the file */
+    uint64_t bytes, file; /* file: where they stand there, of an unpacked page what they were made of */
+    int unpacked;
+};
+/* Those of the page between two offsets, in place or unpacked behind what is used of the scratch; of a page that is
+ * one record larger than LK_PAGE_MAX not one byte is made ready. 0, WOULDBLOCK, CORRUPT. */
+LK_MUST_CHECK int lk_packed_show(struct lk_table *table, const uint32_t offsets[2], struct lk_page_view *view,
+                                 struct lk_missing *missing, struct lk_scratch *scratch, struct lk_probe_cost *cost);
+/* The record between two addresses of an unpacked view is lent: it is moved to the front, and the rest let go of. */
+void lk_packed_take(struct lk_scratch *scratch, const struct lk_page_view *view, const uint8_t *at,
+                    const uint8_t *after, struct lk_record *record);
+/* The same by private reads; an unpacked page into *bytes. */
+LK_MUST_CHECK int lk_packed_show_copy(struct lk_table *table, const uint32_t offsets[2], struct lk_page_view *view,
+                                      struct lk_buf *bytes);
+
 /* The record at `position` of the file, whose page ends at `end`, when it is the one of `key`; in place, looking at no
  * byte before it is ready / by private reads. */
 LK_MUST_CHECK int lk_table_compare_far(struct lk_table *table, uint64_t position, uint64_t end, struct lk_slice key,

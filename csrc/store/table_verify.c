@@ -7,10 +7,12 @@
  *                 key_max, each page beginning with its fence's head, counts as the footer says, value
  *                 segments as listed
  *   4  lines      each line sound; each record in one of its two lines; as many slots as records, so
- *                 that no line names anything else
+ *                 that no line names anything else. Or the filter is that of the keys, and the milestones are the
+ *                 first keys of their pages and share with the rest what they say
  *   5  padding    zero between the sections, and the head as it should be
  *
  * Damage found in 2 is reported granule by granule; 3 to 5 then say nothing that is not known. */
+#include "format/filter.h"
 #include "store/table_cursor.h"
 #include "util/alloc.h"
 #include "util/buf.h"
@@ -103,7 +105,8 @@ static int check_granules(struct verify *verify)
 
 struct walk {
     struct lk_table_cursor cursor;
-    struct lk_line *lines; /* owned private copy */
+    struct lk_line *lines; /* owned private copy; filtered: of the filter */
+    uint8_t *filter;       /* owned; filtered: made anew from the keys */
     struct lk_buf before;  /* the key before the current one */
     uint64_t records, tombstones, expiring, payload, pages, unpacked;
     uint64_t since; /* bytes since progress was told */
@@ -116,7 +119,9 @@ static int walk_init(struct walk *walk, struct lk_table *table)
     *walk = (struct walk){0};
     lk_table_cursor_init(&walk->cursor, table, 1);
     walk->lines = lk_alloc_aligned(64, (size_t)bytes);
-    if (walk->lines == NULL)
+    if (lk_table_filtered(table))
+        walk->filter = lk_alloc_zero((size_t)bytes);
+    if (walk->lines == NULL || (lk_table_filtered(table) && walk->filter == NULL))
         return lk_fail(LSMKV_NOMEM, "memory ran out: no room for the lines of %s", table->name);
     return lk_granules_copy(&table->granules, table->footer.lines_at, bytes, walk->lines);
 }
@@ -127,6 +132,7 @@ static void walk_deinit(struct walk *walk)
     lk_buf_deinit(&walk->before);
     lk_value_uses_deinit(&walk->uses);
     lk_free(walk->lines);
+    lk_free(walk->filter);
 }
 
 static int line_has(const struct lk_line *line, uint64_t hash, uint64_t position)
@@ -135,6 +141,25 @@ static int line_has(const struct lk_line *line, uint64_t hash, uint64_t position
         if (lk_place_position(line->place[__builtin_ctz(match)]) == position)
             return 1;
     return 0;
+}
+
+/* The filter lets the key pass, and its milestone is right about it. */
+static const char *filtered_wrong(struct walk *walk, struct lk_slice key, uint64_t hash)
+{
+    const struct lk_table *table = walk->cursor.table;
+    const struct lk_milestone *mile = &table->milestones[walk->cursor.page / LK_MILE];
+    int begins = walk->cursor.at == walk->cursor.page_at && walk->cursor.page % LK_MILE == 0;
+
+    uint32_t line = lk_line_first(hash, table->line_count);
+
+    lk_filter_add(walk->filter + (size_t)line * LK_FILTER_LINE, hash);
+    if (!lk_filter_has((const uint8_t *)&walk->lines[line], hash))
+        return "the filter denies the record";
+    if (begins && !lk_equal(mile->key, key))
+        return "a milestone is not the first key of its page";
+    if (key.len < mile->shared || (mile->shared && memcmp(key.at, mile->key.at, mile->shared) != 0))
+        return "the record shares less with its milestone than that says";
+    return NULL;
 }
 
 static const char *record_wrong(struct walk *walk)
@@ -146,6 +171,8 @@ static const char *record_wrong(struct walk *walk)
 
     if (walk->records ? lk_compare(lk_buf_slice(&walk->before), key) >= 0 : !lk_equal(key, table->meta.key_min))
         return "the keys do not ascend from the first one";
+    if (lk_table_filtered(table))
+        return filtered_wrong(walk, key, hash);
     if (line_has(line, hash, walk->cursor.at))
         return NULL;
     if ((line->marks & LK_LINE_MARK) == 0 ||
@@ -183,14 +210,17 @@ static int walk_record(struct verify *verify, struct walk *walk)
 static int check_totals(const struct walk *walk)
 {
     const struct lk_footer *footer = &walk->cursor.table->footer;
-    uint64_t slots = 0;
+    int filtered = lk_footer_filtered(footer);
+    uint64_t slots = filtered ? footer->records : 0;
 
-    for (uint32_t i = 0; i < footer->line_count; i++) {
+    for (uint32_t i = 0; !filtered && i < footer->line_count; i++) {
         slots += walk->lines[i].count;
         if (!lk_line_sound(&walk->lines[i]))
             return lk_table_corrupt(walk->cursor.table, footer->lines_at + (uint64_t)i * sizeof *walk->lines,
                                     "a line is out of shape");
     }
+    if (filtered && memcmp(walk->lines, walk->filter, (size_t)footer->line_count * LK_FILTER_LINE) != 0)
+        return lk_table_corrupt(walk->cursor.table, footer->lines_at, "the filter is not that of the keys");
     if (walk->records != footer->records || walk->tombstones != footer->tombstones ||
         walk->expiring != footer->expiring || walk->payload != footer->payload || walk->pages != footer->fence_count ||
         slots != footer->records || (footer->codec && walk->unpacked != footer->unpacked) ||

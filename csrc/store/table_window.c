@@ -12,6 +12,13 @@
  * A streaming window that cannot be read whole is read again as the page alone, so that damage ends a
  * walk at the page it is in and not a quarter of a megabyte before.
  *
+ * A walk that goes on tells the system what it is going to want, as much as it has walked, 2 MiB at most, and always
+ * ahead of where it is: pages that were verified long ago may have left memory, and would come back by 4 KiB. A get
+ * tells nothing, and the system does not guess (read_random).
+ *
+ *   | walked ........ | will be walked soon |
+ *   ^ walk_from       ^ page                ^ told_to
+ *
  * Fences are claims: the bounds of a page are checked each time they are used. One thread a cursor. */
 #include "format/space.h"
 #include "store/table_cursor.h"
@@ -21,6 +28,8 @@
 enum {
     WINDOW = 256 * 1024,
     IN_PLACE_AHEAD = 128 * 1024,
+    TELL_LEAST = 256 * 1024,
+    TELL_MOST = 2 * 1024 * 1024,
     HEAD_AND_KEY = LK_PAGE_HEAD + LK_RECORD_HEAD_MAX + (int)LK_KEY_MAX,
     NOT_FAR = HEAD_AND_KEY + LK_FAR_MIN /* a page with more bytes has a far value */
 };
@@ -70,7 +79,7 @@ static int fences_copied(struct lk_table_cursor *cursor)
         return missing(cursor, table->footer.fences_at, bytes, 0, rc);
     const uint64_t *heads = (const uint64_t *)(const void *)cursor->fence_bytes.at;
     struct lk_fences fences = {heads, (const uint32_t *)(const void *)(heads + count), count};
-    if (!lk_fences_sound(&fences, LK_TABLE_HEAD, table->pages_end))
+    if (!lk_fences_sound(&fences, LK_TABLE_HEAD, table->pages_end, lk_table_filtered(table) ? LK_MILE : count))
         return missing(cursor, table->footer.fences_at, bytes, 0,
                        lk_table_corrupt(table, table->footer.fences_at, "the fences are out of order"));
     cursor->fences = fences;
@@ -114,15 +123,44 @@ static int window_cover(struct lk_table_cursor *cursor, uint64_t start, uint64_t
         wide_to = least(from + WINDOW, pages_end);
     if (ahead == LK_AHEAD_BACK && to - from < WINDOW)
         wide_from = to > WINDOW ? to - WINDOW : 0;
+    struct lk_granules *granules = &cursor->table->granules;
+    if (ahead == LK_AHEAD_ON && wide_to < pages_end)
+        granules->env->ops->will_need(granules->file, wide_to, WINDOW);
     int rc = window_read(cursor, wide_from, wide_to);
     if (rc < 0 && rc != LSMKV_NOMEM && (wide_from != from || wide_to != to))
         rc = window_read(cursor, from, to);
     return rc;
 }
 
+/* How much the system is to be told of behind told_to, now that the walk enters a page that ends at `end`; 0: nothing. */
+static uint64_t to_tell(struct lk_table_cursor *cursor, uint64_t start, uint64_t end)
+{
+    if (start < cursor->walk_from || start > cursor->told_to) {
+        cursor->walk_from = start;
+        cursor->told_to = cursor->walks_on ? start : start + TELL_LEAST;
+    }
+    uint64_t walked = cursor->walks_on ? TELL_MOST : least(end - cursor->walk_from, TELL_MOST);
+    if (cursor->told_to >= cursor->table->pages_end || end + walked <= cursor->told_to)
+        return 0;
+    return least(walked < TELL_LEAST ? TELL_LEAST : walked, cursor->table->pages_end - cursor->told_to);
+}
+
+void lk_table_cursor_advise(struct lk_table_cursor *cursor)
+{
+    struct lk_granules *granules = &cursor->table->granules;
+    const struct lk_footer *footer = &cursor->table->footer;
+    if (cursor->told_to <= cursor->walk_from + TELL_LEAST) /* each chunk seeks, by the fences */
+        granules->env->ops->will_need(granules->file, footer->fences_at, fence_bytes(cursor->table));
+    granules->env->ops->will_need(granules->file, cursor->missing.offset, cursor->missing.ahead);
+    cursor->told_to = cursor->missing.offset + cursor->missing.ahead;
+}
+
 static int page_in_place(struct lk_table_cursor *cursor, uint64_t start, uint64_t need, enum lk_ahead ahead)
 {
     struct lk_granules *granules = &cursor->table->granules;
+    uint64_t tell = cursor->tells && ahead == LK_AHEAD_ON ? to_tell(cursor, start, start + need) : 0;
+    if (tell)
+        return missing(cursor, cursor->told_to, 0, tell, LSMKV_WOULDBLOCK);
     if (lk_granules_ready(granules, start, need))
         return 0;
     uint64_t most = IN_PLACE_AHEAD, left = cursor->table->pages_end - (start + need);

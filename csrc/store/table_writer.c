@@ -4,10 +4,12 @@
 #include "format/space.h"
 #include "store/table_build.h"
 
+#include "os/large.h"
 #include "util/alloc.h"
 
 enum {
     RECORDS_MAX = 1 << 20,
+    RECORD_BYTES = 24, /* of memory: an item, and at the end its part of the lines and of their scratch */
     PAGE_MIN = 64,
     LZ4_PARTS = 2,        /* pages for LZ4 that make one of the plan's size */
     ZSTD_PAGES = 4,       /* pages of the plan's size that make one for zstd */
@@ -18,19 +20,36 @@ enum {
 
 /* ---- open, end ------------------------------------------------------------------------------ */
 
+static uint64_t items_bytes(const struct lk_table_writer *writer)
+{
+    return (uint64_t)writer->item_most * sizeof *writer->items;
+}
+
 void lk_table_build_release(struct lk_table_writer *writer)
 {
     lk_table_output_deinit(&writer->output);
+    lk_buf_deinit(&writer->milestones);
+    lk_buf_deinit(&writer->mile_keys);
     lk_buf_deinit(&writer->key_min);
     lk_buf_deinit(&writer->key_last);
     lk_buf_deinit(&writer->held);
     lk_buf_deinit(&writer->packed);
     lk_packer_deinit(&writer->packer);
     lk_free(writer->pages);
-    lk_free(writer->items);
+    if (writer->items)
+        lk_large_free(writer->plan.env, writer->items, items_bytes(writer));
     lk_free(writer->piece);
     lk_value_uses_deinit(&writer->uses);
     lk_free(writer);
+}
+
+/* Room for all the items there will ever be: memory comes when it is touched. */
+static int make_items(struct lk_table_writer *writer)
+{
+    uint64_t most = writer->plan.memory_bytes / RECORD_BYTES;
+    writer->item_most = most && most < RECORDS_MAX ? (uint32_t)most : RECORDS_MAX;
+    writer->items = lk_large_new(writer->plan.env, items_bytes(writer));
+    return writer->items ? 0 : lk_fail(LSMKV_NOMEM, "memory ran out: no room for the keys of %s", writer->name);
 }
 
 static int start(struct lk_table_writer *writer, struct lk_env *env)
@@ -84,7 +103,9 @@ int lk_table_writer_open(const struct lk_table_plan *plan, struct lk_table_write
         lk_table_build_release(writer);
         return rc;
     }
-    rc = start(writer, plan->env);
+    rc = make_items(writer);
+    if (rc == 0)
+        rc = start(writer, plan->env);
     if (rc < 0) {
         lk_table_writer_abandon(writer);
         return rc;
@@ -121,7 +142,7 @@ uint64_t lk_table_writer_records(const struct lk_table_writer *writer)
 
 static int no_position(const struct lk_table_writer *writer)
 {
-    return writer->item_count >= RECORDS_MAX || lk_table_output_offset(&writer->output) > LK_LINE_POSITION_MAX ||
+    return writer->item_count >= writer->item_most || lk_table_output_offset(&writer->output) > LK_LINE_POSITION_MAX ||
            (writer->codec && lk_pages_full(writer));
 }
 
@@ -153,10 +174,13 @@ int lk_pages_note(struct lk_table_writer *writer, struct lk_slice key, uint64_t 
     void *pages = writer->pages;
     int rc = grow(&pages, &writer->page_cap, writer->page_count, sizeof *writer->pages);
     writer->pages = pages;
+    if (rc == 0)
+        rc = lk_index_page(writer, key);
     if (rc < 0)
         return rc;
     uint32_t shared = lk_shared_bytes(lk_buf_slice(&writer->key_min), key);
-    writer->pages[writer->page_count++] = (struct lk_page_start){lk_head(key, shared), (uint32_t)offset, shared};
+    writer->pages[writer->page_count++] =
+        (struct lk_page_start){.next = lk_head(key, shared), .offset = (uint32_t)offset, .shared = shared};
     return 0;
 }
 
@@ -170,7 +194,7 @@ static int place(struct lk_table_writer *writer, struct lk_slice key, uint64_t b
     *position = (uint32_t)offset;
     if (writer->page_count) {
         uint64_t filled = offset - writer->pages[writer->page_count - 1].offset;
-        if (filled + bytes <= writer->page_bytes)
+        if (filled + bytes <= lk_index_page_bytes(writer, offset - LK_TABLE_HEAD))
             return 0;
     }
     return lk_pages_note(writer, key, offset);
@@ -178,11 +202,6 @@ static int place(struct lk_table_writer *writer, struct lk_slice key, uint64_t b
 
 static int note_key(struct lk_table_writer *writer, struct lk_slice key, uint32_t position)
 {
-    void *items = writer->items;
-    int rc = grow(&items, &writer->item_cap, writer->item_count, sizeof *writer->items);
-    writer->items = items;
-    if (rc < 0)
-        return rc;
     uint64_t hash = lk_hash(writer->plan.seed, key.at, key.len);
     writer->items[writer->item_count++] = (struct lk_line_item){hash, position};
     return lk_buf_copy(&writer->key_last, key);

@@ -1,7 +1,7 @@
 /* table_writer: makes one table file from records in key order.
  *
- *      add, add, ... -> pages -> 4 MiB buffer -> file        (checksums of granules on the way)
- *      finish: fences, lines, checks, properties, footer; sync
+ *      add, add, ... -> pages -> 256 KiB buffer -> file        (checksums of granules on the way)
+ *      finish: fences, lines (or, of small records, a filter), checks, properties, footer; sync
  *
  * One thread. Every function after a failure repeats the failure; abandon then removes the file. */
 #ifndef LK_STORE_TABLE_WRITER_H
@@ -19,12 +19,17 @@ struct lk_table_plan {
     struct lk_env *env;
     struct lk_dir *dir;
     uint32_t number, run, file_mode;
-    uint64_t table_bytes; /* target; also at most 1 M records a table, to bound memory */
+    uint64_t table_bytes; /* target */
+    uint64_t memory_bytes; /* bounds the records of a table, 24 bytes each; 0: 1 M records, which is always the bound */
     uint32_t page_bytes;
     struct lk_hash_seed seed;
     uint32_t codec; /* enum lk_pack_codec */
-    int sample;     /* raw after all, when the first pages do not shrink by a quarter */
+    int sample; /* raw after all, when the first pages do not shrink by a quarter */
+    /* A filter instead of lines, when records are smaller than this on the average (0: never), and at least so many. */
+    uint32_t small_bytes, small_records;
 };
+/* Where lines would be an eighth of the table and more, and something worth saving. */
+enum { LK_SMALL_BYTES = 48, LK_SMALL_RECORDS = 16 };
 
 LK_MUST_CHECK int lk_table_writer_open(const struct lk_table_plan *plan, struct lk_table_writer **out);
 /* Append cursor's current record (links and flags of a log are dropped, expiry is kept). Far values are

@@ -1,6 +1,7 @@
 /* view: merging the orders of sealed memtables, and walking the result. */
 #include "store/view.h"
 
+#include "os/large.h"
 #include "util/alloc.h"
 
 enum { AHEAD = 8 };
@@ -98,7 +99,10 @@ static int fill(struct lk_view *view)
         total += sources[i].order->covered;
         find_least(&sources[i]);
     }
-    view->at = lk_alloc((total + 1) * sizeof *view->at);
+    if (total >= UINT32_MAX)
+        return lk_fail(LSMKV_INVALID, "%llu keys are more than a view holds", (unsigned long long)total);
+    view->cap = (uint32_t)total + 1;
+    view->at = lk_large_new(view->env, (uint64_t)view->cap * sizeof *view->at);
     if (!view->at)
         return lk_fail(LSMKV_NOMEM, "memory ran out while %llu keys were put in order", (unsigned long long)total);
     merge(view, sources);
@@ -114,6 +118,7 @@ int lk_view_new(struct lk_memtable *const *memtables, uint32_t count, struct lk_
         return lk_fail(LSMKV_NOMEM, "memory ran out while a scan view was made");
     }
     atomic_store(&view->references, 1);
+    view->env = count ? memtables[0]->segment->env : NULL;
     for (; view->memtable_count < count; view->memtable_count++)
         view->memtables[view->memtable_count] = memtables[view->memtable_count];
     int rc = fill(view);
@@ -135,7 +140,8 @@ void lk_view_unref(struct lk_view *view)
     if (!view || atomic_fetch_sub_explicit(&view->references, 1, memory_order_acq_rel) != 1)
         return;
     lk_ranges_deinit(&view->ranges);
-    lk_free(view->at);
+    if (view->cap)
+        lk_large_free(view->env, view->at, (uint64_t)view->cap * sizeof *view->at);
     lk_free(view);
 }
 

@@ -16,11 +16,12 @@ enum { LK_VIEW_MEMTABLES = 15 };
 
 struct lk_view {
     _Atomic uint32_t references;
+    struct lk_env *env; /* gives and takes what `at` names */
     uint32_t memtable_count;
     struct lk_memtable *memtables[LK_VIEW_MEMTABLES]; /* borrowed, newest first, all sealed */
     struct lk_ranges ranges;  /* owned: all their range deletes */
-    uint32_t count;
-    struct lk_view_entry *at; /* owned */
+    uint32_t count, cap;
+    struct lk_view_entry *at; /* owned: room for cap */
 };
 
 struct lk_view_entry {

@@ -32,6 +32,7 @@ GROUPS = {  # what is in no group comes last, as "other"
         "limited_ns",
     ),
     "held": ("anonymous_bytes", "live_snapshots", "live_iterators", "expired_snapshots", "pinned_bytes"),
+    "memory of the process": ("resident_anonymous_bytes", "resident_file_bytes"),
 }
 OWN = ("calls", "bytes accepted", "bytes written", "bytes read", "waits")  # counted by each process for itself
 

@@ -15,7 +15,7 @@ from lsmkv.report.text import at_most, columns, escape
 
 Step = Mapping[str, Any]
 
-FIELDS = ("kind", "run", "number", "verdict", "lines", "records", "pages", "unpacked")
+FIELDS = ("kind", "run", "number", "verdict", "lines", "records", "pages", "unpacked", "layout")
 KEY_CHARS = 60
 STEPS = (120, 60, 20)  # a path that is longer is cut
 
@@ -59,7 +59,7 @@ def plain(probe: _core.Probe) -> dict[str, Any]:
 def cost(step: Step) -> str:
     read = f"{plural(step['lines'], 'line')}, {plural(step['records'], 'record')} read"
     unpacked = f", {size(step['unpacked'])} of {plural(step['pages'], 'page')} unpacked" if step["pages"] else ""
-    return read + unpacked
+    return ("filter: " if step["layout"] == "filter" else "") + read + unpacked
 
 
 def file_of(step: Step) -> str:

@@ -16,7 +16,7 @@ Place = Mapping[str, Any]
 
 FIELDS = (
     *"kind run number bytes records tombstones range_deletes lsn_min lsn_max key_min key_max".split(),
-    *("codec", "record_bytes", "stored_bytes"),
+    *("codec", "record_bytes", "stored_bytes", "layout"),
 )
 SUFFIX = {"memtable": "log", "segment": "log", "table": "tbl"}
 LINES = 60  # more are not read by anybody
@@ -138,14 +138,15 @@ def tables(levels: Sequence[Place], key_width: int = 28) -> list[str]:
             count(level["records"]),
             count(level["tombstones"]),
             count(level["range_deletes"]),
+            level["layout"],
             level["codec"],
             packing(level),
             key_span(level, key_width),
         ]
         for level in levels
     ]
-    heading = ["run", "table", "bytes", "records", "tombstones", "ranges", "codec", "pages", "keys"]
-    return columns(rows, ">>>>>><><", heading, indent="") if rows else ["no tables: everything is in the log"]
+    heading = ["run", "table", "bytes", "records", "tombstones", "ranges", "index", "codec", "pages", "keys"]
+    return columns(rows, ">>>>>><<><", heading, indent="") if rows else ["no tables: everything is in the log"]
 
 
 def packing(level: Place) -> str:

@@ -16,6 +16,8 @@ from lsmkv.report.numbers import plural
 MEANING = {
     "not in its range": ("no", "outside its smallest and largest key: nothing is read"),
     "line says no": ("no", "one hash line is read, as a filter would be, and holds no such key"),
+    "filter says no": ("no", "one line of the filter is read: no such key was added to it"),
+    "the filter let another key pass": ("no", "all bits of the key were set by others; its page does not hold it"),
     "tag matched another key": ("no", "14 bits of the hash agreed, the key did not"),
     "value": ("yes", "here it is: older places are not asked"),
     "tombstone": ("gone", "deleted here: older places are not asked"),

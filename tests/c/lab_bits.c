@@ -1,6 +1,6 @@
 /* lab_bits: T3, corruption. Every bit of every file of small stores, and other damage.
  *
- *   lab_bits [other cases [processes [at most so many seconds]]]
+ *   lab_bits [other cases [processes [at most so many seconds, 0: no limit [and regular cases]]]]
  *   lab_bits again case          one case once more
  *
  * Stores with every type of file are made by stories on the simulated disk. A case is one of them with one thing
@@ -22,7 +22,7 @@
 
 #include "crash/story.h"
 
-enum { FILES_MOST = 24, VIOLATIONS_SHOWN = 12, HANG_SECONDS = 20, SECTOR = 512, GRANULE = 4096 };
+enum { FILES_MOST = 24, VIOLATIONS_SHOWN = 12, HANG_SECONDS = 120, SECTOR = 512, GRANULE = 4096 };
 
 struct kept_file {
     char name[40];
@@ -46,6 +46,7 @@ struct store {
 
 /* Between them they have namespaces, made and dropped, records that expire and have expired, counts in the manifest. */
 static struct store stores[] = {
+    {.name = "closed, small records", .script = "60p f 30p c 8d f 6p l", .set = 3},
     {.name = "closed, values apart", .script = "6p 3v f 8h 2v M 3u f r c 3p l", .set = 9},
     {.name = "killed, values apart", .script = "6p v f 6h y 3p v 2p", .set = 9, .killed = 1},
     {.name = "closed, tables and log", .script = "8p M 4u r 2s l f 6h 2j f R l 4p b T s 2d", .set = 6},
@@ -695,20 +696,21 @@ static uint64_t now_ns(void)
 /* All kinds take turns, so that also a short run meets each: a permutation of the regular cases. */
 static uint64_t shuffled(uint64_t i, uint64_t regular)
 {
-    return i < regular ? (uint64_t)((unsigned __int128)i * 15485863u % regular) : i;
+    return (uint64_t)((unsigned __int128)i * 15485863u % regular);
 }
 
-static void work(unsigned worker, unsigned workers, uint64_t cases, uint64_t deadline_ns)
+/* `taken` of the regular cases, then the others. */
+static void work(unsigned worker, unsigned workers, uint64_t taken, uint64_t others, uint64_t deadline_ns)
 {
     uint64_t regular = regular_cases();
     if (regular % 15485863u == 0)
         abort(); /* the factor is a prime: else no permutation */
-    for (uint64_t i = worker; i < cases && tally.violations < VIOLATIONS_SHOWN * 100; i += workers) {
+    for (uint64_t i = worker; i < taken + others && tally.violations < VIOLATIONS_SHOWN * 100; i += workers) {
         if (deadline_ns && now_ns() > deadline_ns) {
             tally.unfinished = 1;
             return;
         }
-        play_case(shuffled(i, regular));
+        play_case(i < taken ? shuffled(i, regular) : regular + i - taken);
     }
 }
 
@@ -723,16 +725,16 @@ static void gather(const struct tally *part)
     tally.unfinished += part->unfinished;
 }
 
-static int run(uint64_t others, unsigned workers, uint64_t seconds)
+static int run(uint64_t others, unsigned workers, uint64_t seconds, uint64_t most)
 {
     int pipes[2], status, lost = 0;
-    uint64_t began = now_ns(), regular = regular_cases();
+    uint64_t began = now_ns(), regular = regular_cases(), taken = regular < most ? regular : most;
     struct tally part;
     if (pipe(pipes) != 0)
         return 1;
     for (unsigned i = 0; i < workers; i++)
         if (fork() == 0) {
-            work(i, workers, regular + others, seconds ? began + seconds * 1000000000u : 0);
+            work(i, workers, taken, others, seconds ? began + seconds * 1000000000u : 0);
             exit(write(pipes[1], &tally, sizeof tally) != sizeof tally);
         }
     close(pipes[1]);
@@ -741,9 +743,10 @@ static int run(uint64_t others, unsigned workers, uint64_t seconds)
     while (wait(&status) > 0)
         lost += status != 0;
     double took = (double)(now_ns() - began) / 1e9;
-    printf("%d stores, %" PRIu64 " regular cases and %" PRIu64 " others: %" PRIu64 " looked the same, %" PRIu64
-           " older, %" PRIu64 " were refused, %" PRIu64 " read in part, %.1f s, %.0f cases/s by %u processes%s\n",
-           STORES, regular, others, tally.same, tally.older, tally.refused, tally.partly, took,
+    printf("%d stores, %" PRIu64 " of %" PRIu64 " regular cases and %" PRIu64 " others: %" PRIu64
+           " looked the same, %" PRIu64 " older, %" PRIu64 " were refused, %" PRIu64
+           " read in part, %.1f s, %.0f cases/s by %u processes%s\n",
+           STORES, taken, regular, others, tally.same, tally.older, tally.refused, tally.partly, took,
            (double)tally.cases / took, workers, tally.unfinished ? ", ended by the clock" : "");
     if (lost)
         printf("%d processes did not end well\n", lost);
@@ -776,7 +779,7 @@ int main(int argc, char **argv)
         rc = tally.violations != 0;
     } else {
         rc = run(argc > 1 ? strtoull(argv[1], NULL, 10) : 20000, argc > 2 ? (unsigned)atoi(argv[2]) : 1,
-                 argc > 3 ? strtoull(argv[3], NULL, 10) : 0);
+                 argc > 3 ? strtoull(argv[3], NULL, 10) : 0, argc > 4 ? strtoull(argv[4], NULL, 10) : UINT64_MAX);
     }
     forget_stores();
     return rc;

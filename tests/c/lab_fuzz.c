@@ -94,6 +94,14 @@
 #undef fuzz_seed
 #undef fuzz_repair
 
+#define LLVMFuzzerTestOneInput milestone_target
+#define fuzz_seed milestone_seed
+#define fuzz_repair milestone_repair
+#include "fuzz/milestone.c"
+#undef LLVMFuzzerTestOneInput
+#undef fuzz_seed
+#undef fuzz_repair
+
 #define LLVMFuzzerTestOneInput value_target
 #define fuzz_seed value_seed
 #define fuzz_repair value_repair
@@ -128,6 +136,7 @@ static const struct target targets[] = {
     {"space", space_target, space_seed, space_repair},
     {"keycodec", keycodec_target, keycodec_seed, keycodec_repair},
     {"catalog", catalog_target, catalog_seed, catalog_repair},
+    {"milestone", milestone_target, milestone_seed, milestone_repair},
     {"value", value_target, value_seed, value_repair},
     {"pack", pack_target, pack_seed, pack_repair},
 };

@@ -1,6 +1,6 @@
 /* lab_model: T5's C twin. Random histories on the engine, each step compared with a sorted array.
  *
- *   lab_model [operations [first seed [only this option set]]]
+ *   lab_model [operations [first seed [processes [only this option set]]]]
  *
  * One seed is one history (twin/history.h): a universe of keys and a row of operations in three namespaces. It is played
  * under all fixed option sets and some random ones; every answer must be the model's, so it must be the same under all of
@@ -8,7 +8,9 @@
  * made again; in every second history some puts expire, by a clock of the history's own. The store is closed and opened
  * again, killed, and cut from power after a sync. The simulated disk (engine without threads) and /dev/shm (with and
  * without) take turns. */
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -491,24 +493,60 @@ static void play_all(uint64_t seed, int only)
         }
         first = first ? first : digest;
         if (digest == 0)
-            fprintf(stderr, "again: lab_model 1 %" PRIu64 " %d\n", seed, i);
+            fprintf(stderr, "again: lab_model 1 %" PRIu64 " 1 %d\n", seed, i);
     }
+}
+
+/* ---- processes ---------------------------------------------------------------------------------- */
+
+struct tally {
+    uint64_t histories, operations, mistakes;
+};
+
+/* Every so many-th seed, until the share is done. */
+static struct tally work(uint64_t seed, unsigned step, uint64_t share, int only)
+{
+    uint64_t histories = 0;
+    for (; operations < share && mistakes < MISTAKES_MOST; seed += step, histories++)
+        play_all(seed, only);
+    return (struct tally){histories, operations, mistakes};
+}
+
+/* What all of them did; one that did not end well is a mistake. */
+static struct tally deal(uint64_t seed, unsigned processes, uint64_t wanted, int only)
+{
+    int pipes[2], status;
+    struct tally all = {0}, part;
+    if (pipe(pipes) != 0)
+        abort();
+    for (unsigned i = 0; i < processes; i++)
+        if (fork() == 0) {
+            part = work(seed + i, processes, wanted / processes + 1, only);
+            exit(write(pipes[1], &part, sizeof part) != sizeof part); /* and leaks are looked for */
+        }
+    close(pipes[1]);
+    while (read(pipes[0], &part, sizeof part) == sizeof part)
+        all = (struct tally){all.histories + part.histories, all.operations + part.operations,
+                             all.mistakes + part.mistakes};
+    while (wait(&status) > 0)
+        all.mistakes += status != 0;
+    close(pipes[0]);
+    return all;
 }
 
 int main(int argc, char **argv)
 {
     uint64_t wanted = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000,
              seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-    int only = argc > 3 ? atoi(argv[3]) : -1;
-    uint64_t first = seed;
+    unsigned processes = argc > 3 && atoi(argv[3]) > 1 ? (unsigned)atoi(argv[3]) : 1;
+    int only = argc > 4 ? atoi(argv[4]) : -1;
     struct timespec began, now;
     clock_gettime(CLOCK_MONOTONIC, &began);
-    for (; operations < wanted && mistakes < MISTAKES_MOST; seed++)
-        play_all(seed, only);
+    struct tally all = processes > 1 ? deal(seed, processes, wanted, only) : work(seed, 1, wanted, only);
     clock_gettime(CLOCK_MONOTONIC, &now);
-    printf("%" PRIu64 " histories under %d option sets each, %.1f s\n", seed - first,
+    printf("%" PRIu64 " histories under %d option sets each, %.1f s by %u processes\n", all.histories,
            only < 0 ? FIXED + RANDOM_SETS : 1,
-           (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9);
-    printf("T5: %" PRIu64 " cases, %" PRIu64 " violations\n", operations, mistakes);
-    return mistakes != 0;
+           (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9, processes);
+    printf("T5: %" PRIu64 " cases, %" PRIu64 " violations\n", all.operations, all.mistakes);
+    return all.mistakes != 0;
 }

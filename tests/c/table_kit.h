@@ -167,18 +167,23 @@ static inline void model_show(struct model_cursor *self)
 
 static const struct lk_hash_seed kit_seed = {0x1234567890abcdefu, 0xfedcba0987654321u};
 
-/* How the kit's tables are packed: kit_check_run runs all tests once for each way up to `last` that this build knows. */
+/* How the kit's tables are packed and indexed: kit_check_run runs all tests once for each way up to `last` that this
+ * build knows, and once more with filters. */
 static uint32_t kit_codec;
+static int kit_filtered; /* a filter in every table that has a record; otherwise where the engine would make one */
 static struct lk_scratch kit_scratch;
 
 static inline int kit_check_run(int argc, char **argv, uint32_t last)
 {
     int failed = 0;
-    for (kit_codec = 0; kit_codec <= last; kit_codec++) {
-        printf("%s%s\n", lk_pack_name(kit_codec), lk_pack_version(kit_codec) ? ":" : ": skipped, not in this build");
-        if (lk_pack_version(kit_codec))
-            failed |= check_run(argc, argv);
-    }
+    for (kit_codec = 0; kit_codec <= last; kit_codec++)
+        for (kit_filtered = 0; kit_filtered < 2; kit_filtered++) {
+            const char *name = lk_pack_name(kit_codec), *filters = kit_filtered ? ", filters" : "";
+            int known = lk_pack_version(kit_codec) != NULL;
+            printf("%s%s%s\n", name, filters, known ? ":" : ": skipped, not in this build");
+            if (known)
+                failed |= check_run(argc, argv);
+        }
     lk_scratch_deinit(&kit_scratch);
     return failed;
 }
@@ -242,6 +247,8 @@ static inline struct lk_table_plan kit_plan(struct kit *kit)
                                   .table_bytes = kit->table_bytes,
                                   .page_bytes = kit->page_bytes,
                                   .codec = kit_codec,
+                                  .small_bytes = kit_filtered ? UINT32_MAX : LK_SMALL_BYTES,
+                                  .small_records = kit_filtered ? 0 : LK_SMALL_RECORDS,
                                   .seed = kit_seed};
 }
 

@@ -89,6 +89,8 @@ TEST(each_field_stands_where_the_drawing_says)
         .hash_b = 0x98999a9b9c9d9e9f,
         .payload = 0xa0a1a2a3a4a5a6a7,
         .expiring = 0xa8a9aaabacadaeaf,
+        .use_bytes = 0xb0b1b2b3,
+        .milestone_bytes = 0xb4b5b6b7,
         .tail_sum = 0xb8b9babb,
         .page_shift = 0x4c4d4e4f,
         .unpacked = 0x7c7d7e7f,
@@ -97,14 +99,13 @@ TEST(each_field_stands_where_the_drawing_says)
     lk_footer_put(bytes, &f);
     CHECK_MEM(bytes, "lsmkvTBF\1\0\0\0", 12);
     static const uint8_t wide[] = {16, 24, 48, 56, 64, 80, 104, 112, 128, 136, 144, 152, 160, 168};
-    static const uint8_t narrow[] = {12, 32, 36, 40, 44, 72, 76, 88, 92, 96, 100, 120, 124, 184};
+    static const uint8_t narrow[] = {12, 32, 36, 40, 44, 72, 76, 88, 92, 96, 100, 120, 124, 176, 180, 184};
     for (size_t i = 0; i < sizeof wide; i++) /* every byte was set to its own offset, most significant first */
         for (int b = 0; b < 8; b++)
             CHECK_EQ(bytes[wide[i] + 7 - b], wide[i] + b);
     for (size_t i = 0; i < sizeof narrow; i++)
         for (int b = 0; b < 4; b++)
             CHECK_EQ(bytes[narrow[i] + 3 - b], narrow[i] + b);
-    CHECK_EQ(lk_load64(bytes + 176), 0);
     CHECK_EQ(lk_load32(bytes + 188), lk_checksum(lk_checksum_seed(f.identity, f.file_bytes), bytes, 188));
 }
 

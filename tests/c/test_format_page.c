@@ -82,24 +82,24 @@ TEST(fences_are_sound_when_heads_ascend_and_offsets_tile_the_pages)
     uint64_t heads[] = {1, 1, 5};
     uint32_t offsets[] = {64, 100, 101, 300};
     struct lk_fences fences = {heads, offsets, 3};
-    CHECK(lk_fences_sound(&fences, 64, 300));
-    CHECK(!lk_fences_sound(&fences, 63, 300));
-    CHECK(!lk_fences_sound(&fences, 64, 301));
+    CHECK(lk_fences_sound(&fences, 64, 300, fences.count));
+    CHECK(!lk_fences_sound(&fences, 63, 300, fences.count));
+    CHECK(!lk_fences_sound(&fences, 64, 301, fences.count));
     offsets[2] = 100;
-    CHECK(!lk_fences_sound(&fences, 64, 300));
+    CHECK(!lk_fences_sound(&fences, 64, 300, fences.count));
     offsets[2] = 301;
-    CHECK(!lk_fences_sound(&fences, 64, 300));
+    CHECK(!lk_fences_sound(&fences, 64, 300, fences.count));
     offsets[2] = 101;
     heads[1] = 6;
-    CHECK(!lk_fences_sound(&fences, 64, 300));
+    CHECK(!lk_fences_sound(&fences, 64, 300, fences.count));
 }
 
 TEST(a_table_without_pages_has_one_offset)
 {
     uint32_t offset = 64, through = 9;
     struct lk_fences fences = {NULL, &offset, 0};
-    CHECK(lk_fences_sound(&fences, 64, 64));
-    CHECK(!lk_fences_sound(&fences, 64, 65));
+    CHECK(lk_fences_sound(&fences, 64, 64, fences.count));
+    CHECK(!lk_fences_sound(&fences, 64, 65, fences.count));
     CHECK_EQ(lk_fences_find(&fences, 3, &through), 0);
     CHECK_EQ(through, 0);
 }
@@ -126,7 +126,7 @@ TEST(a_key_is_found_by_fence_and_walk_whatever_the_page_size)
         }
         offsets[count] = (uint32_t)(to - pages);
         struct lk_fences fences = {heads, offsets, count};
-        CHECK(lk_fences_sound(&fences, 0, (uint32_t)(to - pages)));
+        CHECK(lk_fences_sound(&fences, 0, (uint32_t)(to - pages), fences.count));
 
         for (int round = 0; round < 300; round++) {
             uint32_t wanted = (uint32_t)random_below(&random, KEYS), through, found = KEYS;

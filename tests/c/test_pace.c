@@ -40,7 +40,7 @@ TEST(scenario_31_fullness_of_l0_follows_the_options)
         double before = -1000;
         uint32_t sealed = 0;
         for (; sealed < 40; sealed++) {
-            struct lk_l0 l0 = {.sealed = sealed, .bytes = sealed * options.segment_bytes};
+            struct lk_l0 l0 = {.sealed = sealed, .bytes = sealed * options.segment_bytes, .memory_most = UINT64_MAX};
             if (lk_pace_l0_is_full(&options, &l0))
                 break;
             l0.active_bytes = options.segment_bytes;
@@ -54,13 +54,17 @@ TEST(scenario_31_fullness_of_l0_follows_the_options)
     }
 }
 
-TEST(scenario_31_the_index_is_what_counts_of_small_records)
+TEST(scenario_31_memory_is_what_counts_of_small_records)
 {
     struct lsmkv_options options = standard();
-    struct lk_l0 l0 = {.sealed = 2, .bytes = 2 * MIB, .index_bytes = lk_pace_index_most(&options)};
+    struct lk_l0 l0 = {
+        .sealed = 2, .bytes = 2 * MIB, .memory = 20 * MIB, .active_memory = 4 * MIB, .memory_most = 24 * MIB};
     CHECK(lk_pace_l0_is_full(&options, &l0));
     CHECK(lk_pace_fullness(&options, &l0) >= 1);
-    l0.index_bytes = lk_pace_index_most(&options) / 2;
+    l0.sealed = 0; /* nothing that a flush could take away */
+    CHECK(!lk_pace_l0_is_full(&options, &l0));
+    l0.sealed = 2;
+    l0.memory = 8 * MIB;
     CHECK(!lk_pace_l0_is_full(&options, &l0));
     CHECK(lk_pace_fullness(&options, &l0) <= 0);
 }

@@ -92,7 +92,7 @@ TEST(memory_goes_before_the_limit)
     static char value[MIB];
     uint32_t sealed = 0;
     open_limited(1);
-    engine()->options.segment_bytes = MIB;
+    engine()->options.segment_bytes = engine()->segment_most = MIB;
     engine()->options.l0_segments = 2;
     for (uint32_t i = 0; i < 40 && sealed < 5; i++) {
         CHECK_EQ(lsmkv_put(store.db, number(i), 6, value, sizeof value, -1, NULL), 0);

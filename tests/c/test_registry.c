@@ -102,11 +102,11 @@ TEST(a_handle_for_reading_shares_too)
 TEST(options_that_conflict_are_named)
 {
     static const char *const names[] = {
-        "durability",      "sync_interval_ms", "threads",     "segment_bytes",
-        "table_bytes",     "page_bytes",       "l0_segments", "run_count",
-        "cache_bytes",     "table_source",     "log_source",  "merge_policy",
-        "space_limit",     "fifo_bytes",       "fifo_age",    "background_bytes_per_second",
-        "max_pinned_bytes"};
+        "durability",       "sync_interval_ms", "threads",     "segment_bytes",
+        "table_bytes",      "page_bytes",       "l0_segments", "run_count",
+        "cache_bytes",      "table_source",     "log_source",  "merge_policy",
+        "space_limit",      "fifo_bytes",       "fifo_age",    "background_bytes_per_second",
+        "max_pinned_bytes", "memory_bytes"};
     store_new_real(LSMKV_SYNC_OS);
     store_open();
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -164,6 +164,9 @@ TEST(options_that_conflict_are_named)
             break;
         case 16:
             options.max_pinned_bytes = 1 << 20;
+            break;
+        case 17:
+            options.memory_bytes = 8 << 20;
             break;
         }
         CHECK_EQ(lsmkv_open(store.path, &options, &other), LSMKV_OPTIONS);

@@ -250,6 +250,52 @@ static int64_t count_range(struct lsmkv_range range)
     return rc == LSMKV_NOTFOUND ? sum : rc;
 }
 
+static struct {
+    struct lk_env_ops ops;
+    struct lk_env env;
+    uint64_t bytes;
+} told;
+
+static void tell(struct lk_file *file, uint64_t offset, uint64_t bytes)
+{
+    (void)file, (void)offset;
+    told.bytes += bytes;
+}
+
+/* A long walk tells the system ahead of time, once for each byte, what it will read; a short one does not. */
+TEST(walks_tell_what_they_will_read)
+{
+    static char value[500];
+    enum { RECORDS = 9000, BYTES = RECORDS * sizeof value };
+    for (int source = LSMKV_SOURCE_MAPPED; source <= LSMKV_SOURCE_READ; source++) {
+        store_new_real(LSMKV_SYNC_OS);
+        told.ops = *lk_env_posix()->ops;
+        told.ops.will_need = tell;
+        told.env.ops = &told.ops;
+        store.env = &told.env;
+        store.options.table_source = source;
+        store.options.table_bytes = 2 << 20;
+        store_open();
+        for (uint32_t i = 0; i < RECORDS; i++)
+            CHECK_EQ(lsmkv_put(store.db, number(i), strlen(number(i)), value, sizeof value, -1, NULL), 0);
+        CHECK_EQ(lsmkv_flush(store.db), 0);
+        CHECK_EQ(lsmkv_compact(store.db, NULL, NULL, NULL, NULL), 0);
+        for (int turn = 0; turn < 2; turn++) {
+            told.bytes = 0;
+            CHECK_EQ(count_pairs(NULL, 0), RECORDS);
+            CHECK(told.bytes > BYTES - (512 << 10) && told.bytes < BYTES + BYTES / 8);
+            told.bytes = 0;
+            const char *first = number(RECORDS / 2), *last = number(RECORDS / 2 + 20);
+            struct lsmkv_range few = {.has_start = 1, .has_stop = 1};
+            few.start = (struct lsmkv_slice){first, strlen(first)};
+            few.stop = (struct lsmkv_slice){last, strlen(last)};
+            CHECK(count_range(few) != 0);
+            CHECK_EQ(told.bytes, 0);
+        }
+        store_free();
+    }
+}
+
 TEST(bounds)
 {
     static const struct lsmkv_slice nothing = {"", 0}, b = {"b", 1}, d = {"d", 1};

@@ -389,7 +389,7 @@ TEST(crafted_sections)
     subject_close(&subject);
 }
 
-TEST(a_crafted_slot_too_many)
+TEST(a_crafted_slot_or_bit_too_many)
 {
     struct subject subject;
     const char *what;
@@ -399,10 +399,11 @@ TEST(a_crafted_slot_too_many)
     uint64_t length = subject.meta.bytes;
     uint8_t *bytes = contents(&subject);
     NEED(lk_footer_get(bytes + length - LK_FOOTER, length, &footer, &what) == 0);
+    CHECK_EQ(lk_footer_filtered(&footer), kit_filtered);
     uint8_t *line = bytes + footer.lines_at;
-    while (line[0] >= LK_LINE_SLOTS)
+    while (line[0] >= LK_LINE_SLOTS && !kit_filtered)
         line += 64;
-    line[0]++; /* names the file's head */
+    line[0]++; /* names the file's head; in a filter: takes a bit and gives one */
     reseal(bytes, length, &footer);
     put(&subject, 0, bytes, length);
     NEED(kit_load(&subject.kit, &subject.meta, &table) == 0);
@@ -454,10 +455,10 @@ TEST(crafted_footers)
         struct lk_footer crafted = footer;
         uint64_t *wide[] = {&crafted.pages_end, &crafted.fences_at,  &crafted.lines_at, &crafted.checks_at,
                             &crafted.records,   &crafted.tombstones, &crafted.payload,  &crafted.file_bytes};
-        uint32_t *narrow[] = {&crafted.prefix,      &crafted.fence_count,   &crafted.line_count,
-                              &crafted.check_count, &crafted.key_min_bytes, &crafted.key_max_bytes,
-                              &crafted.range_bytes, &crafted.range_deletes, &crafted.codec,
-                              &crafted.features};
+        uint32_t *narrow[] = {&crafted.prefix,      &crafted.fence_count,    &crafted.line_count,
+                              &crafted.check_count, &crafted.key_min_bytes,  &crafted.key_max_bytes,
+                              &crafted.range_bytes, &crafted.range_deletes,  &crafted.codec,
+                              &crafted.features,    &crafted.milestone_bytes};
         for (uint64_t times = 1 + random_below(&random, 3); times; times--) {
             uint64_t delta = random_below(&random, 3) == 0
                                  ? random_next(&random) >> random_below(&random, 64)
@@ -465,7 +466,7 @@ TEST(crafted_footers)
             if (random_below(&random, 2))
                 *wide[random_below(&random, 8)] += delta;
             else
-                *narrow[random_below(&random, 10)] += (uint32_t)delta;
+                *narrow[random_below(&random, 11)] += (uint32_t)delta;
         }
         memcpy(bytes, sound, length);
         reseal(bytes, length, &crafted);

@@ -26,7 +26,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FLOOR = 99.5  # per cent of the sites
-QUIET_SECONDS = 60  # a worker that says nothing for so long hangs
+QUIET_SECONDS = 240  # a worker that says nothing for so long hangs
 WORKERS = 2
 PLACE = "/dev/shm" if os.path.isdir("/dev/shm") else None
 

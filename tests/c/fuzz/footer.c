@@ -21,11 +21,13 @@ static void footer_check(const struct lk_footer *f, uint64_t file_bytes)
     FUZZ_CHECK((wide)f->lines_at + (wide)64 * f->line_count <= f->checks_at);
     FUZZ_CHECK(f->fences_at % 64 == 0 && f->lines_at % 64 == 0 && f->checks_at % LK_GRANULE == 0);
     FUZZ_CHECK((uint64_t)f->check_count * LK_GRANULE == f->checks_at);
-    FUZZ_CHECK(properties + f->key_min_bytes + f->key_max_bytes + f->range_bytes + f->use_bytes + LK_FOOTER ==
+    FUZZ_CHECK(properties + f->key_min_bytes + f->key_max_bytes + f->range_bytes + f->use_bytes + f->milestone_bytes +
+                   LK_FOOTER ==
                file_bytes);
-    FUZZ_CHECK(f->line_count > 0 && f->records <= (wide)f->line_count * LK_LINE_SLOTS);
+    FUZZ_CHECK(f->line_count > 0 && (f->features || f->records <= (wide)f->line_count * LK_LINE_SLOTS));
+    FUZZ_CHECK((f->features & LK_FEATURE_FILTER) == (f->milestone_bytes != 0));
     FUZZ_CHECK((f->fence_count == 0) == (f->pages_end == LK_TABLE_HEAD));
-    FUZZ_CHECK(f->codec == 0 && f->features == 0 && f->lsn_min <= f->lsn_max);
+    FUZZ_CHECK(f->codec == 0 && (f->features & ~(uint32_t)LK_FEATURE_FILTER) == 0 && f->lsn_min <= f->lsn_max);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -66,8 +68,10 @@ size_t fuzz_seed(struct random *random, uint8_t *to, size_t room)
     f.key_max_bytes = (uint32_t)random_below(random, 20);
     f.range_bytes = (uint32_t)random_below(random, 100);
     f.use_bytes = (uint32_t)random_below(random, 100);
+    f.features = (uint32_t)random_below(random, 2);
+    f.milestone_bytes = f.features ? 1 + (uint32_t)random_below(random, 100) : 0;
     f.file_bytes = f.checks_at + 4ull * f.check_count + f.key_min_bytes + f.key_max_bytes + f.range_bytes +
-                   f.use_bytes + LK_FOOTER;
+                   f.use_bytes + f.milestone_bytes + LK_FOOTER;
     lk_footer_put(to, &f);
     lk_store64(to + LK_FOOTER, f.file_bytes);
     return LK_FOOTER + (random_below(random, 4) ? 0 : 8);

@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
     (void)lk_fences_find(&fences, lk_load32(data), &any); /* whatever the order of the heads */
     FUZZ_CHECK(any <= count);
-    if (!lk_fences_sound(&fences, 0, page_bytes))
+    if (!lk_fences_sound(&fences, 0, page_bytes, fences.count))
         return 0;
     for (uint32_t i = 0; i < count; i++) {
         FUZZ_CHECK(offsets[i] < offsets[i + 1] && offsets[i + 1] <= page_bytes);

@@ -142,12 +142,13 @@ static void record(struct inode *inode, uint64_t from, uint64_t to, int stored)
     uint64_t op = 0;
 
     for (uint64_t sector = from / SECTOR; sector * SECTOR < to; sector++) {
-        unsigned char bytes[SECTOR] = {0};
+        unsigned char bytes[SECTOR];
         const unsigned char *now = inode->cache + sector * SECTOR;
         uint64_t rest = inode->size > sector * SECTOR ? inode->size - sector * SECTOR : 0;
 
         if (rest < SECTOR) { /* what lies beyond the end never reaches the disk */
             memcpy(bytes, now, rest);
+            memset(bytes + rest, 0, SECTOR - rest);
             now = bytes;
         }
         if (memcmp(now, recorded(inode, sector), SECTOR) == 0)

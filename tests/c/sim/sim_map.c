@@ -159,6 +159,12 @@ int sim_map_prefault(struct lk_env *env, void *at, uint64_t bytes)
     return (int)sim_leave(sim, rc);
 }
 
+void sim_resident(struct lk_env *env, uint64_t *anonymous, uint64_t *files)
+{
+    (void)env;
+    *anonymous = *files = 0;
+}
+
 int64_t sim_map_resident(struct lk_env *env, const void *at, uint64_t bytes)
 {
     struct sim *sim = (struct sim *)env;
