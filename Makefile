@@ -42,7 +42,7 @@ lab: build $(VENV)/.test ## the same families at their release floors (hours)
 	@$(PY) tools/families.py lab
 
 sanitized: $(VENV)/.test ## quick Python tests of the extension, built under ASan and UBSan
-	@sh tools/sanitized.sh $(SPREAD) -m 'not slow' $(foreach one,cli* demo c_library families layers notebooks real_files,--ignore-glob='*/test_$(one).py')
+	@sh tools/sanitized.sh $(SPREAD) -m 'not slow' $(foreach one,cli* demo c_library families layers memory notebooks real_files,--ignore-glob='*/test_$(one).py')
 
 matrix: ## build and quick-test with every CPython >= 3.10 on this machine
 	@sh tools/matrix.sh

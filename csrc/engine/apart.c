@@ -64,8 +64,14 @@ static int hold(struct lk_db *db, const struct lk_reference *reference, int trus
         lk_value_uses_find(uses, reference->number)->segment = segment;
     else if (segment)
         lk_values_release(&db->values, segment);
-    if (rc == 0 && !trusted)
-        rc = lk_values_note(&db->values, lk_value_uses_find(uses, reference->number)->segment);
+    if (rc == 0 && !trusted) {
+        segment = lk_value_uses_find(uses, reference->number)->segment;
+        rc = lk_values_note(&db->values, segment);
+        /* What a failed sync left in the cache is called clean, and no sync of the same file makes it durable: the flush
+         * that settles the log writes the value anew. */
+        if (!atomic_exchange(&segment->chosen, 1))
+            atomic_fetch_add(&db->values.chosen, 1);
+    }
     return rc;
 }
 

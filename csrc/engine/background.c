@@ -245,7 +245,11 @@ int lk_background_shrink(struct lk_db *db)
     lk_background_shape(db, &shape);
     for (uint32_t i = 0; i < shape.run_count; i++)
         stored += shape.runs[i].bytes;
-    int rc = lk_rotate_small(db, stored);
+    if (shape.value_live == 0) {
+        lk_values_end_lanes(&db->values); /* the segment that is written keeps nothing */
+        lk_values_shed(&db->values);
+    }
+    int rc = lk_rotate_small(db, stored + shape.value_live);
     if (rc == 0)
         return flush_sealed(db);
     return rc == LSMKV_NOTFOUND || rc == LSMKV_WOULDBLOCK || rc == LSMKV_FULL ? 0 : rc;

@@ -165,6 +165,7 @@ static int publish(struct lk_db *db, const struct lk_change *change)
     }
     lk_epoch_retire(&db->epochs, old, lk_version_release);
     lk_epoch_reclaim(&db->epochs);
+    lk_values_shed(&db->values);
     return 0;
 }
 

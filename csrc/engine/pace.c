@@ -86,7 +86,8 @@ static double of_values(const struct lk_shape *shape)
     for (uint32_t i = 0; i < shape->run_count; i++)
         if (shape->runs[i].damaged)
             return 0;
-    if (shape->value_excess == 0 || shape->run_count == 0 || shape->space_limit <= 1)
+    if (shape->value_excess == 0 || shape->run_count == 0 || shape->space_limit <= 1 ||
+        !lk_plan_values_worth(shape, shape->value_excess)) /* nobody collects: waiting would not make it less */
         return 0;
     return share((double)shape->value_excess, allowed * 0.3 + part, allowed * 0.6 + part);
 }

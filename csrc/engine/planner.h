@@ -63,6 +63,8 @@ struct lk_job {
 struct lk_job lk_plan(const struct lk_shape *shape);
 /* planner_values.c: the last rule. 1 when it has decided. */
 int lk_plan_values(const struct lk_shape *shape, struct lk_job *job);
+/* Is so much garbage in value segments worth a merge of all tables? */
+int lk_plan_values_worth(const struct lk_shape *shape, uint64_t garbage);
 
 /* ---- between planner.c and policy.c --------------------------------------------------------- */
 

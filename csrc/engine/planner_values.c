@@ -25,19 +25,25 @@ static uint64_t allowed(const struct lk_shape *shape)
     return (uint64_t)((double)shape->value_live * (shape->space_limit - 1) * 0.4) + shape->segment_bytes / SMALL_PART;
 }
 
-int lk_plan_values(const struct lk_shape *shape, struct lk_job *job)
+int lk_plan_values_worth(const struct lk_shape *shape, uint64_t garbage)
 {
     uint64_t bytes = 0;
+    for (uint32_t i = 0; i < shape->run_count; i++)
+        bytes += shape->runs[i].bytes;
+    return bytes / WORTH <= garbage;
+}
+
+int lk_plan_values(const struct lk_shape *shape, struct lk_job *job)
+{
     int left_alone = shape->policy == LSMKV_MERGE_FIFO || shape->policy == LSMKV_MERGE_NONE || shape->space_limit <= 1;
 
     if (shape->run_count == 0 || shape->value_garbage == 0 || (left_alone && !shape->merge_wanted))
         return 0;
-    for (uint32_t i = 0; i < shape->run_count; i++) {
+    for (uint32_t i = 0; i < shape->run_count; i++)
         if (shape->runs[i].into || shape->runs[i].damaged)
             return 0;
-        bytes += shape->runs[i].bytes;
-    }
-    if (shape->value_garbage <= allowed(shape) || (!shape->merge_wanted && bytes / WORTH > shape->value_garbage))
+    if (shape->value_garbage <= allowed(shape) ||
+        (!shape->merge_wanted && !lk_plan_values_worth(shape, shape->value_garbage)))
         return 0;
     job->collect = 1;
     return lk_plan_decide(job, LK_JOB_MERGE, 0, shape->run_count - 1,

@@ -313,6 +313,7 @@ int lk_recover(struct lk_db *db, const struct lk_manifest_state *state, const st
                              "the log is damaged at byte %u of %s: it was on the disk through %u:%u once; nothing was "
                              "changed; restore a backup, or move the store away and rescue what reads",
                              out->last_end, chain.stop_name, lk_lsn_number(out->proven), lk_lsn_offset(out->proven));
+    out->value_lost = chain.value_lost;
     if (rc < 0) {
         struct lsmkv_error saved = *lk_error();
         lk_recovered_deinit(out);

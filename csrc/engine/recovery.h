@@ -26,6 +26,7 @@ LK_MUST_CHECK int lk_listing_read(struct lk_env *env, struct lk_dir *dir, struct
 void lk_listing_deinit(struct lk_listing *listing);
 
 struct lk_recovered {
+    int value_lost; /* replay ended before a frame whose value is not there */
     struct lk_memtable **memtables; /* owned references, oldest first */
     uint32_t count;
     uint32_t last_number, last_end; /* where the next segment follows on; 0, 0: there was no log */

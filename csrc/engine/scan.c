@@ -120,7 +120,7 @@ static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, stru
         if (rc == 0 && *count == 0)
             continue; /* deleted keys only: go on */
         if (rc != LSMKV_WOULDBLOCK)
-            return rc == 0 ? lk_scan_fetch(scan, pairs) : rc;
+            return rc == 0 ? lk_scan_fetch(scan, pairs, count) : rc;
         if (lk_table_wants_advice(&missing)) {
             advise(scan, ++told);
             continue;
@@ -130,7 +130,7 @@ static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, stru
             rc = collect_private(scan, pairs, count);
             lk_epoch_leave(&scan->db->epochs, slot);
             if (rc == 0 && *count)
-                rc = lk_scan_fetch(scan, pairs);
+                rc = lk_scan_fetch(scan, pairs, count);
             if (rc != 0 || *count)
                 return rc;
             fills = 0;

@@ -34,7 +34,8 @@ LK_MUST_CHECK int lk_scan_collect(struct lk_scan *scan, struct lk_merge *merge, 
                                   size_t most_bytes, struct lsmkv_pair *pairs, size_t *count);
 /* Copy lent pairs into the scan's own memory. 0 or NOMEM. */
 LK_MUST_CHECK int lk_scan_keep(struct lk_scan *scan, struct lsmkv_pair *pairs, size_t count);
-/* Read what the references among the kept pairs refer to. No slot held. */
-LK_MUST_CHECK int lk_scan_fetch(struct lk_scan *scan, struct lsmkv_pair *pairs);
+/* Read what the references among the *found kept pairs refer to. One that cannot be read ends the chunk before it (*found
+ * is less, and the walk goes on there) or, as the first, is the failure. No slot held. */
+LK_MUST_CHECK int lk_scan_fetch(struct lk_scan *scan, struct lsmkv_pair *pairs, size_t *found);
 
 #endif

@@ -162,7 +162,7 @@ int lk_scan_keep(struct lk_scan *scan, struct lsmkv_pair *pairs, size_t count)
     return rc;
 }
 
-int lk_scan_fetch(struct lk_scan *scan, struct lsmkv_pair *pairs)
+int lk_scan_fetch(struct lk_scan *scan, struct lsmkv_pair *pairs, size_t *found)
 {
     size_t count = scan->apart.len / sizeof(uint32_t), total = 0;
     int rc = 0;
@@ -176,9 +176,15 @@ int lk_scan_fetch(struct lk_scan *scan, struct lsmkv_pair *pairs)
     if (count)
         rc = lk_buf_reserve(&scan->fetched, total); /* so that what was read does not move */
     for (size_t i = 0; rc == 0 && i < count; i++) {
-        struct lsmkv_slice *value = &pairs[lk_load32(scan->apart.at + 4 * i)].value;
+        uint32_t index = lk_load32(scan->apart.at + 4 * i);
+        struct lsmkv_slice *value = &pairs[index].value;
         size_t from = scan->fetched.len;
         rc = lk_values_read(&scan->db->values, lk_slice(value->data, value->size), &scan->fetched);
+        if (rc < 0 && index > 0) { /* what stands before it is shown first; the next chunk begins with the failure */
+            *found = index;
+            scan->over = 0;
+            return lk_buf_copy(&scan->last, lk_slice(pairs[index - 1].key.data, pairs[index - 1].key.size));
+        }
         *value = (struct lsmkv_slice){scan->fetched.at + from, scan->fetched.len - from};
     }
     return rc;

@@ -391,6 +391,16 @@ static void prepare_values(struct lk_db *db)
     values->least = db->options.large_value_bytes;
 }
 
+/* A value that a reader misses may have been collected meanwhile, and its record with it: then the manifest has moved on. */
+static int look_again(struct start *start)
+{
+    struct lk_manifest_state now = {0};
+    int rc = lk_manifest_load(start->db->env, start->db->dir, &now);
+    int moved = rc != 0 || now.next_number != start->state.next_number || now.log_first != start->state.log_first;
+    lk_manifest_state_deinit(&now);
+    return moved ? lk_fail(LSMKV_IO, "%s changed while it was opened: try again", start->db->path) : 0;
+}
+
 static int steps(struct start *start)
 {
     struct lk_db *db = start->db;
@@ -407,6 +417,8 @@ static int steps(struct start *start)
         rc = open_runs(start);
     if (rc == 0)
         rc = lk_recover(db, &start->state, &start->listing, &start->recovered);
+    if (rc == 0 && db->readonly && start->recovered.value_lost)
+        rc = look_again(start);
     /* CURRENT may have been put in place by a process that died before the sync: no new file before its name is
      * durable, or a power cut leaves a log without a store. */
     if (rc == 0 && !db->readonly && !start->fresh)

@@ -73,6 +73,25 @@ static struct lk_value_segment **take_dirty(struct lk_values *values, uint32_t *
     return taken;
 }
 
+/* Those that nothing but this list holds any more: nobody refers to them, and nobody will. */
+void lk_values_shed(struct lk_values *values)
+{
+    struct lk_value_segment *gone;
+    do {
+        gone = NULL;
+        lk_mutex_lock(&values->mutex);
+        for (uint32_t i = 0; !gone && i < values->dirty_count; i++)
+            if (atomic_load(&values->dirty[i]->references) == 1) {
+                gone = values->dirty[i];
+                values->dirty[i] = values->dirty[--values->dirty_count];
+                atomic_store(&gone->dirty, 0);
+            }
+        lk_mutex_unlock(&values->mutex);
+        if (gone)
+            lk_values_release(values, gone);
+    } while (gone);
+}
+
 int lk_values_sync(struct lk_values *values)
 {
     uint32_t count = 0;
@@ -156,7 +175,7 @@ static int prepare(struct lk_values *values, struct lk_value_lane_state *lane, u
     return 0;
 }
 
-/* Count the value, whose segment is lane->segment. Before it is written, so that nothing can fail after. */
+/* Count the value, whose segment is lane->segment. */
 static int hold(struct lk_values *values, struct lk_value_lane_state *lane, uint64_t bytes, struct lk_value_uses *uses)
 {
     struct lk_value_segment *segment = lane->segment;
@@ -169,7 +188,7 @@ static int hold(struct lk_values *values, struct lk_value_lane_state *lane, uint
         atomic_fetch_add(&segment->references, 1);
         use->segment = segment;
     }
-    return lk_values_note(values, segment);
+    return 0;
 }
 
 struct far {
@@ -189,6 +208,9 @@ static int write_value(struct lk_values *values, enum lk_value_lane number, stru
     if (rc == 0)
         rc = far ? lk_value_segment_append_far(lane->segment, value.len, far->piece, far->context, lane->scratch, out)
                  : lk_value_segment_append(lane->segment, value, lane->scratch, out);
+    if (rc ==
+        0) /* behind the bytes: a sync that runs meanwhile does not hold them, and would have taken an earlier note */
+        rc = lk_values_note(values, lane->segment);
     if (rc == 0)
         atomic_fetch_add_explicit(number == LK_LANE_USER ? &values->written : &values->moved,
                                   lk_value_footprint(value.len), memory_order_relaxed);

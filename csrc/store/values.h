@@ -84,6 +84,8 @@ LK_MUST_CHECK int lk_values_write_far(struct lk_values *values, enum lk_value_la
                                       struct lk_value_uses *uses, struct lk_reference *out);
 /* Make durable all that was written so far. A failure is sticky. */
 LK_MUST_CHECK int lk_values_sync(struct lk_values *values);
+/* Let go of what is only waiting for a sync and referred to by nobody. File access. */
+void lk_values_shed(struct lk_values *values);
 /* The lanes let go of their segments: the next value begins a new one. */
 void lk_values_end_lanes(struct lk_values *values);
 

@@ -198,7 +198,11 @@ int lk_values_read(struct lk_values *values, struct lk_slice bytes, struct lk_bu
     struct lk_reference reference = {0};
     struct lk_value_segment *segment;
     int rc = segment_of(values, bytes, &reference, &segment);
-    return rc == 0 ? lk_value_segment_read(segment, &reference, to) : rc;
+    if (rc == 0)
+        rc = lk_value_segment_read(segment, &reference, to);
+    if (rc == LSMKV_CORRUPT)
+        lk_error()->recoverable = 1; /* other keys stay readable */
+    return rc;
 }
 
 int lk_values_check(struct lk_values *values, struct lk_slice bytes)
