@@ -64,11 +64,11 @@ def panel(rows, at, title, unit, lines):
 
 
 def draw(rows, space):
-    """The whole picture; space: the bound that held when the store had settled."""
+    """The whole picture; space: the bound asked for when the store has settled."""
     writes, rows = rows[-1]["done"], thinned(rows)
     drawn = [panel(rows, at, *each) for at, each in enumerate(panels(rows))]
     minutes = rows[-1]["second"] / 60
-    told = f"{minutes:.0f} minutes, {writes:,} writes; settled space at most {space} x live"
+    told = f"{minutes:.0f} minutes, {writes:,} writes; the bound when settled: {space} x live, and the log"
     bottom = TOP + len(drawn) * (HEIGHT + GAP)
     drawn.append(svg.words(LEFT, bottom - 12, told, class_="m"))
     return svg.document("".join(drawn), LEFT + WIDTH + 12, bottom, label="a soak over time", class_="soak", style=STYLE)
