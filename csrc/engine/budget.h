@@ -1,7 +1,7 @@
 /* budget: what memory_bytes is divided into. Anonymous memory alone: pages of files are the system's.
  *
- *   memory_bytes   | a table under construction 1/4 | read source 3/8 | the log: what is left |
- *                                                     ^ mapped tables: none
+ *   memory_bytes   | a table under construction 1/4        | read source 3/8 | the log: what is left |
+ *                  | 1/16 of it all: what is read for it |   ^ mapped tables: none
  *   the log        lines and key lists of the active segment and of L0, their orders, views over them, and the log
  *                  itself where it is not a mapped file
  *
@@ -19,11 +19,14 @@
 
 struct lk_budget {
     uint64_t writer;  /* a table under construction: its records' places and its lines */
+    uint64_t sources; /* the windows of all that is merged into it */
     uint64_t cache;   /* the read source */
     uint64_t log;
     uint64_t segment; /* of that: lines and key list of one segment */
 };
 
 struct lk_budget lk_budget_of(const struct lsmkv_options *options, int map_tables);
+/* Of one of so many sources: how much it reads at once, a multiple of 4 KiB. */
+uint32_t lk_budget_window(const struct lk_budget *budget, uint32_t count);
 
 #endif

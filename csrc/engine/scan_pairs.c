@@ -65,10 +65,10 @@ static __attribute__((noinline)) int shelve(struct lk_scan *scan, const struct l
     return rc < 0 ? rc : lk_buf_append(shelf, record->value.at, record->value.len);
 }
 
-/* The index-th pair. A value that lives apart and is not in memory: WOULDBLOCK, or, `defer`, its reference stands in the
- * pair until lk_scan_fetch has read it. *key: where its key stays; *bytes: of the pair as it will be. */
-static int take(struct lk_scan *scan, const struct lk_cursor *cursor, int defer, struct lsmkv_pair *pairs, size_t index,
-                struct lk_slice *key, size_t *bytes)
+/* The index-th pair, of a record that does not lie where it may be lent from as it is. */
+static __attribute__((noinline)) int fetch_pair(struct lk_scan *scan, const struct lk_cursor *cursor, int defer,
+                                                struct lsmkv_pair *pairs, size_t index, struct lk_slice *key,
+                                                size_t *bytes)
 {
     struct lk_record record = cursor->record;
     struct lk_reference reference;
@@ -84,7 +84,7 @@ static int take(struct lk_scan *scan, const struct lk_cursor *cursor, int defer,
     pairs[index] = (struct lsmkv_pair){{record.key.at, record.key.len}, {record.value.at, record.value.len}};
     *bytes = record.key.len + shown.value.len;
     *key = record.key;
-    int kept = UNLIKELY(cursor->fleeting) ? shelve(scan, &record, pairs, index, key) : 0;
+    int kept = cursor->fleeting ? shelve(scan, &record, pairs, index, key) : 0;
     if (kept < 0 || !(record.flags & LK_RECORD_APART))
         return kept;
     if (rc == 0) { /* what is shown stays where it is */
@@ -94,6 +94,21 @@ static int take(struct lk_scan *scan, const struct lk_cursor *cursor, int defer,
     if (lk_reference_get(record.value, &reference) == 0)
         *bytes = record.key.len + reference.bytes;
     return lk_buf_append(&scan->apart, &number, sizeof number);
+}
+
+/* The index-th pair. A value that lives apart and is not in memory: WOULDBLOCK, or, `defer`, its reference stands in the
+ * pair until lk_scan_fetch has read it. *key: where its key stays; *bytes: of the pair as it will be. */
+static inline int take(struct lk_scan *scan, const struct lk_cursor *cursor, int defer, struct lsmkv_pair *pairs,
+                       size_t index, struct lk_slice *key, size_t *bytes)
+{
+    const struct lk_record *record = &cursor->record;
+    if (UNLIKELY(cursor->fleeting || (record->flags & LK_RECORD_APART && !scan->keys_only)))
+        return fetch_pair(scan, cursor, defer, pairs, index, key, bytes);
+    struct lk_slice value = scan->keys_only ? lk_slice("", 0) : record->value;
+    pairs[index] = (struct lsmkv_pair){{record->key.at, record->key.len}, {value.at, value.len}};
+    *bytes = record->key.len + value.len;
+    *key = record->key;
+    return 0;
 }
 
 int lk_scan_collect(struct lk_scan *scan, struct lk_merge *merge, int defer, size_t most, size_t most_bytes,

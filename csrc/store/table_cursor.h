@@ -19,6 +19,7 @@ struct lk_table_cursor {
     struct lk_table *table;    /* borrowed: pinned by the caller */
     struct lk_missing missing; /* in place, when status is WOULDBLOCK; the page where a failure ended the walk */
     int streaming;
+    uint32_t window_most;      /* streaming: bytes read at once; 0: 256 KiB. Whoever walks many tables has it less */
     int tells;                 /* in place: a long walk asks for lk_table_cursor_advise, see table_window.c */
     /* the rest is the business of table_....c */
     int single;                /* the page is one record larger than LK_PAGE_MAX */

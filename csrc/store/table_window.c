@@ -2,7 +2,7 @@
  * that was unpacked.
  *
  *   in place    bytes = the table's range; readiness is asked for once a page
- *   streaming   | .... window: up to 256 KiB of verified bytes .... |
+ *   streaming   | .... window: up to 256 KiB of verified bytes .... |      or window_most
  *               ^ window_at, a multiple of a granule    [page] inside
  *   unpacked    | records of one page |     in the cursor's scratch, out of either of the two
  *
@@ -115,14 +115,15 @@ static int window_cover(struct lk_table_cursor *cursor, uint64_t start, uint64_t
     const uint64_t mask = LK_GRANULE - 1;
     uint64_t from = start & ~mask, to = (start + need + mask) & ~mask, wide_from = from, wide_to = to;
     uint64_t pages_end = ((uint64_t)cursor->table->pages_end + mask) & ~mask;
+    uint64_t most = cursor->window_most ? cursor->window_most : WINDOW;
 
     if (cursor->window.len && start >= cursor->window_at && start - cursor->window_at <= cursor->window.len &&
         need <= cursor->window.len - (start - cursor->window_at))
         return 0;
-    if (ahead == LK_AHEAD_ON && to - from < WINDOW)
-        wide_to = least(from + WINDOW, pages_end);
-    if (ahead == LK_AHEAD_BACK && to - from < WINDOW)
-        wide_from = to > WINDOW ? to - WINDOW : 0;
+    if (ahead == LK_AHEAD_ON && to - from < most)
+        wide_to = least(from + most, pages_end);
+    if (ahead == LK_AHEAD_BACK && to - from < most)
+        wide_from = to > most ? to - most : 0;
     struct lk_granules *granules = &cursor->table->granules;
     if (ahead == LK_AHEAD_ON && wide_to < pages_end)
         granules->env->ops->will_need(granules->file, wide_to, WINDOW);
