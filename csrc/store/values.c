@@ -208,8 +208,7 @@ static int write_value(struct lk_values *values, enum lk_value_lane number, stru
     if (rc == 0)
         rc = far ? lk_value_segment_append_far(lane->segment, value.len, far->piece, far->context, lane->scratch, out)
                  : lk_value_segment_append(lane->segment, value, lane->scratch, out);
-    if (rc ==
-        0) /* behind the bytes: a sync that runs meanwhile does not hold them, and would have taken an earlier note */
+    if (rc == 0) /* behind the bytes: a sync that runs before holds none of them, and would take an earlier note */
         rc = lk_values_note(values, lane->segment);
     if (rc == 0)
         atomic_fetch_add_explicit(number == LK_LANE_USER ? &values->written : &values->moved,
