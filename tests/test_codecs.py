@@ -14,6 +14,7 @@ import random
 import struct
 import sys
 import uuid
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -670,10 +671,15 @@ def test_arguments_keep_their_references():
     data.extend(b"is no longer exported")
 
 
-def test_every_allocation_fails_once():
+def test_every_allocation_fails_once(run):
+    """In a process of its own: those of whoever runs these tests would fail too."""
     _testcapi = pytest.importorskip("_testcapi", reason="this interpreter has no _testcapi to fail allocations with")
     if not hasattr(_testcapi, "set_nomemory"):
         pytest.skip("this interpreter cannot fail allocations")
+    run(sys.executable, Path(__file__))
+
+
+def every_allocation_fails_once(_testcapi):
     long = codecs.key("(str,bytes,datetime,uuid,f64)")
     key = ("ä" * 300, b"\0" * 300, AWARE, uuid.UUID(int=7), 2**60)
     data, mine, rotten = long.encode(key), codecs.ValueCodec("mine", shout, listen), b"\xff" * 3
@@ -778,3 +784,9 @@ def test_a_shorter_tuple_bounds_a_range():
 def test_a_shorter_tuple_bounds_nothing_that_is_turned_around():
     with lsmkv.open(None, key="desc((str,i64))", threads=0) as db, pytest.raises(TypeError):
         db[("B",) :]
+
+
+if __name__ == "__main__":
+    import _testcapi
+
+    every_allocation_fails_once(_testcapi)

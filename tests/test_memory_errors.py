@@ -1,7 +1,11 @@
-"""The n-th allocation of a call fails, for every n until the call succeeds: MemoryError, and the store is sound."""
+"""The n-th allocation of a call fails, for every n until the call succeeds: MemoryError, and the store is sound.
+
+In a process of its own each, because allocations fail in every thread of it: those of whoever runs these tests would
+fail as well, and with them the run."""
 
 import gc
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,13 +17,6 @@ if not hasattr(_testcapi, "set_nomemory"):
 
 KEYS = [b"key %04d" % i for i in range(400)]
 VALUE = b"v" * 100
-
-
-@pytest.fixture
-def db(path):
-    with lsmkv.open(path, threads=0) as db:
-        db.update((key, VALUE) for key in KEYS)
-        yield db
 
 
 def batch(db):
@@ -69,8 +66,7 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_every_allocation_fails_once(db, name):
+def every_allocation_fails_once(db, name):
     call, failed = CALLS[name], 0
     call(db)  # imports, caches
     gc.disable()
@@ -111,7 +107,7 @@ def fails_later(call, db, nth):
     return False
 
 
-def test_reference_counts_survive(db):
+def reference_counts_survive(db):
     """What fails gives back what it took."""
     key, value = bytearray(b"some key"), bytearray(b"some value")
     before = sys.getrefcount(key), sys.getrefcount(value)
@@ -127,3 +123,22 @@ def test_reference_counts_survive(db):
             _testcapi.remove_mem_hooks()
     assert (sys.getrefcount(key), sys.getrefcount(value)) == before
     key.extend(b"is no longer exported")
+
+
+def play(path, name):
+    with lsmkv.open(path, threads=0) as db:
+        db.update((key, VALUE) for key in KEYS)
+        every_allocation_fails_once(db, name) if name else reference_counts_survive(db)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_allocation_fails_once(run, path, name):
+    run(sys.executable, Path(__file__), path, name)
+
+
+def test_reference_counts_survive(run, path):
+    run(sys.executable, Path(__file__), path, "")
+
+
+if __name__ == "__main__":
+    play(*sys.argv[1:])
