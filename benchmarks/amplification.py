@@ -29,7 +29,7 @@ import time
 from pathlib import Path
 
 import stores
-from workloads import Data, directory_bytes, written_bytes
+from workloads import Data, directory_bytes, files, written_bytes
 
 PEERS = "lsmkv,plyvel,rocksdict,lmdb 1000"
 STILL = 4  # seconds without a change that count as settled
@@ -48,8 +48,7 @@ def settle(folder):
     before = None
     while time.monotonic() - since < STILL and time.monotonic() - began < PATIENCE:
         time.sleep(0.5)
-        names = sorted((file.name, file.stat().st_blocks) for file in folder.rglob("*") if file.is_file())
-        now = (names, written_bytes() >> 20)
+        now = (files(folder), written_bytes() >> 20)
         if now != before:
             before, since = now, time.monotonic()
     return time.monotonic() - began - STILL

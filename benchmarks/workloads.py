@@ -6,6 +6,7 @@ left behind. Answers are checked outside the timed parts, and a wrong one ends t
 """
 
 import argparse
+import contextlib
 import gc
 import json
 import random
@@ -109,8 +110,18 @@ def written_bytes():
             return int(line.split()[1])
 
 
+def files(folder):
+    """{path: bytes on the disk}; a file may go while one looks."""
+    found = {}
+    for file in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if file.is_file():
+                found[file] = file.stat().st_blocks * 512
+    return found
+
+
 def directory_bytes(folder):
-    return sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file()) if folder.exists() else 0
+    return sum(files(folder).values())
 
 
 def reads(store, data, when):

@@ -1,6 +1,7 @@
 """What every test may ask for. Tests import nothing from one another, only what tests/model has for them, so they also
 run from a copy outside the checkout, against an installed lsmkv; what needs the sources asks for `source_tree`."""
 
+import contextlib
 import faulthandler
 import gc
 import os
@@ -42,6 +43,20 @@ def pytest_collection_finish():
 def path(tmp_path):
     """Where a store may be made; nothing is there yet."""
     return tmp_path / "store"
+
+
+@pytest.fixture
+def taken():
+    """taken(folder): its bytes on the disk. Of an open store, in which files go while one looks."""
+
+    def look(folder):
+        total = 0
+        for file in folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                total += file.stat().st_blocks * 512
+        return total
+
+    return look
 
 
 @pytest.fixture(scope="session")

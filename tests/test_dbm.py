@@ -211,17 +211,17 @@ def test_deleting_while_iterating(db):
     assert len(db) == 0
 
 
-def test_sync_and_reorganize(path):
+def test_sync_and_reorganize(path, taken):
     with lsmkv.dbm.open(path, "c") as db:
         db.update({b"%04d" % i: os.urandom(1000) for i in range(2000)})
         db.reorganize()
-        full = sum(file.stat().st_size for file in path.iterdir())
+        full = taken(path)
         for key in db.keys()[100:]:
             del db[key]
         db.sync()
         db.reorganize()
         assert len(db) == 100
-    assert sum(file.stat().st_size for file in path.iterdir()) < full / 4
+    assert taken(path) < full / 4
 
 
 # ---- the end -------------------------------------------------------------------------------------
