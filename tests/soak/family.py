@@ -2,7 +2,7 @@
 
 Round after round: load, overwrite evenly, overwrite a few hot keys, delete here and there, delete whole ranges, scan,
 get, hold snapshots over all of it, close and open again; values of no bytes to megabytes. Every answer is held against
-a dict (history.py). Each second what can be seen from outside is noted: bytes on the disk, bytes that are live, memory
+a model (history.py). Each second what can be seen from outside is noted: bytes on the disk, bytes that are live, memory
 by /proc, runs, stalls; at the end of a round the store is left to itself until it has nothing more to do, and then its
 space must be within --space times the live bytes, and what the log always takes. The last line is the result; the SVG
 shows it all over time.
@@ -20,7 +20,7 @@ import picture
 from history import History, Violation
 
 SLACK = 80 << 20  # the log segment that is written and the next, 32 MiB each whatever the store holds; manifests
-ANONYMOUS = 192 << 20  # the model and the values in flight are memory too
+ANONYMOUS = 96 << 20  # memory_bytes and what a flush takes beside it; six models of 8 bytes a key, values in flight
 STILL, PATIENCE = 2, 300
 
 

@@ -1,11 +1,13 @@
-"""A store and the dict that says what it must hold. Each verb does something to both, or looks whether they agree.
+"""A store and the model that says what it must hold. Each verb does something to both, or looks whether they agree.
 
 A key is a number. What it holds is told by another number, its generation: value() makes the same bytes of both each
-time, so the model of gigabytes is a dict of small integers. Most values are short, some a page, few megabytes.
+time, so the model of gigabytes is eight bytes a key, and a copy of it for a snapshot hardly shows beside the store's
+own memory. Most values are short, some a page, few megabytes.
 """
 
 import random
 import zlib
+from array import array
 
 import lsmkv
 
@@ -36,13 +38,40 @@ def value(number, generation):
     return (b"%d:%d" % (number, generation) + NOISE[at : at + half] + b"." * size)[:size]
 
 
+class Model:
+    """{number: generation} for the numbers below `records`; generations begin at 1."""
+
+    def __init__(self, records):
+        self.generations, self.count = array("q", bytes(8 * records)), 0
+
+    def __len__(self):
+        return self.count
+
+    def __iter__(self):
+        return (number for number, generation in enumerate(self.generations) if generation)
+
+    def get(self, number):
+        inside = 0 <= number < len(self.generations)
+        return (self.generations[number] or None) if inside else None
+
+    def set(self, number, generation):
+        """None: the number leaves."""
+        self.count += (generation is not None) - (self.get(number) is not None)
+        self.generations[number] = generation or 0
+
+    def copy(self):
+        other = Model(0)
+        other.generations, other.count = self.generations[:], self.count
+        return other
+
+
 class History:
     """records: how many keys there may be."""
 
     def __init__(self, path, records, seed, **options):
         self.path, self.records, self.options = path, records, options
         self.draw = random.Random(seed)
-        self.model, self.live, self.generation = {}, 0, 0
+        self.model, self.live, self.generation = Model(records), 0, 0
         self.held = []  # snapshots, each with the model of its moment
         self.checked = self.done = 0
         self.db = lsmkv.open(path, **options)
@@ -59,11 +88,11 @@ class History:
     # ---- writes ---------------------------------------------------------------------------------
 
     def note(self, number, generation):
-        before = self.model.pop(number, None)
+        before = self.model.get(number)
         if before is not None:
             self.live -= len(key(number)) + value_bytes(number, before)
+        self.model.set(number, generation)
         if generation is not None:
-            self.model[number] = generation
             self.live += len(key(number)) + value_bytes(number, generation)
         self.done += 1
 
@@ -90,7 +119,7 @@ class History:
     def delete_range(self, start, stop):
         del self.db[key(start) : key(stop)]
         for number in range(start, stop):
-            if number in self.model:
+            if self.model.get(number) is not None:
                 self.note(number, None)
 
     # ---- reads ----------------------------------------------------------------------------------
@@ -110,7 +139,7 @@ class History:
     def whole(self, source=None, model=None):
         """Everything, in order, and how much it is."""
         source, model = source or self.db, self.model if model is None else model
-        numbers = iter(sorted(model))
+        numbers = iter(model)
         for name, given in source.items():
             number = next(numbers, None)
             if number is None or name != key(number):
@@ -122,7 +151,7 @@ class History:
     # ---- snapshots, the end and a new beginning --------------------------------------------------
 
     def hold(self):
-        self.held.append((self.db.snapshot(), dict(self.model)))
+        self.held.append((self.db.snapshot(), self.model.copy()))
 
     def let_go(self):
         """Look at the oldest snapshot a last time."""
