@@ -353,6 +353,8 @@ static int write_op(struct lk_db *db, const struct op *op, uint64_t hash, int sy
         rc = push(db, op, hash, sync, &end);
     if (rc == 0)
         rc = confirm(db, end, sync);
+    if (rc == LSMKV_CANCELLED) /* the flush that it waited for: the last handle is being closed */
+        return lk_fail(LSMKV_CLOSED, "the store is closed: open it again");
     if (rc == 0 && lsn)
         *lsn = end;
     if (rc == 0 && db->options.threads == 0)

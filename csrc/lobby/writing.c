@@ -250,5 +250,5 @@ int lsmkv_sync(lsmkv *db)
         return rc;
     rc = db->readonly ? 0 : lk_engine_settle(db->db);
     lk_handle_leave(db);
-    return rc;
+    return rc == LSMKV_CANCELLED ? lk_handle_refuse(db, LSMKV_CLOSED) : rc; /* without a log it is a flush */
 }

@@ -475,6 +475,25 @@ TEST(a_rewrite_gives_up_a_few_thousand_records_after_close_began)
     store_free();
 }
 
+/* Without a log, durable means flushed; and the close gives flushes up for whoever waits for one. */
+TEST(whoever_waits_for_a_flush_is_told_that_the_store_is_closed)
+{
+    store_new(LSMKV_SYNC_NONE);
+    store_open();
+    put_synced("a", "1");
+    atomic_store(&engine()->closing, 1); /* as the last handle does before it waits for calls */
+    CHECK_EQ(try_to_put("b", "2", 1), LSMKV_CLOSED);
+    CHECK_EQ(lsmkv_sync(store.db), LSMKV_CLOSED);
+    CHECK_EQ(lsmkv_flush(store.db), LSMKV_CLOSED);
+    CHECK_EQ(lsmkv_compact(store.db, NULL, NULL, NULL, NULL), LSMKV_CLOSED);
+    atomic_store(&engine()->closing, 0);
+    store_close();
+    store_open();
+    expect("a", "1");
+    expect("b", "2"); /* the close itself flushed */
+    store_free();
+}
+
 int main(int argc, char **argv)
 {
     return check_run(argc, argv);
