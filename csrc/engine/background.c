@@ -41,7 +41,7 @@ uint64_t lk_background_l0_bytes(const struct lk_db *db, const struct lk_version 
 static void set_pace(struct lk_db *db)
 {
     struct lk_shape shape;
-    lk_background_shape(db, &shape);
+    lk_background_shape(db, 0, &shape);
     double space = lk_pace_space(&shape);
     atomic_store(&db->pace_space, space <= 0 ? 0 : space < 1 ? (uint32_t)(space * 1000) : 1000);
 }
@@ -49,7 +49,7 @@ static void set_pace(struct lk_db *db)
 struct lk_job lk_background_next(struct lk_db *db)
 {
     struct lk_shape shape;
-    lk_background_shape(db, &shape);
+    lk_background_shape(db, 1, &shape);
     return lk_plan(&shape);
 }
 
@@ -244,7 +244,7 @@ int lk_background_shrink(struct lk_db *db)
 {
     struct lk_shape shape;
     uint64_t stored = 0;
-    lk_background_shape(db, &shape);
+    lk_background_shape(db, 0, &shape);
     for (uint32_t i = 0; i < shape.run_count; i++)
         stored += shape.runs[i].bytes;
     if (shape.value_live == 0) {

@@ -38,8 +38,8 @@ LK_MUST_CHECK int lk_background_seal(struct lk_db *db);
 /* The keeper's loop; keeper.c. */
 void lk_keeper_run(void *db);
 
-/* The present shape for the planner; shape.c. */
-void lk_background_shape(struct lk_db *db, struct lk_shape *shape);
+/* The present shape; shape.c. slices: with those too, as the planner needs it: many tables take milliseconds. */
+void lk_background_shape(struct lk_db *db, int slices, struct lk_shape *shape);
 /* A merge has ended: what readers pay for begins anew. */
 void lk_shape_merged(struct lk_db *db);
 /* What the sealed memtables of a version weigh. */

@@ -37,7 +37,7 @@ static int step(struct lk_db *db, struct lsmkv_step *did, uint64_t *left)
 {
     struct lk_shape shape;
     lk_rate_lock_work(db);
-    lk_background_shape(db, &shape);
+    lk_background_shape(db, 0, &shape);
     shape.sealed = 0;
     shape.sealed_bytes = 0;
     shape.paused = 0;
@@ -68,7 +68,7 @@ static int step_span(struct lk_db *db, const struct lk_span *span, struct lsmkv_
     struct lk_stretch stretch;
     int rc = LSMKV_NOTFOUND;
     lk_rate_lock_work(db);
-    lk_background_shape(db, &shape);
+    lk_background_shape(db, 0, &shape);
     shape.sealed = 0;
     shape.paused = 0;
     shape.policy = LSMKV_MERGE_NONE;

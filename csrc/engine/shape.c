@@ -78,7 +78,16 @@ void lk_shape_merged(struct lk_db *db)
     atomic_store(&db->gets_at_merge, count_gets(db));
 }
 
-void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
+/* Two policies merge them. */
+static void take_slices(const struct lk_db *db, const struct lk_version *version, struct lk_shape *shape)
+{
+    uint32_t tables = version->run_count < 4 ? version->run_count : 4;
+
+    if (shape->policy == LSMKV_MERGE_DEFAULT || shape->policy == LSMKV_MERGE_LEVELED)
+        lk_slice_find(version, db->options.table_bytes / 2, tables * db->options.table_bytes, shape);
+}
+
+void lk_background_shape(struct lk_db *db, int slices, struct lk_shape *shape)
 {
     struct lk_version *version = lk_install_present(db);
 
@@ -97,8 +106,8 @@ void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
             add_table(out, run->tables[j]);
         out->catalog = is_catalog(run);
     }
-    lk_slice_find(version, db->options.table_bytes / 2,
-                  (version->run_count < 4 ? version->run_count : 4) * db->options.table_bytes, shape);
+    if (slices)
+        take_slices(db, version, shape);
     take_values(db, version, shape);
     lk_version_unref(version);
 }

@@ -511,7 +511,7 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_compact(lsmkv *db, const struct lsmkv_slice
 
 /* What one unit of background work did. */
 struct lsmkv_step {
-    char what[32]; /* "flush step", "merge step", "range step", "move step", "drop runs", "scan view" */
+    char what[32]; /* "flush step", "merge step", "slice step", "range step", "move step", "drop runs", "scan view" */
     char why[160]; /* the planner's reason, with its numbers */
     uint64_t bytes_in, bytes_out, records_in, records_out, nanoseconds;
 };

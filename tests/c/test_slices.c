@@ -81,7 +81,7 @@ static void nothing_is_left_over(void)
 static struct lk_shape shape(void)
 {
     struct lk_shape found;
-    lk_background_shape(engine(), &found);
+    lk_background_shape(engine(), 1, &found);
     return found;
 }
 
