@@ -10,7 +10,8 @@
  *
  * Threads: any. A lane's mutex is held across its write calls, sync_mutex across syncs, `mutex` for a few stores only.
  * Order: a lane's mutex > mutex; sync_mutex > mutex. Readers find a segment inside an epoch slot, pinned by whatever
- * version gave them the reference. */
+ * version gave them the reference: a table shows no reference to a segment that it does not list (lk_table_shows), and
+ * replay takes every one that it meets. Over a read the segment is held besides. */
 #ifndef LK_STORE_VALUES_H
 #define LK_STORE_VALUES_H
 

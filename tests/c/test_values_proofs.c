@@ -222,6 +222,40 @@ TEST(a_walk_shows_what_stands_before_a_damaged_value)
     store_free();
 }
 
+static struct lk_value_uses last_uses;
+
+static int64_t let_go_first(struct lk_file *file, uint64_t offset, void *to, size_t bytes)
+{
+    if (armed) {
+        armed = 0;
+        lk_values_release_uses(&last_uses);
+    }
+    return real_ops->read(file, offset, to, bytes);
+}
+
+/* Whoever reads by a number alone, as a check of the log does, which believes what stands in the file. */
+TEST(a_value_segment_stays_over_a_read_although_its_last_holder_lets_go)
+{
+    struct lk_reference made;
+    struct lk_buf got = {0};
+    uint8_t reference[LK_REFERENCE];
+    store_apart(LSMKV_SYNC_OS, 1 << 20);
+    struct lk_values *values = &engine()->values;
+    CHECK_EQ(lk_values_write(values, LK_LANE_USER, lk_slice(bytes_of_value, LARGE), &last_uses, &made), 0);
+    lk_reference_put(reference, &made);
+    lk_values_end_lanes(values);
+    CHECK_EQ(lk_values_sync(values), 0);
+    hook()->read = let_go_first;
+    armed = 1;
+    CHECK_EQ(lk_values_read(values, lk_slice(reference, sizeof reference), &got), 0);
+    unhook();
+    CHECK_EQ(armed, 0);
+    CHECK_EQ(got.len, LARGE);
+    CHECK(lk_values_find(values, made.number) == NULL);
+    lk_buf_deinit(&got);
+    store_free();
+}
+
 int main(int argc, char **argv)
 {
     return check_run(argc, argv);
