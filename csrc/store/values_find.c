@@ -201,6 +201,16 @@ int lk_values_show_apart(struct lk_values *values, struct lk_record *record)
     return 0;
 }
 
+uint64_t lk_values_bytes(struct lk_values *values, struct lk_slice bytes)
+{
+    struct lk_reference reference = {0};
+    struct lk_value_segment *segment;
+    int rc = open_reference(values, bytes, &reference, &segment);
+    if (rc == 0)
+        rc = close_reference(values, segment, lk_value_segment_holds(segment, &reference));
+    return rc == 0 ? reference.bytes : 0;
+}
+
 int lk_values_read(struct lk_values *values, struct lk_slice bytes, struct lk_buf *to)
 {
     struct lk_reference reference = {0};

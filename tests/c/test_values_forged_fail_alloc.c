@@ -120,6 +120,35 @@ TEST(a_value_is_lent_from_segments_that_the_table_lists_only)
     store_free();
 }
 
+/* A reference that is right but for its place or its length. */
+static void forged_claim(uint64_t offset, uint32_t bytes)
+{
+    store_forgeable();
+    struct lk_reference forged = first_value("000003.val");
+    forged.offset = offset ? offset : forged.offset;
+    forged.bytes = bytes ? bytes : forged.bytes;
+    forge_reference("banana", &forged);
+    store_open();
+    alloc_fail_above(16 << 20);
+    all_refuse("banana", "000003.val");
+    CHECK_EQ(lsmkv_last_error()->offset, forged.offset);
+    verify_refuses(bytes ? ".tbl" : "000003.val"); /* the table counts the bytes that its references speak of */
+    alloc_fail_above(0);
+    store_free();
+}
+
+TEST(no_memory_is_reserved_by_the_length_that_a_reference_claims)
+{
+    forged_claim(0, 1 << 30);
+    forged_claim(0, BYTES + 64);
+}
+
+TEST(a_place_behind_the_end_of_a_value_segment_is_refused)
+{
+    forged_claim((uint64_t)1 << 40, 0);
+    forged_claim(64 * 1024, 0);
+}
+
 int main(int argc, char **argv)
 {
     return check_run(argc, argv);
