@@ -126,23 +126,32 @@ void lk_collect_facts(struct lk_db *db, const struct lk_version *version, struct
     free_live(&liveness);
 }
 
+/* Whatever refers to such a segment already does so from a memtable or a table. */
+static void settle(struct lk_values *values)
+{
+    lk_mutex_lock(&values->mutex);
+    const struct lk_value_list *list = atomic_load(&values->list);
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct lk_value_segment *segment = list->at[i].segment;
+        if (segment && !atomic_load(&segment->current) && !atomic_load(&segment->writers))
+            segment->settled = 1;
+    }
+    lk_mutex_unlock(&values->mutex);
+}
+
 void lk_collect_held(struct lk_db *db, const struct lk_version *version)
 {
     struct liveness liveness;
     if (!atomic_load(&db->values.list))
         return;
+    settle(&db->values); /* first: what a writer brings into a memtable meanwhile is in none that is counted */
     int rc = count_live(db, version, &liveness);
     lk_mutex_lock(&db->values.mutex);
     const struct lk_value_list *list = atomic_load(&db->values.list);
     for (uint32_t i = 0; rc == 0 && i < list->count; i++) {
         struct lk_value_segment *segment = list->at[i].segment;
-        if (!segment)
-            continue;
-        int needed = bytes_in(&liveness.live, segment->number) || atomic_load(&segment->current);
-        if (!needed && !segment->held.sum)
+        if (segment && segment->settled && !segment->held.sum && !bytes_in(&liveness.live, segment->number))
             lk_held_begin(&segment->held, &db->pinned_bytes, atomic_load(&segment->end));
-        else if (needed)
-            lk_held_end(&segment->held); /* a writer had it on its way into a memtable */
     }
     lk_mutex_unlock(&db->values.mutex);
     free_live(&liveness);

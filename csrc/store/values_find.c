@@ -144,9 +144,13 @@ void lk_values_release(struct lk_values *values, struct lk_value_segment *segmen
 
 void lk_values_release_uses(struct lk_value_uses *uses)
 {
-    for (uint32_t i = 0; i < uses->count; i++)
-        if (uses->at[i].segment)
-            lk_values_release(uses->values, uses->at[i].segment);
+    for (uint32_t i = 0; i < uses->count; i++) {
+        struct lk_value_segment *segment = uses->at[i].segment;
+        if (segment && uses->writing)
+            atomic_fetch_sub(&segment->writers, 1);
+        if (segment)
+            lk_values_release(uses->values, segment);
+    }
     lk_value_uses_deinit(uses);
 }
 

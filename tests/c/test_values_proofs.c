@@ -5,6 +5,7 @@
 #include "engine/planner.h"
 
 #include "check.h"
+#include "engine/apart.h"
 #include "engine/pace.h"
 #include "store_kit.h"
 
@@ -253,6 +254,23 @@ TEST(a_value_segment_stays_over_a_read_although_its_last_holder_lets_go)
     CHECK_EQ(got.len, LARGE);
     CHECK(lk_values_find(values, made.number) == NULL);
     lk_buf_deinit(&got);
+    store_free();
+}
+
+/* Between its two files, while others fill the value segment and a flush looks at what is left of it. */
+TEST(a_value_on_its_way_into_the_log_is_not_pinned)
+{
+    struct lk_apart apart;
+    struct lk_record record = {.key = lk_slice("k", 1), .value = lk_slice(bytes_of_value, 5000), .flags = LK_PUT};
+    store_apart(LSMKV_SYNC_OS, 1 << 20);
+    put("a", "1");
+    CHECK_EQ(lk_apart_record(engine(), &record, 0, &apart), 0);
+    CHECK(apart.record.flags & LK_RECORD_APART);
+    lk_values_end_lanes(&engine()->values);
+    CHECK_EQ(lsmkv_flush(store.db), 0);
+    CHECK_EQ(stats().value_files, 1);
+    CHECK_EQ(stats().pinned_bytes, 0);
+    lk_apart_end(&apart);
     store_free();
 }
 
