@@ -154,6 +154,46 @@ def test_the_counters_say_where_large_values_went(path):
         assert stats["log_bytes"] + stats["flush_bytes"] < 50_000
 
 
+def test_value_files_are_shown_wherever_a_store_shows_what_it_holds(path):
+    with lsmkv.open(path, large_value_bytes=1024, threads=0, durability="os") as db:
+        for number in range(100):
+            db[b"%d" % number] = value(number, 5000)
+        assert db.levels[0].value_bytes == 100 * 5056 and db.levels[-1].kind == "values"
+        db.flush()
+        db.clear()
+        for number in range(40):
+            db[b"%d" % number] = value(number, 5000)
+        db.flush()
+        db.compact()
+        files = [level for level in db.levels if level.kind == "values"]
+        stats = db.stats()
+        assert [f"{file.number:06}.val" for file in files] == value_files(path)
+        assert sum(file.bytes for file in files) == stats["value_file_bytes"]
+        assert sum(file.value_bytes for file in files) == stats["value_live_bytes"] == 40 * 5056
+        assert all(file.records == 0 and file.key_min == b"" for file in files)
+        tables = [level for level in db.levels if level.kind == "table"]
+        assert sum(table.value_bytes for table in tables) == 40 * 5056
+        share = 1 - stats["value_live_bytes"] / stats["value_file_bytes"]
+        assert f"{files[0].number:06}.val" in repr(db.levels) and "% garbage" in repr(db.levels)
+        said = f"{share:.0%} garbage"
+        assert f"Not drawn: {len(files)} value file" in db.levels.svg() and said in db.levels.svg()
+        card = db._repr_html_()
+        assert said in card and "of it in the bottom run and its values" in card
+        held = sum(level.bytes for level in db.levels)
+        bottom = sum(table.bytes + table.value_bytes for table in tables)
+        assert f"at most {held / bottom:.1f}x" in card
+    for command, words in (
+        ("levels", "% garbage"),
+        ("tables", "values"),
+        ("info", said),
+        ("stat", "value_live_bytes"),
+    ):
+        told = subprocess.run(
+            [sys.executable, "-m", "lsmkv", command, path], capture_output=True, text=True, timeout=100, check=True
+        ).stdout
+        assert words in told, command
+
+
 @pytest.mark.parametrize("wrong", [-1, 1, 15, (1 << 30) + 1, 4096.0, "4 KiB", True])
 def test_wrong_thresholds(path, wrong):
     with pytest.raises(lsmkv.OptionsError, match="large_value_bytes"):

@@ -126,6 +126,26 @@ void lk_collect_facts(struct lk_db *db, const struct lk_version *version, struct
     free_live(&liveness);
 }
 
+int lk_collect_files(struct lk_db *db, const struct lk_version *version, struct lk_value_file **out, uint32_t *count)
+{
+    struct liveness liveness;
+    *out = NULL;
+    *count = 0;
+    if (!atomic_load(&db->values.list))
+        return 0;
+    int rc = count_live(db, version, &liveness);
+    lk_mutex_lock(&db->values.mutex);
+    struct segment_facts *facts = rc == 0 ? list_segments(&db->values, &liveness, count) : NULL;
+    lk_mutex_unlock(&db->values.mutex);
+    struct lk_value_file *files = facts ? lk_alloc((*count + 1) * sizeof *files) : NULL;
+    for (uint32_t i = 0; files && i < *count; i++)
+        files[i] = (struct lk_value_file){facts[i].number, facts[i].bytes, facts[i].live};
+    lk_free(facts);
+    free_live(&liveness);
+    *out = files;
+    return files ? 0 : lk_fail(LSMKV_NOMEM, "memory ran out while value segments were listed");
+}
+
 /* Whatever refers to such a segment already does so from a memtable or a table. */
 static void settle(struct lk_values *values)
 {

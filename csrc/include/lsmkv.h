@@ -570,12 +570,18 @@ struct lsmkv_stats {
 
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_get_stats(lsmkv *db, struct lsmkv_stats *out);
 
-enum lsmkv_level_kind { LSMKV_LEVEL_MEMTABLE = 0, LSMKV_LEVEL_SEGMENT = 1, LSMKV_LEVEL_TABLE = 2 };
+enum lsmkv_level_kind {
+    LSMKV_LEVEL_MEMTABLE = 0,
+    LSMKV_LEVEL_SEGMENT = 1,
+    LSMKV_LEVEL_TABLE = 2,
+    LSMKV_LEVEL_VALUES = 3
+};
 
-/* One place where records live, newest first; `run` groups tables (1 newest), 0 for segments. */
+/* One place where records live, newest first, and after them the value segments, which hold what records refer to;
+ * `run` groups tables (1 newest), 0 for the others. */
 struct lsmkv_level {
     int kind;
-    uint32_t run, number; /* file number: 000012.log, 000014.tbl */
+    uint32_t run, number; /* file number: 000012.log, 000014.tbl, 000013.val */
     uint64_t bytes, records, tombstones, range_deletes;
     uint64_t lsn_min, lsn_max;
     /* As stored: keys of namespaces, and those that begin with FF, with their prefix. Owned by the listing. */
@@ -584,7 +590,10 @@ struct lsmkv_level {
      * of the pages that hold them. */
     const char *codec;
     uint64_t record_bytes, stored_bytes;
-    const char *layout; /* of the index: "lines", or in a table of small records "filter" */
+    const char *layout; /* of the index: "lines", or in a table of small records "filter"; "" for value segments */
+    /* Bytes of value segments: those that its records refer to; of a value segment those that any record refers to. What
+     * it has beyond that is garbage, or kept for older readers. */
+    uint64_t value_bytes;
 };
 
 /* A listing of the present version; lsmkv_levels_free gives it back. No file access. */

@@ -420,8 +420,8 @@ static PyGetSetDef properties[] = {
     {"lsn", lsm_store_lsn, NULL, "The position in the log up to which writes are visible: segment << 32 | offset.",
      NULL},
     {"levels", lsm_store_levels, NULL,
-     "Where records live, newest first: a list of Level that shows itself as a table, in a notebook as a\n"
-     "map of the key ranges, and draws itself with svg(). No file access.",
+     "Where records live, newest first, and then the files of large values: a list of Level that shows itself as a\n"
+     "table, in a notebook as a map of the key ranges, and draws itself with svg(). No file access.",
      NULL},
     {0},
 };

@@ -122,12 +122,15 @@ def levels(args: Namespace, out: Output) -> int:
 
 def tables(args: Namespace, out: Output) -> int:
     with raw(args.db) as db:
-        found = [picture.plain(level) for level in db.levels if level.kind == "table"]
+        found = [picture.plain(level) for level in db.levels if level.kind in ("table", "values")]
     if args.json:
-        out.object([picture.to_json(table) for table in found])
-    else:
-        for text in picture.tables(found):
-            out.text(text)
+        out.object([picture.to_json(file) for file in found])
+        return DONE
+    values = picture.values_of(found)
+    for text in picture.tables(found[: len(found) - len(values)]):
+        out.text(text)
+    for text in ["", *picture.values(values)] if values else []:
+        out.text(text)
     return DONE
 
 

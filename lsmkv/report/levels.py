@@ -1,4 +1,4 @@
-"""The levels of a store: where its records live, newest first.
+"""The levels of a store: where its records live, newest first, and after them the files of large values.
 
 `Levels` is what `LSM.levels` answers. The functions work on dicts with the fields of a Level; see `plain()`.
 """
@@ -16,9 +16,10 @@ Place = Mapping[str, Any]
 
 FIELDS = (
     *"kind run number bytes records tombstones range_deletes lsn_min lsn_max key_min key_max".split(),
-    *("codec", "record_bytes", "stored_bytes", "layout"),
+    *("codec", "record_bytes", "stored_bytes", "layout", "value_bytes"),
 )
-SUFFIX = {"memtable": "log", "segment": "log", "table": "tbl"}
+SUFFIX = {"memtable": "log", "segment": "log", "table": "tbl", "values": "val"}
+PLACES = {"memtable": "MemTable", "segment": "L0", "values": "values"}
 LINES = 60  # more are not read by anybody
 RECTANGLES = (240, 120, 60, 30, 10)
 
@@ -88,10 +89,29 @@ def summary(levels: Sequence[Place]) -> str:
     if not levels:
         return "nothing stored yet"
     held = {name: sum(level[name] for level in levels) for name in ("bytes", "records", "tombstones", "range_deletes")}
+    files = values_of(levels)
     return (
         f"{plural(len(levels), 'file')}, newest on top: {size(held['bytes'])}, {plural(held['records'], 'record')}, "
         f"{plural(held['tombstones'] + held['range_deletes'], 'deletion')} among them"
+        + (f"; {value_words(files)}" if files else "")
     )
+
+
+def values_of(levels: Sequence[Place]) -> list[Place]:
+    """The files of large values."""
+    return [level for level in levels if level["kind"] == "values"]
+
+
+def garbage(files: Sequence[Place]) -> float:
+    """The share of value files that no record refers to, or only what older readers see."""
+    held = sum(file["bytes"] for file in files)
+    return 1 - sum(file["value_bytes"] for file in files) / held if held else 0.0
+
+
+def value_words(files: Sequence[Place]) -> str:
+    """All value files in a few words."""
+    held = sum(file["bytes"] for file in files)
+    return f"{size(held)} of it in {plural(len(files), 'value file')}, {garbage(files):.0%} garbage"
 
 
 def file_name(level: Place) -> str:
@@ -99,9 +119,7 @@ def file_name(level: Place) -> str:
 
 
 def place(level: Place) -> str:
-    return (
-        f"run {level['run']}" if level["kind"] == "table" else {"memtable": "MemTable", "segment": "L0"}[level["kind"]]
-    )
+    return f"run {level['run']}" if level["kind"] == "table" else PLACES[level["kind"]]
 
 
 def table(levels: Sequence[Place], key_width: int = 28) -> list[str]:
@@ -109,23 +127,27 @@ def table(levels: Sequence[Place], key_width: int = 28) -> list[str]:
     rows, before = [], None
     for level in levels:
         where = place(level)
-        span = key_span(level, key_width)
-        deleted = count(level["tombstones"]) + (
-            f" + {plural(level['range_deletes'], 'range')}" if level["range_deletes"] else ""
-        )
-        rows.append(
-            [
-                "" if where == before and where != "L0" else where,
-                file_name(level),
-                size(level["bytes"]),
-                count(level["records"]),
-                deleted,
-                span,
-            ]
-        )
+        shown = "" if where == before and where != "L0" else where
+        rows.append([shown, file_name(level), size(level["bytes"]), *contents(level, key_width)])
         before = where
     heading = ["place", "file", "size", "records", "deletions", "keys"]
     return columns(rows, "<<>>><", heading) if rows else ["  (nothing stored yet)"]
+
+
+def contents(level: Place, key_width: int) -> list[str]:
+    """Records, deletions and keys, or what there is to say of a value file."""
+    if level["kind"] == "values":
+        return ["", "", f"{size(level['value_bytes'])} live, {garbage([level]):.0%} garbage"]
+    ranges = f" + {plural(level['range_deletes'], 'range')}" if level["range_deletes"] else ""
+    return [count(level["records"]), count(level["tombstones"]) + ranges, key_span(level, key_width)]
+
+
+def values(files: Sequence[Place]) -> list[str]:
+    """One line a value file, as a list of lines; none for none."""
+    rows = [
+        [file["number"], count(file["bytes"]), count(file["value_bytes"]), f"{garbage([file]):.0%}"] for file in files
+    ]
+    return columns(rows, ">>>>", ["values", "bytes", "live", "garbage"], indent="") if rows else []
 
 
 def tables(levels: Sequence[Place], key_width: int = 28) -> list[str]:
@@ -167,7 +189,10 @@ def tree(levels: Sequence[Place]) -> list[str]:
     for where, group in grouped(levels):
         files = plural(len(group), "file")
         total = {name: sum(level[name] for level in group) for name in ("bytes", "records", "tombstones")}
-        rows.append([where, files, size(total["bytes"]), count(total["records"]), count(total["tombstones"])])
+        held = [count(total["records"]), count(total["tombstones"])]
+        if where == PLACES["values"]:
+            held = [f"{garbage(group):.0%} garbage", ""]
+        rows.append([where, files, size(total["bytes"]), *held])
     return (
         columns(rows, "<>>>>", ["place", "files", "size", "records", "deletions"])
         if rows

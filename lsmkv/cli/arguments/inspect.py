@@ -48,7 +48,7 @@ def tables(declare: Declare) -> None:
     declare(
         "tables DB",
         "inspect:tables",
-        "list the sorted tables, newest run first, in key order",
+        "list the sorted tables, newest run first, and the files of large values",
         examples=["lsmkv tables fruit.db", "lsmkv tables fruit.db --json | jq '.[].file'"],
     )
 
