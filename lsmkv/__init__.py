@@ -156,6 +156,7 @@ def verify(
 ) -> None:
     """Read every byte of the store at `path` and check it; CorruptionError names what is damaged.
 
+    What nothing refers to in value files is not read: stats() has value_file_bytes and value_live_bytes.
     Opens it for reading only, so it works while another process writes to it. progress(done, total, unit, phase).
     """
     with LSM(path, "r", key="raw", value="raw") as db:

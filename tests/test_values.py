@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -192,6 +193,34 @@ def test_value_files_are_shown_wherever_a_store_shows_what_it_holds(path):
             [sys.executable, "-m", "lsmkv", command, path], capture_output=True, text=True, timeout=100, check=True
         ).stdout
         assert words in told, command
+
+
+def verified(path, *options, status=0):
+    done = subprocess.run(
+        [sys.executable, "-m", "lsmkv", "verify", path, *options], capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == status, done
+    return done.stdout
+
+
+def test_verify_says_how_much_of_the_value_files_it_did_not_read(path):
+    """An overwritten value that is damaged is no damage; one that is referred to is."""
+    with lsmkv.open(path, large_value_bytes=1024, threads=0, durability="os") as db:
+        db[b"whole"] = value(1, 5000)
+    told = json.loads(verified(path, "--json"))
+    assert told["sound"] and told["unread"] == 0 and "not read" not in verified(path)
+    with lsmkv.open(path, large_value_bytes=1024, threads=0, durability="os") as db:
+        for turn in range(4):
+            db[b"key"] = value(turn, 5000)
+        db.flush()
+    assert json.loads(verified(path, "--json"))["unread"] == 3 * 5056
+    assert "not read: 14.8 KiB of value files that nothing refers to" in verified(path)
+    file = os.path.join(path, value_files(path)[-1])
+    for offset, status in ((64 + 100, 0), (64 + 3 * 5056 + 100, 4)):
+        with open(file, "r+b") as opened:
+            opened.seek(offset)
+            opened.write(b"damage")
+        verified(path, status=status)
 
 
 @pytest.mark.parametrize("wrong", [-1, 1, 15, (1 << 30) + 1, 4096.0, "4 KiB", True])

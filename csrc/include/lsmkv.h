@@ -527,7 +527,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_resume(lsmkv *db);
 
 /* Read and verify every byte of every file of the open store's newest state; the first damage fails
  * with CORRUPT. found, when given, is called once for each damaged place, and then verification goes
- * on to the end. */
+ * on to the end. Of value segments the head and what the newest state refers to is read: garbage, and what only older
+ * readers see, is not. It is what value_file_bytes of the stats has beyond value_live_bytes, and 64 bytes a file. */
 typedef void (*lsmkv_found)(void *context, const struct lsmkv_error *damage);
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_verify(lsmkv *db, lsmkv_found found, lsmkv_progress progress, void *context);
 

@@ -61,6 +61,7 @@ PyDoc_STRVAR(
 PyDoc_STRVAR(lsm_verify_doc,
              "verify($self, /, *, progress=None)\n--\n\n"
              "Read every byte of every file and check it against its checksum.\n\n"
+             "What nothing refers to in value files is not read: value_file_bytes of stats() less value_live_bytes.\n\n"
              "Raises CorruptionError for the first damaged place; its damage attribute lists one CorruptionError for\n"
              "each. progress as for compact(). Cost: one sequential read of the whole store.");
 PyDoc_STRVAR(lsm_step_doc,

@@ -13,6 +13,7 @@ from lsmkv.cli.inspect import disk_use
 from lsmkv.cli.progress import Progress
 from lsmkv.cli.stores import opened, raw
 from lsmkv.report import levels as picture
+from lsmkv.report import stats as facts
 from lsmkv.report.numbers import plural, seconds, size
 
 TYPE_CHECKING = False
@@ -72,16 +73,20 @@ def verify(args: Namespace, out: Output) -> int:
     began = time.monotonic()
     with Progress("verify", None, "bytes") as progress:
         try:
-            lsmkv.verify(args.db, progress=progress.callback)
+            with raw(args.db) as db:
+                unread = facts.unread(db.stats())
+                db.verify(progress=progress.callback)
         except lsmkv.CorruptionError as error:
             progress.clear()
             return damaged(args, out, getattr(error, "damage", None) or [error])
     elapsed = time.monotonic() - began
     files, total = totals(args.db)
     if args.json:
-        out.object({"sound": True, "files": files, "bytes": total, "seconds": round(elapsed, 3)})
+        out.object({"sound": True, "files": files, "bytes": total, "unread": unread, "seconds": round(elapsed, 3)})
     else:
         out.text(f"sound: {plural(files, 'file')}, {size(total)}, every checksum right; {seconds(elapsed)}")
+        if unread:
+            out.text(f"not read: {size(unread)} of value files that nothing refers to")
     return DONE
 
 

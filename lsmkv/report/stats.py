@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 CAUSES: tuple[str, ...] = ("log", "value", "flush", "merge", "value_moved", "manifest", "recovery")
+VALUE_HEAD = 64  # bytes a value file has before its first value
 
 
 def written(stats: Mapping[str, int]) -> dict[str, int]:
@@ -17,6 +18,12 @@ def written(stats: Mapping[str, int]) -> dict[str, int]:
 def write_amplification(stats: Mapping[str, int]) -> float | None:
     """Bytes written to files for each byte the user gave; None when nothing was written since the store was opened."""
     return sum(written(stats).values()) / stats["user_bytes"] if stats.get("user_bytes") else None
+
+
+def unread(stats: Mapping[str, int]) -> int:
+    """Bytes of value files that verify() does not read: nothing refers to them."""
+    heads = VALUE_HEAD * stats["value_files"]
+    return max(stats["value_file_bytes"] - stats["value_live_bytes"] - heads, 0)
 
 
 def places(levels: Sequence[Mapping[str, Any]]) -> int:

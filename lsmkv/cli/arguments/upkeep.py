@@ -36,7 +36,8 @@ def verify(declare: Declare) -> None:
         "upkeep:verify",
         "read every byte of every file and check it against its checksum",
         examples=["lsmkv verify fruit.db"],
-        tells="Exit code 4: something is damaged; each damaged place is named.\n",
+        tells="Exit code 4: something is damaged; each damaged place is named. What nothing\n"
+        "refers to in files of large values is not read, and how much that is is told.\n",
     )
 
 
