@@ -51,5 +51,7 @@ struct lk_moved {
 int lk_move_wanted(struct lk_rewrite *rewrite, const struct lk_record *record);
 /* Write the value to its new place. A value that cannot be read stays where it is: moved->cursor is then as given. */
 LK_MUST_CHECK int lk_move(struct lk_rewrite *rewrite, struct lk_cursor *cursor, struct lk_moved *moved);
+/* A table ends: what was moved counts as written in the background, to the last byte. */
+void lk_move_pay(struct lk_rewrite *rewrite);
 
 #endif
