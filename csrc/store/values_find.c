@@ -3,6 +3,8 @@
 #include "store/values.h"
 #include "util/alloc.h"
 
+enum { TELL_MOST = 2 << 20 }; /* of one value: the rest is read in order, and the system sees that */
+
 /* ---- the list ----------------------------------------------------------------------------- */
 
 static void free_list(void *list)
@@ -205,14 +207,18 @@ int lk_values_show_apart(struct lk_values *values, struct lk_record *record)
     return 0;
 }
 
-uint64_t lk_values_bytes(struct lk_values *values, struct lk_slice bytes)
+uint64_t lk_values_expect(struct lk_values *values, struct lk_slice bytes)
 {
     struct lk_reference reference = {0};
     struct lk_value_segment *segment;
     int rc = open_reference(values, bytes, &reference, &segment);
+    if (rc < 0)
+        return 0;
+    rc = lk_value_segment_holds(segment, &reference);
+    uint64_t taken = lk_value_footprint(reference.bytes);
     if (rc == 0)
-        rc = close_reference(values, segment, lk_value_segment_holds(segment, &reference));
-    return rc == 0 ? reference.bytes : 0;
+        values->env->ops->will_need(segment->file, reference.offset, taken < TELL_MOST ? taken : TELL_MOST);
+    return close_reference(values, segment, rc) == 0 ? reference.bytes : 0;
 }
 
 int lk_values_read(struct lk_values *values, struct lk_slice bytes, struct lk_buf *to)

@@ -223,6 +223,46 @@ TEST(a_walk_shows_what_stands_before_a_damaged_value)
     store_free();
 }
 
+static int told, reads_before_all_was_told;
+
+static void count_told(struct lk_file *file, uint64_t offset, uint64_t bytes)
+{
+    told += bytes == lk_value_footprint(2000);
+    real_ops->will_need(file, offset, bytes);
+}
+
+static int64_t count_early(struct lk_file *file, uint64_t offset, void *to, size_t bytes)
+{
+    reads_before_all_was_told += bytes == 2000 && told < 10;
+    return real_ops->read(file, offset, to, bytes);
+}
+
+/* Values lie in the order in which they came, not in that of their keys: read one by one each would be waited for. */
+TEST(a_walk_tells_the_system_of_all_values_of_a_chunk_before_it_reads_one)
+{
+    store_apart(LSMKV_SYNC_OS, 1 << 20);
+    for (int i = 0; i < 10; i++)
+        put_value(store.db, (char[]){'k', (char)('9' - i), 0}, 2000, -1);
+    CHECK_EQ(lsmkv_flush(store.db), 0);
+    store_close();
+    store_open();
+    told = reads_before_all_was_told = 0;
+    hook()->will_need = count_told;
+    hooked.read = count_early;
+    lsmkv_iter *iter = NULL;
+    struct lsmkv_pair pairs[64];
+    size_t count = 0;
+    CHECK_EQ(lsmkv_iter_new(store.db, NULL, NULL, &iter), 0);
+    CHECK_EQ(lsmkv_iter_begin(iter, 64, 1 << 20, pairs, &count), 0);
+    CHECK_EQ(count, 10);
+    lsmkv_iter_end(iter);
+    lsmkv_iter_free(iter);
+    unhook();
+    CHECK_EQ(told, 10);
+    CHECK_EQ(reads_before_all_was_told, 0);
+    store_free();
+}
+
 static struct lk_value_uses last_uses;
 
 static int64_t let_go_first(struct lk_file *file, uint64_t offset, void *to, size_t bytes)
