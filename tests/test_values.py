@@ -294,8 +294,8 @@ db.close()
     reason="this system does not tell how much anonymous memory a process holds",
 )
 def test_a_gibibyte_goes_in_and_is_lent_without_a_copy(path):
-    """Beside the bytes object that the caller gives there is nothing in memory of the process's own, and nothing for a
-    view. get() makes a bytes object; the first one of an opened store reads and verifies the value into as much again."""
+    """Beside the bytes object that is given, nothing is in memory of the process's own, and nothing for a view. get()
+    makes a bytes object; the first one of an opened store reads and verifies the value into as much again."""
     gib = 1 << 30
     done = subprocess.run([sys.executable, "-c", GIB, path], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
