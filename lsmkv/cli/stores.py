@@ -44,13 +44,40 @@ class NoNamespaceError(CommandError):
     """The store is there, and the namespace is not."""
 
 
-def raw(path: str, flag: Flag = "r", value: str = "raw") -> LSM[bytes, Any]:
-    return lsmkv.open(path, flag, key="raw", value=value)
+def raw(path: str, flag: Flag = "r", value: str = "raw", **chosen: Any) -> LSM[bytes, Any]:
+    return lsmkv.open(path, flag, key="raw", value=value, **chosen)
+
+
+def writing(args: Namespace) -> dict[str, Any]:
+    """The options for a command that writes tables: they become what the store's own are, or what the line says.
+
+    Only for commands that have --compression: to look costs an open and its imports, half as much as a whole `put`.
+    """
+    if not hasattr(args, "compression"):
+        return {}
+    if args.compression is None:
+        args.compression = packing(args.db)
+    large = args.large_value_bytes
+    return {"compression": args.compression} | ({} if large is None else {"large_value_bytes": large})
+
+
+def packing(path: str) -> str:
+    """The word of `compression=` that goes on with what the tables of a store are, the newest packed one first.
+
+    Raw tables beside those of LZ4 are what "auto" leaves. A store that is packed nowhere, or is not there: "none".
+    """
+    try:
+        with raw(path) as db:
+            found = [level.codec for level in db.levels if level.kind == "table"]
+    except lsmkv.StoreNotFoundError:
+        return "none"
+    packed = next((codec for codec in found if codec != "raw"), "none")
+    return "auto" if packed == "lz4" and "raw" in found else packed
 
 
 def opened(args: Namespace, flag: Flag = "r") -> Store:
     """The store of a command line, for a `with`; its formats are settled when this returns."""
-    root = raw(args.db, flag)
+    root = raw(args.db, flag, **({} if flag == "r" else writing(args)))
     try:
         found = chosen(root, args)
         if found is None:
@@ -83,12 +110,13 @@ def opened_to_put(args: Namespace, prepare: Callable[[], Any], typed: bool = Fal
     It is made only after prepare() has returned: what was typed wrongly leaves nothing behind. typed: values as
     the store's codec gives them.
     """
+    options = writing(args)
     try:
-        root = raw(args.db, "w")
+        root = raw(args.db, "w", **options)
     except lsmkv.StoreNotFoundError:
         settle(args, "bytes", "bytes")
         prepared = prepare()
-        root = raw(args.db, "c")
+        root = raw(args.db, "c", **options)
         try:
             return made(root, args), prepared
         except BaseException:
@@ -97,7 +125,7 @@ def opened_to_put(args: Namespace, prepare: Callable[[], Any], typed: bool = Fal
     try:
         if typed and getattr(args, "namespace", None) is None and is_coded(root):
             root.close()
-            root = raw(args.db, "w", "stored")
+            root = raw(args.db, "w", "stored", **options)
         found = chosen(root, args, typed, stores=True)
         if found is None:
             settle(args, "bytes", "bytes")

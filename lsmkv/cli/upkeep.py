@@ -18,7 +18,7 @@ from lsmkv.report.numbers import plural, seconds, size
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeAlias
 
     from lsmkv import LSM
@@ -43,7 +43,9 @@ def compact(args: Namespace, out: Output) -> int:
 
 def reshape(args: Namespace, out: Output, done: str, work: Callable[[LSM, Report], None]) -> int:
     """Run a job that changes where records live, and tell what changed."""
+    asked = args.compression
     with opened(args, "w") as db:
+        how = args.compression if asked else f"{args.compression}, as in the tables before"
         before = [picture.plain(level) for level in db.levels]
         began = time.monotonic()
         with Progress(args.command, None, "bytes") as progress:
@@ -55,6 +57,7 @@ def reshape(args: Namespace, out: Output, done: str, work: Callable[[LSM, Report
             {
                 done: True,
                 "seconds": round(elapsed, 3),
+                "compression": args.compression,
                 "before": [picture.to_json(level) for level in before],
                 "after": [picture.to_json(level) for level in after],
             }
@@ -64,8 +67,20 @@ def reshape(args: Namespace, out: Output, done: str, work: Callable[[LSM, Report
         out.text(f"{when}:")
         for text in picture.tree(levels):
             out.text(text)
-    out.text(f"{done} in {seconds(elapsed)}")
+    out.text(f"{done} in {seconds(elapsed)}; tables are written with compression {how}")
+    unlike(args, out, asked, after)
     return DONE
+
+
+def unlike(args: Namespace, out: Output, asked: str | None, after: Sequence[Mapping[str, Any]]) -> None:
+    """Say so when tables are not as --compression has asked: they were not written again."""
+    wanted = {"none": "raw", "lz4": "lz4", "zstd": "zstd"}.get(asked or "")
+    left = sum(level["kind"] == "table" and level["codec"] != wanted for level in after) if wanted else 0
+    if left:
+        out.note(
+            f"lsmkv {args.command}: {plural(left, 'table')} not {wanted}: what needs no merge is not written again. "
+            f"Try: lsmkv dump {args.db} | lsmkv load NEW --compression {asked} && lsmkv compact NEW --compression {asked}"
+        )
 
 
 def verify(args: Namespace, out: Output) -> int:

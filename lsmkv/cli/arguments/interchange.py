@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from lsmkv.cli.arguments.shared import FORMATS, formats, key_format, limit, namespace, span, target, value_format
+from lsmkv.cli.arguments.shared import (
+    FORMATS,
+    formats,
+    key_format,
+    limit,
+    namespace,
+    span,
+    tables,
+    target,
+    value_format,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +59,7 @@ def import_(declare: Declare) -> None:
         "--encoding", metavar="NAME", default="utf-8", help="of jsonl, csv and tsv files (default: utf-8)"
     )
     parser.add_argument("--skip-bad", action="store_true", help="go on after a malformed line, and count it")
+    tables(parser)
     namespace(parser)
     formats(parser)
 
@@ -122,6 +133,7 @@ def load(declare: Declare) -> None:
         help="refuse another than this (one of %(choices)s)",
     )
     parser.add_argument("--database", metavar="NAME", help="mdb: of several in the dump, the one of this name")
+    tables(parser)
 
 
 def diff(declare: Declare) -> None:
