@@ -114,6 +114,28 @@ def test_options(store):
     assert re.search(r"^page_bytes +2048  \(2 KiB\)$", shown, re.M) and re.search(r"^key codec +bytes$", shown, re.M)
 
 
+def test_options_without_a_store_are_the_defaults():
+    from dataclasses import asdict
+
+    from lsmkv import Options
+    from lsmkv.cli.options import meaning
+
+    plain = asdict(Options())
+    assert answer("options") == {"options": dict(plain, mode="0o700")}
+    shown = lsmkv("options")
+    assert re.search(r"^cache_bytes +0  \(16\.5 MiB: three eighths of memory_bytes\)$", shown, re.M)
+    assert re.search(r"^fifo_bytes +0  \(no limit\)$", shown, re.M) and "codec" not in shown and "0 B" not in shown
+    assert re.search(r"^ttl +None  \(keys live for ever\)$", shown, re.M)
+    assert re.search(r"^sync_interval_ms +1000  \(1\.0 s\)$", shown, re.M)
+    for name in plain.keys() - {"mode"}:  # each of them can be shown when it is nothing, if it may be nothing
+        for nothing in (0, None):
+            try:
+                Options(**{name: nothing})
+            except ValueError:
+                continue
+            assert meaning(name, nothing, plain).startswith(f"{nothing}  (")
+
+
 def test_explain(store):
     told = answer("explain", store, "key0500")
     assert told["found"] and told["probes"][-1]["verdict"] == "value"

@@ -2,7 +2,7 @@
 
     main.py         argv in, exit code out; every error becomes one line
     parser.py       the commands and their arguments
-    data.py         put get delete exists scan          inspect.py   info levels explain
+    data.py         put get delete exists scan          inspect.py   info levels explain     options.py   options
     interchange.py  import export                       upkeep.py    flush compact verify destroy
     readers.py      files -> pairs                      meta.py      doctor version demo
     writers.py      pairs -> files

@@ -1,4 +1,4 @@
-"""info, levels, tables, explain, options: looking inside without touching anything."""
+"""info, levels, tables, explain: looking inside without touching anything."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import chain
 from lsmkv.cli import formats
 from lsmkv.cli.exits import DONE, NEGATIVE
 from lsmkv.cli.progress import Progress
-from lsmkv.cli.stores import codecs, opened, raw
+from lsmkv.cli.stores import opened, raw
 from lsmkv.report import levels as picture
 from lsmkv.report import stats as facts
 from lsmkv.report.explain import lines as explain_lines
@@ -131,21 +131,6 @@ def tables(args: Namespace, out: Output) -> int:
     return DONE
 
 
-def options(args: Namespace, out: Output) -> int:
-    with raw(args.db) as db:
-        chosen, names, spaces = db.options, codecs(db), db.namespaces()
-    chosen["mode"] = f"{chosen['mode']:#o}"
-    if args.json:
-        out.object({"options": chosen, "codecs": names, "namespaces": spaces})
-        return DONE
-    rows = [(name, option_text(name, value)) for name, value in chosen.items()]
-    rows += [(f"{what} codec", name) for what, name in names.items()]
-    rows += space_rows(spaces)
-    for text in columns(rows, "<<", indent=""):
-        out.text(text)
-    return DONE
-
-
 def space_rows(spaces: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The namespaces, a row each; none where there are none."""
     rows = [("namespaces", str(len(spaces)))] if spaces else []
@@ -153,11 +138,6 @@ def space_rows(spaces: Mapping[str, Any]) -> list[tuple[str, str]]:
         lives = "" if about["ttl"] is None else f"; a key lives {about['ttl']:,g} s"
         rows.append((f"  {escape(name.encode(), 40)}", f"{about['key']} keys, {about['value']} values{lives}"))
     return rows
-
-
-def option_text(name: str, value: Any) -> str:
-    """The value as it is typed, and for a size in bytes what that is for a person."""
-    return f"{value}  ({size(value)})" if name.endswith("_bytes") else str(value)
 
 
 def explain(args: Namespace, out: Output) -> int:

@@ -91,7 +91,7 @@ class Declare:
         self, form: str, run: str, summary: str, *, examples: Sequence[str] = (), tells: str = "", db: bool = True
     ) -> Parser:
         name = form.split()[0]
-        shown = form.replace(" DB", "", 1) if self.shell else f"lsmkv {form}"
+        shown = form.replace(" [DB]", "").replace(" DB", "", 1) if self.shell else f"lsmkv {form}"
         parser: Parser = self.commands.add_parser(
             name,
             aliases=other_names(name),
