@@ -8,6 +8,7 @@
     writers.py      pairs -> files
     formats.py      bytes <-> what a person types       output.py    data to stdout, the rest to stderr
     progress.py     a line on a terminal                exits.py     exit codes and their sentences
+    salvage.py      a walk past damage
 
 A module here imports the next one only when a command needs it: `lsmkv get` starts in milliseconds.
 """

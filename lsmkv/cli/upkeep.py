@@ -113,7 +113,10 @@ def damaged(args: Namespace, out: Output, found: Sequence[Any]) -> int:
             out.text(f"damaged: {place['error']}")
     rest = "all other keys stay readable" if all(place["recoverable"] for place in places) else "reading may fail"
     out.flush()
-    out.note(f"lsmkv verify: {args.db}: {plural(len(places), 'damaged place')}; {rest}. Try: lsmkv export {args.db}")
+    out.note(
+        f"lsmkv verify: {args.db}: {plural(len(places), 'damaged place')}; {rest}. "
+        f"Try: lsmkv dump {args.db} FILE --skip-damaged, then lsmkv load NEW FILE"
+    )
     return DAMAGED
 
 

@@ -8,6 +8,7 @@ from lsmkv.cli.arguments.shared import (
     key_format,
     limit,
     namespace,
+    skip_damaged,
     span,
     tables,
     target,
@@ -77,6 +78,7 @@ def export(declare: Declare) -> None:
     target(parser, ["jsonl", "csv", "tsv"], "by the file's name, else jsonl")
     span(parser, "export")
     limit(parser)
+    skip_damaged(parser)
     namespace(parser)
     formats(parser)
 
@@ -92,6 +94,10 @@ DUMP = """\
 
 LMDB takes no empty key and none above 511 bytes; Berkeley DB does. A dump that
 has such keys says so.
+
+A damaged store: --skip-damaged writes every key that can be read and says what
+is left out; lsmkv load makes a new store of that. What a gap holds is not taken
+from older tables either: it may have been overwritten since.
 """
 
 
@@ -104,6 +110,7 @@ def dump(declare: Declare) -> None:
         tells=DUMP,
     )
     target(parser, ["lsmkv", "mdb"], "lsmkv")
+    skip_damaged(parser)
 
 
 LOAD = """\

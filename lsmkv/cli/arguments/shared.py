@@ -78,6 +78,12 @@ def target(parser: ArgumentParser, choices: Sequence[str], default: str) -> None
     parser.add_argument("--yes", action="store_true", help="replace FILE when it exists")
 
 
+def skip_damaged(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--skip-damaged", action="store_true", help="leave out what is damaged, name it, and go on; exit code 4"
+    )
+
+
 def namespace(parser: ArgumentParser) -> None:
     parser.add_argument("--namespace", metavar="NAME", help="in this namespace of the store")
 
