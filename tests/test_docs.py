@@ -86,6 +86,11 @@ def test_the_api_document_is_current(source_tree, run):
     run(sys.executable, source_tree / "tools" / "api_docs.py", "--check")
 
 
+def test_the_api_document_has_no_escaped_emphasis(source_tree):
+    """What a docstring *stresses*, or **stresses more**, Markdown does too."""
+    assert "\\*" not in (source_tree / "docs" / "api.md").read_text(encoding="utf-8")
+
+
 def test_readme(tmp_path, monkeypatch):
     if not (ROOT / "README.md").exists():
         pytest.skip("the README is not part of the installed tests")

@@ -67,7 +67,7 @@ def block(lines):
 
 def safe(text):
     """What Markdown would take for its own is escaped, outside of `code`."""
-    parts = re.split(r"(`[^`]*`|(?<![\w*])\*\w[^*]*\w\*(?![\w*]))", text)  # *so* stays as well
+    parts = re.split(r"(`[^`]*`|(?<![\w*])(?:\*\w[^*]*\w\*|\*\*\w[^*]*\w\*\*)(?![\w*]))", text)  # *so*, **so**
     return "".join(part if part[:1] in ("`", "*") else re.sub(r"([<*|\\])", r"\\\1", part) for part in parts)
 
 
