@@ -85,7 +85,11 @@ def test_tables_are_a_row_each(store):
 
 def test_a_store_without_tables(path):
     lsmkv("put", path, "k", "v")
-    assert answer("tables", path) == [] and lsmkv("tables", path) == "no tables: everything is in the log\n"
+    assert answer("tables", path) == [] and lsmkv("tables", path) == "no tables: 1 record in the log\n"
+    lsmkv("delete", path, "k")
+    assert lsmkv("tables", path) == "no tables: 2 records in the log, 1 deletion among them\n"
+    lsmkv("compact", path)
+    assert lsmkv("tables", path) == "no tables: nothing is stored\n"
 
 
 def test_stat(store):

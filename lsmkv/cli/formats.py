@@ -142,13 +142,13 @@ def show(name: str, data: bytes, terminal: bool = False, what: str = "key") -> b
     return (document if name not in NAMES and isinstance(document, str) else dump(document)).encode()
 
 
-def told(name: str, data: bytes, limit: int = 60) -> str:
+def told(name: str, data: bytes, limit: int | None = 60) -> str:
     """A key in a sentence or a table: as show() has it on a terminal, and as escaped bytes where it is not of the format."""
     try:
         text = show("utf8" if name == "raw" else name, data, True).decode()
     except DataError:
         text = escape(data, limit)
-    return cut(text, limit)
+    return text if limit is None else cut(text, limit)
 
 
 def to_json(name: str, data: bytes, what: str = "key") -> Any:

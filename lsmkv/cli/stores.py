@@ -152,6 +152,30 @@ def codecs(db: LSM[bytes, Any]) -> dict[str, str]:
     return {"key": db.key_codec, "value": db.value_codec}
 
 
+class Keys:
+    """Shows keys as they are stored, in levels and tables, as the codec of their namespace has them."""
+
+    def __init__(self, db: LSM[bytes, Any]) -> None:
+        self.codec = db.key_codec
+        try:
+            self.spaces = {about["id"]: (name, about["key"]) for name, about in db.namespaces().items()}
+        except lsmkv.CorruptionError:
+            self.spaces = {}  # they stay numbers
+
+    def __call__(self, stored: bytes, limit: int | None) -> str:
+        from lsmkv.cli import formats
+        from lsmkv.report.text import escape, key, split
+
+        space, own = split(stored)
+        if space is None:
+            return formats.told(FORMATS.get(self.codec, self.codec), own, limit) or "(empty)"
+        if space not in self.spaces:
+            return key(stored, limit)
+        name, codec = self.spaces[space]
+        shown = formats.told(FORMATS.get(codec, codec), own, limit) or "(empty)"
+        return f"{escape(name.encode(), 20)}: {shown}"
+
+
 def settle(args: Namespace, key: str, value: str, stores: bool = False) -> None:
     """Fill in the formats the command line leaves open. stores: keys will be stored, so they must be of the codec."""
     if getattr(args, "key_format", "") is None:

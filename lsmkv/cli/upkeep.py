@@ -11,7 +11,7 @@ from lsmkv.cli.data import confirm
 from lsmkv.cli.exits import DAMAGED, DONE, sentence
 from lsmkv.cli.inspect import disk_use
 from lsmkv.cli.progress import Progress
-from lsmkv.cli.stores import opened, raw
+from lsmkv.cli.stores import Keys, opened, raw
 from lsmkv.report import levels as picture
 from lsmkv.report.numbers import plural, seconds, size
 
@@ -52,14 +52,15 @@ def reshape(args: Namespace, out: Output, done: str, work: Callable[[LSM, Report
             work(db, progress.callback)
         elapsed = time.monotonic() - began
         after = [picture.plain(level) for level in db.levels]
+        keys = Keys(db)
     if args.json:
         out.object(
             {
                 done: True,
                 "seconds": round(elapsed, 3),
                 "compression": args.compression,
-                "before": [picture.to_json(level) for level in before],
-                "after": [picture.to_json(level) for level in after],
+                "before": [picture.to_json(level, keys) for level in before],
+                "after": [picture.to_json(level, keys) for level in after],
             }
         )
         return DONE

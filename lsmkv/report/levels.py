@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lsmkv import _core
@@ -13,6 +13,7 @@ from lsmkv.report.numbers import count, lsn, plural, size
 from lsmkv.report.text import at_most, columns, escape, key
 
 Place = Mapping[str, Any]
+ShowKey = Callable[[bytes, int | None], str]  # a stored key, and how many characters of it at most
 
 FIELDS = (
     *"kind run number bytes records tombstones range_deletes lsn_min lsn_max key_min key_max".split(),
@@ -104,12 +105,12 @@ def place(level: Place) -> str:
     )
 
 
-def table(levels: Sequence[Place], key_width: int = 28) -> list[str]:
+def table(levels: Sequence[Place], key_width: int = 28, show: ShowKey = key) -> list[str]:
     """One line a file, as a list of lines."""
     rows, before = [], None
     for level in levels:
         where = place(level)
-        span = key_span(level, key_width)
+        span = key_span(level, key_width, show)
         deleted = count(level["tombstones"]) + (
             f" + {plural(level['range_deletes'], 'range')}" if level["range_deletes"] else ""
         )
@@ -128,7 +129,7 @@ def table(levels: Sequence[Place], key_width: int = 28) -> list[str]:
     return columns(rows, "<<>>><", heading) if rows else ["  (nothing stored yet)"]
 
 
-def tables(levels: Sequence[Place], key_width: int = 28) -> list[str]:
+def tables(levels: Sequence[Place], key_width: int = 28, show: ShowKey = key) -> list[str]:
     """One line a sorted table, as a list of lines."""
     rows = [
         [
@@ -141,12 +142,12 @@ def tables(levels: Sequence[Place], key_width: int = 28) -> list[str]:
             level["layout"],
             level["codec"],
             packing(level),
-            key_span(level, key_width),
+            key_span(level, key_width, show),
         ]
         for level in levels
     ]
     heading = ["run", "table", "bytes", "records", "tombstones", "ranges", "index", "codec", "pages", "keys"]
-    return columns(rows, ">>>>>><<><", heading, indent="") if rows else ["no tables: everything is in the log"]
+    return columns(rows, ">>>>>><<><", heading, indent="") if rows else []
 
 
 def packing(level: Place) -> str:
@@ -154,11 +155,11 @@ def packing(level: Place) -> str:
     return f"{level['stored_bytes'] / level['record_bytes']:.0%}" if level["record_bytes"] else ""
 
 
-def key_span(level: Place, width: int) -> str:
+def key_span(level: Place, width: int, show: ShowKey) -> str:
     """The smallest and the largest key; nothing for a log segment: it is not sorted."""
     if level["kind"] != "table":
         return ""
-    return f"{key(level['key_min'], width)} .. {key(level['key_max'], width)}"
+    return f"{show(level['key_min'], width)} .. {show(level['key_max'], width)}"
 
 
 def tree(levels: Sequence[Place]) -> list[str]:
@@ -187,9 +188,9 @@ def grouped(levels: Sequence[Place]) -> list[tuple[str, list[Place]]]:
     return groups
 
 
-def to_json(level: Place) -> dict[str, Any]:
+def to_json(level: Place, show: ShowKey = escape) -> dict[str, Any]:
     """Keys as text, positions as segment:offset."""
     document = dict(level, file=file_name(level))
     document["lsn_min"], document["lsn_max"] = lsn(level["lsn_min"]), lsn(level["lsn_max"])
-    document["key_min"], document["key_max"] = escape(level["key_min"]), escape(level["key_max"])
+    document["key_min"], document["key_max"] = show(level["key_min"], None), show(level["key_max"], None)
     return document
