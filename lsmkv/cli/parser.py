@@ -56,11 +56,20 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
+    commands: dict[str, Parser]  # by every name, of the parser of all
     form = summary = tells = ""  # of a command: "get DB KEY...", "print the value of a key", the rest of its help
     examples: Sequence[str] = ()
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=Formatter, **options)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does it, but what is left over is told by the command, with its own help."""
+        found, left = self.parse_known_args(args, namespace)
+        if left:
+            words = ", ".join(printable(repr(word)) for word in left)
+            self.commands[found.command].error(f"{words}: nothing more is taken")
+        return found
 
     def error(self, message: str) -> NoReturn:
         """A usage error is one line: what is wrong, and how to see the right way."""
@@ -124,6 +133,7 @@ def build_parser(names: Sequence[str] = ALL, shell: bool = False) -> Parser:
     commands = parser.add_subparsers(
         prog="lsmkv", dest="command", metavar="COMMAND", required=True, help=argparse.SUPPRESS
     )
+    parser.commands = commands.choices
     declare = Declare(commands, shell)
     for group, members in GROUPS.items():
         for name in members:
