@@ -13,7 +13,8 @@ enum {
     PRICE_MOST = 102400,
     SEALED_MAX = 14,             /* segments that one scan view covers, less the active one */
     RUNS_CALM = 2,
-    RUNS_MOST = 6 /* times run_count */
+    RUNS_MOST = 6, /* times the runs allowed; */
+    RUNS_END = 56                 /* at most, and then they are calm up to LK_PLAN_CEILING */
 };
 
 /* ---- debts ------------------------------------------------------------------------------------- */
@@ -95,14 +96,15 @@ static double of_values(const struct lk_shape *shape)
 double lk_pace_space(const struct lk_shape *shape)
 {
     double newer = 0, bottom = shape->run_count ? (double)shape->runs[shape->run_count - 1].bytes : 0;
-    double limit = lk_policy_limit(shape);
+    double limit = lk_policy_most(shape); /* what readers pay for is no debt of writers */
     double flushed = (double)shape->l0_segments * (double)shape->segment_bytes * limit;
     if (shape->paused || shape->policy == LSMKV_MERGE_NONE || shape->policy == LSMKV_MERGE_FIFO)
         return 0; /* waiting would not make it less */
     for (uint32_t i = 0; i + 1 < shape->run_count; i++)
         newer += (double)shape->runs[i].bytes;
     double calm = larger(bottom, 2 * flushed);
-    double runs = share(shape->run_count, RUNS_CALM * limit, RUNS_MOST * limit);
+    double begins = RUNS_CALM * limit < LK_PLAN_CEILING ? RUNS_CALM * limit : LK_PLAN_CEILING;
+    double runs = share(shape->run_count, begins, RUNS_MOST * limit < RUNS_END ? RUNS_MOST * limit : RUNS_END);
     /* Only one policy owes a merge for what merely stands above the bottom. */
     return larger(shape->policy == LSMKV_MERGE_LEVELED ? share(newer, calm, 3 * calm) : 0,
                   larger(runs, of_values(shape)));
