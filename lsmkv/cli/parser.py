@@ -178,7 +178,8 @@ def parse(argv: Sequence[str]) -> Namespace:
     name = canonical(first)
     if name is None and first and not first.startswith("-"):
         unknown(first)
-    return build_parser((name,) if name else ALL if argv != ["--version"] else ()).parse_args(argv)
+    found: Namespace = build_parser((name,) if name else ALL if argv != ["--version"] else ()).parse_args(argv)
+    return found
 
 
 def unknown(word: str) -> None:
