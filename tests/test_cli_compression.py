@@ -56,7 +56,7 @@ def test_what_is_imported_and_flushed_is_packed_too(path, name):
     made(path, name, runs=1)
     command("import", path, "-", "--format", "jsonl", given=json.dumps({"key": "new", "value": "1" * 500}) + "\n")
     shown = command("flush", path).stdout
-    assert f"tables are written with compression {name}, as in the tables before" in shown
+    assert f"compression {name}, as the tables had it" in shown
     assert codecs(path) == [name, name]
 
 
@@ -73,7 +73,7 @@ def test_raw_tables_above_packed_ones_are_auto(path):
 
 def test_a_store_that_packs_nothing_stays_raw(path):
     made(path, "none")
-    assert "compression none, as in the tables before" in command("compact", path).stdout
+    assert "compression none, as the tables had it" in command("compact", path).stdout
     assert codecs(path) == ["raw"]
 
 

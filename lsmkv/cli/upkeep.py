@@ -45,7 +45,7 @@ def reshape(args: Namespace, out: Output, done: str, work: Callable[[LSM, Report
     """Run a job that changes where records live, and tell what changed."""
     asked = args.compression
     with opened(args, "w") as db:
-        how = args.compression if asked else f"{args.compression}, as in the tables before"
+        how = args.compression if asked else f"{args.compression}, as the tables had it"
         before = [picture.plain(level) for level in db.levels]
         began = time.monotonic()
         with Progress(args.command, None, "bytes") as progress:
@@ -68,7 +68,7 @@ def reshape(args: Namespace, out: Output, done: str, work: Callable[[LSM, Report
         out.text(f"{when}:")
         for text in picture.tree(levels):
             out.text(text)
-    out.text(f"{done} in {seconds(elapsed)}; tables are written with compression {how}")
+    out.text(f"{done} in {seconds(elapsed)}; compression {how}")
     unlike(args, out, asked, after)
     return DONE
 
