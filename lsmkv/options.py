@@ -53,8 +53,8 @@ class Options:
 
     durability: Durability = "interval"
     """What an acknowledged write survives. "always": a power cut. "interval": a killed process; a power cut loses at
-    most sync_interval_ms plus one sync. "os": a killed process. "none": nothing until flush(). A temporary store, open(None),
-    has "os" where none is named."""
+    most sync_interval_ms plus one sync. "os": a killed process. "none": nothing until flush(). A temporary store,
+    open(None), has "os" where none is named."""
 
     sync_interval_ms: int = 1000
     """Milliseconds from the first unsynced write to the sync that covers it, for "interval"; at most a day."""

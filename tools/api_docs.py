@@ -92,8 +92,8 @@ def counted():
     rows = [f"| `{name}` | {safe(text)} |" for names in counters.GROUPS.values() for name, text in names.items()]
     return [
         "### Counters",
-        "What `stats()` answers. Bytes and calls count from when the store was opened, in this process; sizes and numbers of "
-        "files are the present ones.",
+        "What `stats()` answers. Bytes and calls count from when the store was opened, in this process; sizes and "
+        "numbers of files are the present ones.",
         "\n".join(["| key | what it counts |", "|---|---|", *rows]),
     ]
 

@@ -143,7 +143,7 @@ def show(name: str, data: bytes, terminal: bool = False, what: str = "key") -> b
 
 
 def told(name: str, data: bytes, limit: int | None = 60) -> str:
-    """A key in a sentence or a table: as show() has it on a terminal, and as escaped bytes where it is not of the format."""
+    """A key in a sentence or a table: as show() has it on a terminal; where it is not of the format, its bytes."""
     try:
         text = show("utf8" if name == "raw" else name, data, True).decode()
     except DataError:

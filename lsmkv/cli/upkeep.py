@@ -80,7 +80,8 @@ def unlike(args: Namespace, out: Output, asked: str | None, after: Sequence[Mapp
     if left:
         out.note(
             f"lsmkv {args.command}: {plural(left, 'table')} not {wanted}: what needs no merge is not written again. "
-            f"Try: lsmkv dump {args.db} | lsmkv load NEW --compression {asked} && lsmkv compact NEW --compression {asked}"
+            f"Try: lsmkv dump {args.db} | lsmkv load NEW --compression {asked} && "
+            f"lsmkv compact NEW --compression {asked}"
         )
 
 
