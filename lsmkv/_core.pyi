@@ -415,6 +415,7 @@ class _NamespaceFacts(TypedDict):
     key: str
     value: str
     ttl: float | None
+    id: int
 
 class _Event(TypedDict):
     number: int

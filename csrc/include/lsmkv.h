@@ -566,7 +566,9 @@ struct lsmkv_stats {
     /* Of the whole process, as the system counts: memory of its own, and pages of files that it maps. 0: not known. */
     uint64_t resident_anonymous_bytes, resident_file_bytes;
     uint64_t live_snapshots, live_iterators, expired_snapshots;
-    uint64_t pinned_bytes; /* of files and memory kept only for snapshots, iterators, transactions and views */
+    /* Of files and memory kept only for snapshots, iterators, transactions and views; what a flush or merge has just
+     * replaced counts until the background gives it back, moments later. */
+    uint64_t pinned_bytes;
     uint64_t recovered_bytes, recovered_records; /* replayed at open */
     int clean_open, failed; /* failed: a sync failed, no more writes */
 };

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lsmkv import _core
@@ -13,6 +13,7 @@ from lsmkv.report.numbers import count, lsn, plural, size
 from lsmkv.report.text import at_most, columns, escape, key
 
 Place = Mapping[str, Any]
+ShowKey = Callable[[bytes, int | None], str]  # a stored key, and how many characters of it at most
 
 FIELDS = (
     *"kind run number bytes records tombstones range_deletes lsn_min lsn_max key_min key_max".split(),
@@ -122,24 +123,24 @@ def place(level: Place) -> str:
     return f"run {level['run']}" if level["kind"] == "table" else PLACES[level["kind"]]
 
 
-def table(levels: Sequence[Place], key_width: int = 28) -> list[str]:
+def table(levels: Sequence[Place], key_width: int = 28, show: ShowKey = key) -> list[str]:
     """One line a file, as a list of lines."""
     rows, before = [], None
     for level in levels:
         where = place(level)
         shown = "" if where == before and where != "L0" else where
-        rows.append([shown, file_name(level), size(level["bytes"]), *contents(level, key_width)])
+        rows.append([shown, file_name(level), size(level["bytes"]), *contents(level, key_width, show)])
         before = where
     heading = ["place", "file", "size", "records", "deletions", "keys"]
     return columns(rows, "<<>>><", heading) if rows else ["  (nothing stored yet)"]
 
 
-def contents(level: Place, key_width: int) -> list[str]:
+def contents(level: Place, key_width: int, show: ShowKey) -> list[str]:
     """Records, deletions and keys, or what there is to say of a value file."""
     if level["kind"] == "values":
         return ["", "", f"{size(level['value_bytes'])} live, {garbage([level]):.0%} garbage"]
     ranges = f" + {plural(level['range_deletes'], 'range')}" if level["range_deletes"] else ""
-    return [count(level["records"]), count(level["tombstones"]) + ranges, key_span(level, key_width)]
+    return [count(level["records"]), count(level["tombstones"]) + ranges, key_span(level, key_width, show)]
 
 
 def values(files: Sequence[Place]) -> list[str]:
@@ -150,7 +151,7 @@ def values(files: Sequence[Place]) -> list[str]:
     return columns(rows, ">>>>", ["values", "bytes", "live", "garbage"], indent="") if rows else []
 
 
-def tables(levels: Sequence[Place], key_width: int = 28) -> list[str]:
+def tables(levels: Sequence[Place], key_width: int = 28, show: ShowKey = key) -> list[str]:
     """One line a sorted table, as a list of lines."""
     rows = [
         [
@@ -163,12 +164,12 @@ def tables(levels: Sequence[Place], key_width: int = 28) -> list[str]:
             level["layout"],
             level["codec"],
             packing(level),
-            key_span(level, key_width),
+            key_span(level, key_width, show),
         ]
         for level in levels
     ]
     heading = ["run", "table", "bytes", "records", "tombstones", "ranges", "index", "codec", "pages", "keys"]
-    return columns(rows, ">>>>>><<><", heading, indent="") if rows else ["no tables: everything is in the log"]
+    return columns(rows, ">>>>>><<><", heading, indent="") if rows else []
 
 
 def packing(level: Place) -> str:
@@ -176,11 +177,11 @@ def packing(level: Place) -> str:
     return f"{level['stored_bytes'] / level['record_bytes']:.0%}" if level["record_bytes"] else ""
 
 
-def key_span(level: Place, width: int) -> str:
+def key_span(level: Place, width: int, show: ShowKey) -> str:
     """The smallest and the largest key; nothing for a log segment: it is not sorted."""
     if level["kind"] != "table":
         return ""
-    return f"{key(level['key_min'], width)} .. {key(level['key_max'], width)}"
+    return f"{show(level['key_min'], width)} .. {show(level['key_max'], width)}"
 
 
 def tree(levels: Sequence[Place]) -> list[str]:
@@ -212,9 +213,9 @@ def grouped(levels: Sequence[Place]) -> list[tuple[str, list[Place]]]:
     return groups
 
 
-def to_json(level: Place) -> dict[str, Any]:
+def to_json(level: Place, show: ShowKey = escape) -> dict[str, Any]:
     """Keys as text, positions as segment:offset."""
     document = dict(level, file=file_name(level))
     document["lsn_min"], document["lsn_max"] = lsn(level["lsn_min"]), lsn(level["lsn_max"])
-    document["key_min"], document["key_max"] = escape(level["key_min"]), escape(level["key_max"])
+    document["key_min"], document["key_max"] = show(level["key_min"], None), show(level["key_max"], None)
     return document
