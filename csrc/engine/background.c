@@ -13,6 +13,7 @@
 #include "engine/pin.h"
 #include "engine/rate.h"
 #include "engine/rotate.h"
+#include "engine/span.h"
 #include "engine/stall.h"
 #include "engine/wake.h"
 #include "store/view.h"
@@ -156,9 +157,10 @@ int lk_background_flush_locked(struct lk_db *db)
 
 static int run_job(struct lk_db *db, const struct lk_job *job, struct lsmkv_step *did)
 {
-    int rc = job->kind == LK_JOB_FLUSH  ? flush_l0(db, did)
-             : job->kind == LK_JOB_DROP ? lk_drop_runs(db, job, did)
-                                        : lk_merge_step_run(db, job, did);
+    int rc = job->kind == LK_JOB_FLUSH   ? flush_l0(db, did)
+             : job->kind == LK_JOB_DROP  ? lk_drop_runs(db, job, did)
+             : job->kind == LK_JOB_SLICE ? lk_span_slice(db, job, did)
+                                         : lk_merge_step_run(db, job, did);
     if (rc == 0 && job->kind == LK_JOB_FLUSH)
         snprintf(did->why, sizeof did->why, "%s", job->why);
     if (rc == 0)

@@ -40,6 +40,8 @@ void lk_keeper_run(void *db);
 
 /* The present shape for the planner; shape.c. */
 void lk_background_shape(struct lk_db *db, struct lk_shape *shape);
+/* A merge has ended: what readers pay for begins anew. */
+void lk_shape_merged(struct lk_db *db);
 /* What the sealed memtables of a version weigh. */
 uint64_t lk_background_l0_bytes(const struct lk_db *db, const struct lk_version *version);
 

@@ -16,6 +16,7 @@
 
 #include <stdio.h>
 
+#include "engine/background.h"
 #include "engine/collect.h"
 #include "engine/events.h"
 #include "engine/install.h"
@@ -131,6 +132,7 @@ static int prepare(struct lk_merging *merge, uint64_t most)
     rewrite->shadow = &merge->shadow;
     rewrite->older = merge->version->runs + older;
     rewrite->older_count = merge->version->run_count - older;
+    rewrite->guide = rewrite->older_count ? rewrite->older[rewrite->older_count - 1] : NULL;
     rewrite->run = merge->output_id;
     rewrite->stop = merge->movable ? &merge->movable->meta.key_min : NULL;
     rewrite->most = most;
@@ -192,11 +194,11 @@ static struct lk_table *damaged_input(const struct lk_merging *merge, int rc)
     return NULL;
 }
 
-static void quarantine(struct lk_merging *merge, struct lk_table *table)
+void lk_quarantine(struct lk_db *db, struct lk_table *table)
 {
     if (atomic_exchange_explicit(&table->damaged, 1, memory_order_relaxed))
         return;
-    lk_event(merge->db, "merge stopped", "run %u is left alone: %.160s", table->meta.run, lk_error()->text);
+    lk_event(db, "merge stopped", "run %u is left alone: %.160s", table->meta.run, lk_error()->text);
 }
 
 /* Write the step's table, ending before damage if there is any. 0 with rewrite.meta_count 0 and not ended:
@@ -211,7 +213,7 @@ static int write_sound(struct lk_merging *merge)
         struct lk_table *damaged = damaged_input(merge, rc);
         if (!damaged)
             return rc;
-        quarantine(merge, damaged);
+        lk_quarantine(merge->db, damaged);
         /* The record looked at last may be the damaged one: it is the first that is left out. */
         most = merge->rewrite.seen ? merge->rewrite.seen - 1 : 0;
         undo(merge, 0);
@@ -327,7 +329,7 @@ int lk_merge_step_run(struct lk_db *db, const struct lk_job *job, struct lsmkv_s
     if (rc == 0)
         report(&merge, job, did);
     if (rc == 0 && merge.ended)
-        atomic_store(&db->scans_at_merge, atomic_load(&db->counters.scans));
+        lk_shape_merged(db);
     /* When the manifest has failed, nobody knows what it names: nothing is removed then. */
     undo(&merge, rc == 0 || db->manifest.failed);
     lk_buf_deinit(&merge.next);

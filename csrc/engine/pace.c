@@ -17,7 +17,8 @@ enum {
     LEARN_BYTES = 4 * 1024 * 1024, /* a smaller flush is mostly syncs */
     SEALED_MAX = 14,             /* segments that one scan view covers, less the active one */
     RUNS_MERGED = 2,             /* one more than allowed, and what they become */
-    RUNS_MOST = 3                /* times run_count */
+    RUNS_MOST = 3,               /* times the runs allowed, and */
+    RUNS_BAND = 8                /* at least so many below LK_PLAN_CEILING, where merges go before flushes */
 };
 
 /* Earlier, merges under way go on: L0 that is flushed at every chance leaves them no time, and runs pile up. */
@@ -35,6 +36,11 @@ static double share(double debt, double begins, double most)
 static double larger(double a, double b)
 {
     return a > b ? a : b;
+}
+
+static double smaller(double a, double b)
+{
+    return a < b ? a : b;
 }
 
 /* A flush will make it, and has to have room for it. Counted with every key, so that sealing a segment adds nothing. */
@@ -106,14 +112,15 @@ static double of_values(const struct lk_shape *shape)
 double lk_pace_space(const struct lk_shape *shape)
 {
     double newer = 0, bottom = shape->run_count ? (double)shape->runs[shape->run_count - 1].bytes : 0;
-    double limit = lk_policy_limit(shape);
+    double limit = lk_policy_most(shape); /* what readers pay for is no debt of writers */
     double flushed = (double)shape->l0_segments * (double)shape->segment_bytes * limit;
     if (shape->paused || shape->policy == LSMKV_MERGE_NONE || shape->policy == LSMKV_MERGE_FIFO)
         return 0; /* waiting would not make it less */
     for (uint32_t i = 0; i + 1 < shape->run_count; i++)
         newer += (double)shape->runs[i].bytes;
     double calm = larger(bottom, 2 * flushed);
-    double runs = share(shape->run_count, limit + RUNS_MERGED, RUNS_MOST * limit + RUNS_MERGED);
+    double begins = smaller(limit + RUNS_MERGED, LK_PLAN_CEILING - RUNS_BAND);
+    double runs = share(shape->run_count, begins, smaller(RUNS_MOST * limit + RUNS_MERGED, LK_PLAN_CEILING));
     /* Only one policy owes a merge for what merely stands above the bottom. */
     return larger(shape->policy == LSMKV_MERGE_LEVELED ? share(newer, calm, 3 * calm) : 0,
                   larger(runs, of_values(shape)));

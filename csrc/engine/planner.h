@@ -5,6 +5,7 @@
  *   sealed 0  runs 30 32 31 30         -> no job
  *   sealed 0  runs 30 32 31 30 900     -> merge 0..3       alike; the big one is left alone
  *   sealed 0  runs 60 100s50%          -> merge 0..1       half of the older is shadowed: 1.45 times what lives
+ *   sealed 0  runs 60 100s50%, slices  -> slice            the stretch of keys with most garbage in it, in all runs
  *   sealed 0  runs 1 30 32 31 900      -> merge 1..3       the newest that are alike
  *   sealed 0  runs 30 900, many scans  -> merge 0..1       they have paid for a second run what a merge costs
  *   sealed 0  runs 30>9 32>9 9:40 ...  -> merge 0..1       a merge under way is finished first
@@ -39,7 +40,7 @@ struct lk_shape {
     double space_limit;       /* option: bytes of tables for each byte of what lives in them; 0: no limit */
     uint64_t fifo_bytes, fifo_age_ns; /* options; 0: no limit */
     uint64_t now_ns;          /* the wall clock */
-    uint64_t scans;           /* seeks of scans since a merge last ended */
+    uint64_t scans, gets;     /* seeks of scans, and gets, since a merge last ended */
     int paused;               /* nothing but flushes */
     int flush_wanted;         /* somebody asked */
     int merge_wanted;         /* somebody asked for everything in one run */
@@ -47,15 +48,19 @@ struct lk_shape {
     uint64_t value_garbage, value_live, value_excess;
     uint64_t value_portion;   /* a value segment is about so large; 0: there is none */
     uint64_t sealed_values;   /* bytes of values that sealed segments refer to */
+    /* Slices of the key space (engine/slice.h), and the one that has most garbage for its size. */
+    uint32_t slices, slice_from, slice_to; /* tables [from, to) of the bottom */
+    uint64_t slice_bytes; /* of all runs */
+    double slice_garbage; /* bytes of them */
     uint32_t run_count;
     struct lk_shape_run runs[LK_SHAPE_RUNS]; /* newest first */
 };
 
-enum lk_job_kind { LK_JOB_NONE, LK_JOB_FLUSH, LK_JOB_MERGE, LK_JOB_DROP };
+enum lk_job_kind { LK_JOB_NONE, LK_JOB_FLUSH, LK_JOB_MERGE, LK_JOB_SLICE, LK_JOB_DROP };
 
 struct lk_job {
     enum lk_job_kind kind;
-    uint32_t first, last; /* merge, drop: indices into runs */
+    uint32_t first, last; /* merge, drop: indices into runs; slice: of the bottom's tables, all runs being free */
     int collect;          /* merge: value segments are chosen first, and their values moved */
     char why[160];
 };
@@ -85,9 +90,10 @@ uint64_t lk_plan_bytes(const struct lk_shape *shape, uint32_t first, uint32_t la
 __attribute__((format(printf, 5, 6))) int lk_plan_decide(struct lk_job *job, enum lk_job_kind kind, uint32_t first,
                                                          uint32_t last, const char *why, ...);
 
-/* Runs that the policy allows. */
+/* Runs that the policy allows, and that it would allow if nobody read. */
 uint32_t lk_policy_limit(const struct lk_shape *shape);
-/* More than that: those of like size, else the cheapest two. 1: *job is it. */
+uint32_t lk_policy_most(const struct lk_shape *shape);
+/* More than that: those of like size, else the cheapest. 1: *job is it. */
 int lk_policy_count(const struct lk_shape *shape, struct lk_job *job);
 /* What the policy merges or drops of its own accord. 1: *job is it. */
 int lk_policy_ask(const struct lk_shape *shape, struct lk_job *job);

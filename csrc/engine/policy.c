@@ -1,7 +1,7 @@
 /* policy: what is merged without being asked. Pure: any thread.
  *
- *   default   garbage over the space limit; runs that scans have paid for; tombstones that scans step over;
- *             more runs than allowed, those of like size first
+ *   default   garbage over the space limit, a slice at a time; runs that scans have paid for; tombstones that scans step
+ *             over; more runs than allowed: those of like size, or, while nobody reads, the cheapest few
  *   leveled   each run at least LEVEL times as large as the next newer one; garbage; as few runs as that leaves
  *   tiered    more runs than allowed, those of like size first, and nothing else
  *   fifo      the oldest runs leave the store, data and all, by size or by age; nothing is merged
@@ -11,10 +11,16 @@
  * pays SCAN_NS for each run beyond the first, and STEP_NS for each tombstone, a sixteenth of which it may meet. A merge is
  * worth it when scans have paid its price since the last one: then, whatever comes, at most twice the best is
  * spent. The first half of the way, down to two runs, is taken at a quarter of it: memtable, view and two runs make
- * four sources. Gets are not counted: what they pay for a run is one more line in flight. */
+ * four sources. A get pays GET_NS for each run beyond the first, for one more line in flight. Until gets have paid a quarter of
+ * what merging everything costs, and while nobody scans, PATIENCE times as many runs are allowed: a load that nobody reads is not
+ * written twice. */
 #include "engine/planner.h"
 
 enum { LEVEL = 8, MERGE_NS = 5, MERGE_LEAST = 3000000, SCAN_NS = 1000, STEP_NS = 16, STEPPED = 16, EAGER = 4 };
+enum { GET_NS = 25, PATIENCE = 4 };
+
+/* A store of fewer slices is merged whole. */
+enum { SLICES_LEAST = 4 };
 
 /* Garbage below this part of a segment is left alone. */
 enum { SMALL_PART = 32 };
@@ -58,6 +64,21 @@ static double ratio(uint64_t bytes, double live)
     return (double)bytes < 999 * live ? (double)bytes / live : 999;
 }
 
+/* One slice of everything, where that frees at least as much for each byte written as merging the newest runs would. */
+static int plan_slice(const struct lk_shape *shape, const struct lk_stretch *stretch, double freed, uint64_t cost,
+                      double garbage, struct lk_job *job)
+{
+    if (stretch->first > 0 || stretch->last + 1 != shape->run_count || shape->slices < SLICES_LEAST ||
+        shape->slice_garbage <= 0 || shape->slice_garbage * (double)cost < freed * (double)shape->slice_bytes)
+        return 0;
+    return lk_plan_decide(
+        job, LK_JOB_SLICE, shape->slice_from, shape->slice_to,
+        "%.1f MiB of %.1f are shadowed or deleted, %.2f times what lives is allowed: of %u slices the one "
+        "that gives most, %.1f of %.1f",
+        LK_MIB(garbage), LK_MIB(stretch->bytes), shape->space_limit, shape->slices, LK_MIB(shape->slice_garbage),
+        LK_MIB(shape->slice_bytes));
+}
+
 /* Too much of a stretch is garbage: merge as much of it, from the newest run on, as brings it below the limit. */
 static int plan_space(const struct lk_shape *shape, struct lk_job *job)
 {
@@ -74,6 +95,9 @@ static int plan_space(const struct lk_shape *shape, struct lk_job *job)
         uint32_t last = stretch.first + (stretch.last > stretch.first);
         while (last < stretch.last && garbage - garbage_until(shape, &stretch, last) > allowed)
             last++;
+        if (plan_slice(shape, &stretch, garbage_until(shape, &stretch, last), lk_plan_bytes(shape, stretch.first, last),
+                       garbage, job))
+            return 1;
         return lk_plan_decide(job, LK_JOB_MERGE, stretch.first, last,
                               "%.1f %s of %.1f are shadowed or deleted: %.2f times what lives, %.2f allowed",
                               garbage / unit, unit > 1024 ? "MiB" : "KiB", (double)stretch.bytes / unit,
@@ -138,10 +162,32 @@ static int plan_tombstones(const struct lk_shape *shape, struct lk_job *job)
 
 /* ---- how many runs ----------------------------------------------------------------------------- */
 
-uint32_t lk_policy_limit(const struct lk_shape *shape)
+/* Have gets paid for fewer runs? They have, when they have paid a part of what merging everything costs. */
+static int gets_have_paid(const struct lk_shape *shape)
+{
+    double paid = (double)shape->gets * GET_NS * (shape->run_count - 1.0);
+    return shape->run_count > 1 && paid >= price(lk_plan_bytes(shape, 0, shape->run_count - 1)) / EAGER;
+}
+
+static int is_patient(const struct lk_shape *shape)
+{
+    return shape->policy == LSMKV_MERGE_DEFAULT && !shape->scans && !gets_have_paid(shape);
+}
+
+static uint32_t limit_times(const struct lk_shape *shape, uint32_t times)
 {
     int counts = shape->policy != LSMKV_MERGE_NONE && shape->policy != LSMKV_MERGE_FIFO;
-    return counts ? shape->run_limit : LK_PLAN_CEILING;
+    return counts && shape->run_limit * times < LK_PLAN_CEILING ? shape->run_limit * times : LK_PLAN_CEILING;
+}
+
+uint32_t lk_policy_most(const struct lk_shape *shape)
+{
+    return limit_times(shape, shape->policy == LSMKV_MERGE_DEFAULT ? PATIENCE : 1);
+}
+
+uint32_t lk_policy_limit(const struct lk_shape *shape)
+{
+    return limit_times(shape, is_patient(shape) ? PATIENCE : 1);
 }
 
 /* From `first` on, take in each older neighbour that is at most 1.5 times what has been taken: the sizes of the
@@ -171,29 +217,37 @@ static int plan_tier(const struct lk_shape *shape, struct lk_job *job)
     return 0;
 }
 
-/* Sizes that differ so much that nothing is alike: the two neighbours that cost least. */
-static int plan_cheapest(const struct lk_shape *shape, struct lk_job *job)
+/* Of all rows of at most so many neighbours the one that costs least for each run that it takes away. */
+static int plan_cheapest(const struct lk_shape *shape, uint32_t most, struct lk_job *job)
 {
     struct lk_stretch stretch;
-    uint32_t best = 0;
-    uint64_t least = UINT64_MAX;
+    uint32_t best = 0, runs = 0;
+    double least = 0;
 
     for (uint32_t from = 0; lk_plan_stretch(shape, from, &stretch); from = stretch.last + 1)
-        for (uint32_t i = stretch.first; i < stretch.last; i++) {
-            uint64_t bytes = lk_plan_bytes(shape, i, i + 1);
-            best = bytes < least ? i : best;
-            least = bytes < least ? bytes : least;
-        }
-    if (least == UINT64_MAX)
+        for (uint32_t i = stretch.first; i < stretch.last; i++)
+            for (uint32_t j = i + 1; j <= stretch.last && j - i < most; j++) {
+                double cost = (double)lk_plan_bytes(shape, i, j) / (j - i);
+                if (runs && cost >= least)
+                    continue;
+                best = i;
+                runs = j - i + 1;
+                least = cost;
+            }
+    if (!runs)
         return 0;
-    return lk_plan_decide(job, LK_JOB_MERGE, best, best + 1,
-                          "%u runs, %u allowed, none alike: the cheapest two, %.1f MiB", lk_plan_free(shape),
-                          lk_policy_limit(shape), LK_MIB(least));
+    return lk_plan_decide(job, LK_JOB_MERGE, best, best + runs - 1, "%u runs, %u allowed: the cheapest %u, %.1f MiB",
+                          lk_plan_free(shape), lk_policy_limit(shape), runs,
+                          LK_MIB(lk_plan_bytes(shape, best, best + runs - 1)));
 }
 
 int lk_policy_count(const struct lk_shape *shape, struct lk_job *job)
 {
-    return lk_plan_free(shape) > lk_policy_limit(shape) && (plan_tier(shape, job) || plan_cheapest(shape, job));
+    if (lk_plan_free(shape) <= lk_policy_limit(shape))
+        return 0;
+    if (is_patient(shape))
+        return plan_cheapest(shape, shape->run_limit + 1, job);
+    return plan_tier(shape, job) || plan_cheapest(shape, 2, job);
 }
 
 /* From the newest run that is too large for the next older one, as deep as that goes on. */

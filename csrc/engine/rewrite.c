@@ -11,6 +11,10 @@
 enum {
     LOOK_UP = 4096,   /* records between two looks at db->closing */
     PAY_BYTES = 256 * 1024, /* between two looks at what was written */
+    FIRST_PART = 16, /* of table_bytes: a table of the first run; */
+    FIRST_LEAST = 1 << 20, /* not less than this */
+    SMALL_PART = 32, /* of table_bytes: no table that a guide ends is smaller; */
+    LEAST = 65536,   /* nor than this, or than half of table_bytes: a table has 4 to 8 KiB beside its records */
     LEAP_AFTER = 4096 /* hidden records that cost about as much to step over as a streaming cursor's seek */
 };
 
@@ -106,6 +110,28 @@ static void choose_codec(const struct lk_rewrite *rewrite, struct lk_table_plan 
         plan->codec = LK_PACK_RAW;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Where nothing lies below, small tables: later runs end theirs where these end. */
+static uint64_t first_bytes(uint64_t table_bytes)
+{
+    return larger(table_bytes / FIRST_PART, smaller(table_bytes, FIRST_LEAST));
+}
+
+/* That a guide ends: not too small. */
+static uint64_t guided_bytes(uint64_t table_bytes)
+{
+    return larger(table_bytes / SMALL_PART, smaller(table_bytes / 2, LEAST));
+}
+
 static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
 {
     struct lk_db *db = rewrite->db;
@@ -115,7 +141,8 @@ static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writ
         .number = atomic_fetch_add(&db->number_next, 1),
         .run = rewrite->run,
         .file_mode = db->options.mode & 0666,
-        .table_bytes = db->options.table_bytes,
+        .table_bytes =
+            rewrite->young && !rewrite->older_count ? first_bytes(db->options.table_bytes) : db->options.table_bytes,
         .memory_bytes = db->budget.writer / 8 * 7, /* the rest: its buffer, its fences */
         .page_bytes = db->options.page_bytes,
         .small_bytes = LK_SMALL_BYTES,
@@ -181,17 +208,32 @@ static int place(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
     return rc;
 }
 
+/* Has the guide a table that ends between the records of this one and `key`, and is this one large enough to end there? */
+static int ends_here(struct lk_rewrite *rewrite, const struct lk_table_writer *writer, struct lk_slice key)
+{
+    const struct lk_run *guide = rewrite->guide;
+    uint32_t before = rewrite->guided;
+
+    while (rewrite->guided < guide->count && !guide->tables[rewrite->guided]->meta.hi_open &&
+           lk_compare(key, guide->tables[rewrite->guided]->meta.hi) >= 0)
+        rewrite->guided++;
+    return writer && rewrite->guided > before &&
+           lk_table_writer_bytes(writer) >= guided_bytes(rewrite->db->options.table_bytes);
+}
+
 /* From where the sources stand until the table is full (1), the sources are exhausted or `most` records have
  * been met (0), or a failure. */
 static int fill(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
 {
     struct lk_merge *merge = &rewrite->merge;
-    uint64_t until = rewrite->seen + LOOK_UP;
+    uint64_t until = rewrite->seen; /* a table may have few records, and a job many tables */
     int rc = 0;
 
     while (rc == 0 && merge->valid && rewrite->seen < rewrite->most) {
         uint32_t source = merge->winner;
-        if (rewrite->stop && lk_compare(lk_merge_current(merge)->record.key, *rewrite->stop) >= 0)
+        struct lk_slice key = lk_merge_current(merge)->record.key;
+        if ((rewrite->stop && lk_compare(key, *rewrite->stop) >= 0) ||
+            (rewrite->guide && ends_here(rewrite, *writer, key)))
             return 0;
         rewrite->seen++;
         rc = place(rewrite, writer);

@@ -8,6 +8,9 @@
  * and this one's upper end. So a table's interval ends where the next survivor begins, and what was dropped in
  * between belongs to the table before it.
  *
+ * What lies above a bottom ends its tables where the bottom's end, as far as they do not become small by it, and a first run is
+ * of small tables: so the key space falls into slices that can be merged one by one (engine/slice.h).
+ *
  * Nothing depends on an output before lk_rewrite_seal: it syncs the directory and opens the tables, so that
  * what was written has been read back. Unless lk_rewrite_end is told that they were installed, the outputs'
  * files are removed.
@@ -36,6 +39,8 @@ struct lk_rewrite {
     struct lk_shadow *shadow;        /* borrowed: told of every key that is written; NULL: nobody */
     const struct lk_slice *stop;     /* borrowed: end the table before a key >= this; NULL: none */
     int young;                       /* a flush: what it writes is soon written again */
+    const struct lk_run
+        *guide;      /* borrowed: the bottom, below the output; NULL: none. Tables end where its tables end */
     const struct lk_slice *end;      /* borrowed: where the last table's interval ends; NULL: the key space's end */
     uint64_t most;                   /* end the table before a further record when so many have been met */
     /* What was done. */
@@ -44,6 +49,7 @@ struct lk_rewrite {
     uint64_t *met;                   /* owned: records met, by source */
     uint64_t seen;                   /* records looked at, the one that failed among them */
     uint64_t written, dropped, bytes_out;
+    uint32_t guided;                 /* the table of guide at whose end the table under construction may end */
     uint64_t asked, paid; /* payload since the writer was asked; bytes of its table paid for (engine/rate.h) */
     struct lk_table_meta *metas; /* owned: the tables made, ascending */
     struct lk_table **tables; /* owned: the same, opened (lk_rewrite_seal) */

@@ -6,6 +6,7 @@
 #include "engine/collect.h"
 #include "engine/install.h"
 #include "engine/pace.h"
+#include "engine/slice.h"
 #include "format/space.h"
 
 static void add_table(struct lk_shape_run *out, const struct lk_table *table)
@@ -57,6 +58,27 @@ static void take_values(struct lk_db *db, const struct lk_version *version, stru
         shape->sealed_values += atomic_load_explicit(&version->memtables[i]->value_bytes, memory_order_relaxed);
 }
 
+static uint64_t count_gets(const struct lk_db *db)
+{
+    uint64_t gets = 0;
+    for (uint32_t i = 0; i < LK_EPOCH_SLOTS; i++)
+        gets += atomic_load_explicit(&db->epochs.slots[i].gets, memory_order_relaxed);
+    return gets;
+}
+
+/* What readers have done since a merge last ended. */
+static void take_reads(struct lk_db *db, struct lk_shape *shape)
+{
+    shape->scans = atomic_load(&db->counters.scans) - atomic_load(&db->scans_at_merge);
+    shape->gets = count_gets(db) - atomic_load(&db->gets_at_merge);
+}
+
+void lk_shape_merged(struct lk_db *db)
+{
+    atomic_store(&db->scans_at_merge, atomic_load(&db->counters.scans));
+    atomic_store(&db->gets_at_merge, count_gets(db));
+}
+
 void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
 {
     struct lk_version *version = lk_install_present(db);
@@ -65,7 +87,7 @@ void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
     take_options(db, shape);
     shape->now_ns = lk_wall_ns(db);
     shape->paused = atomic_load(&db->pauses) != 0;
-    shape->scans = atomic_load(&db->counters.scans) - atomic_load(&db->scans_at_merge);
+    take_reads(db, shape);
     shape->sealed = version->memtable_count - 1;
     shape->sealed_bytes = lk_background_l0_bytes(db, version);
     struct lk_l0 l0 = lk_pace_l0(db, version);
@@ -78,6 +100,8 @@ void lk_background_shape(struct lk_db *db, struct lk_shape *shape)
             add_table(out, run->tables[j]);
         out->catalog = is_catalog(run);
     }
+    lk_slice_find(version, db->options.table_bytes / 2,
+                  (version->run_count < 4 ? version->run_count : 4) * db->options.table_bytes, shape);
     take_values(db, version, shape);
     lk_version_unref(version);
 }

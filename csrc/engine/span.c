@@ -2,12 +2,14 @@
 #include "engine/span.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "engine/compaction.h"
 #include "engine/install.h"
 #include "engine/span_parts.h"
 #include "util/alloc.h"
 
-enum { TABLES = 4 }; /* of the oldest run, in one step */
+enum { TABLES = 4 }; /* of the oldest run, in one step of a range that was asked for */
 
 /* ---- what lies where -------------------------------------------------------------------------- */
 
@@ -89,7 +91,7 @@ static void choose(struct lk_span_parts *step, struct lk_slice at)
 
     meeting(run, at, span->stop, span->open_end, &cut->from, &end);
     cut->from -= cut->from == run->count;
-    cut->to = end > cut->from + TABLES ? cut->from + TABLES : end > cut->from ? end : cut->from + 1;
+    cut->to = end > cut->from + step->tables ? cut->from + step->tables : end > cut->from ? end : cut->from + 1;
     step->lo = cut->from ? run->tables[cut->from]->meta.lo : lk_slice("", 0);
     step->hi_open = cut->to == run->count;
     step->hi = run->tables[cut->to - 1]->meta.hi;
@@ -216,25 +218,47 @@ static int keep(struct lk_span_parts *step, uint32_t run, struct lk_slice from, 
     return rc;
 }
 
+static int has_nothing(const struct lk_table *table)
+{
+    return table->meta.records == 0 && table->ranges.count == 0;
+}
+
+/* The tables [cut->from, cut->to) of a newer run that have something in [from, to). 0: none has. */
+static int find_cut(const struct lk_span_parts *step, const struct lk_run *run, struct lk_span_cut *cut)
+{
+    struct lk_slice at;
+
+    meeting(run, step->from, step->to, step->to_open, &cut->from, &cut->to);
+    while (cut->from < cut->to && !first_in(run->tables[cut->from], step->from, step->to, step->to_open, &at))
+        cut->from++;
+    while (cut->from < cut->to && !first_in(run->tables[cut->to - 1], step->from, step->to, step->to_open, &at))
+        cut->to--;
+    return cut->from < cut->to;
+}
+
+/* Nothing of the tables is left: with them goes what closes the gaps beside them, and with the last the run. */
+static void widen_cut(const struct lk_run *run, struct lk_span_cut *cut)
+{
+    while (cut->from > 0 && has_nothing(run->tables[cut->from - 1]))
+        cut->from--;
+    while (cut->to < run->count && has_nothing(run->tables[cut->to]))
+        cut->to++;
+}
+
 /* The run without what it has in [from, to). Where nothing is left of the tables, an empty one closes the gap. */
 static int cut_run(struct lk_span_parts *step, uint32_t index)
 {
     const struct lk_run *run = step->version->runs[index];
     struct lk_span_cut *cut = &step->cuts[index - step->first];
-    int something = 0, rc = 0;
+    int rc = 0;
 
-    meeting(run, step->from, step->to, step->to_open, &cut->from, &cut->to);
-    for (uint32_t i = cut->from; i < cut->to; i++) {
-        struct lk_slice at;
-        something |= first_in(run->tables[i], step->from, step->to, step->to_open, &at);
-    }
-    if (!something) {
-        cut->to = cut->from;
+    if (!find_cut(step, run, cut))
         return 0;
-    }
+    int below = has_below(step, run->tables[cut->from]), above = has_above(step, run->tables[cut->to - 1]);
+    if (!below && !above)
+        widen_cut(run, cut);
     const struct lk_table *low = run->tables[cut->from], *high = run->tables[cut->to - 1];
     const struct lk_slice *hi = high->meta.hi_open ? NULL : &high->meta.hi;
-    int below = has_below(step, low), above = has_above(step, high);
     int others = cut->from > 0 || cut->to < run->count;
     if (below || (!above && others))
         rc = keep(step, index, low->meta.lo, &step->from, low->meta.lo, above ? &step->to : hi);
@@ -261,7 +285,8 @@ static int merge(struct lk_span_parts *step)
     if (rc == 0)
         rc = write_piece(piece, step->lo, hi, cut->from > 0 || cut->to < oldest->count);
     if (rc == 0)
-        carry_shadowed(oldest, cut, &piece->rewrite, piece->rewrite.sources[count - 1].passed);
+        carry_shadowed(oldest, cut, &piece->rewrite,
+                       step->first ? piece->rewrite.sources[count - 1].passed : UINT64_MAX);
     return rc;
 }
 
@@ -300,28 +325,81 @@ static void release(struct lk_span_parts *step, int installed)
     lk_version_unref(step->version);
 }
 
+/* An input that cannot be read is left alone from now on, or the planner would ask for the same again and again. */
+static void quarantine(const struct lk_span_parts *step, int rc)
+{
+    if (rc != LSMKV_CORRUPT && rc != LSMKV_IO)
+        return;
+    for (uint32_t i = step->first; i <= step->last; i++)
+        for (uint32_t j = 0; j < step->version->runs[i]->count; j++)
+            if (strcmp(lk_error()->file, step->version->runs[i]->tables[j]->name) == 0)
+                lk_quarantine(step->db, step->version->runs[i]->tables[j]);
+}
+
+static int run_step(struct lk_span_parts *step)
+{
+    struct lk_slice at = {0};
+    int rc = find_work(step, &at) ? 0 : LSMKV_NOTFOUND;
+
+    if (rc == 0) {
+        step->cuts = lk_alloc_zero((step->last - step->first + 1) * sizeof *step->cuts);
+        rc = step->cuts ? 0 : lk_fail(LSMKV_NOMEM, "memory ran out before a range could be merged");
+    }
+    if (rc == 0) {
+        choose(step, at);
+        rc = merge(step);
+    }
+    for (uint32_t i = step->first; rc == 0 && i < step->last; i++)
+        rc = cut_run(step, i);
+    if (rc == 0)
+        rc = lk_span_install(step);
+    return rc;
+}
+
 int lk_span_step(struct lk_db *db, const struct lk_span *span, uint32_t first, uint32_t last, struct lsmkv_step *did)
 {
     struct lk_span_parts step = {
-        .db = db, .span = span, .version = lk_install_present(db), .first = first, .last = last};
-    struct lk_slice at = {0};
-    int rc = find_work(&step, &at) ? 0 : LSMKV_NOTFOUND;
+        .db = db, .span = span, .version = lk_install_present(db), .first = first, .last = last, .tables = TABLES};
+    int rc = run_step(&step);
 
-    if (rc == 0) {
-        step.cuts = lk_alloc_zero((last - first + 1) * sizeof *step.cuts);
-        rc = step.cuts ? 0 : lk_fail(LSMKV_NOMEM, "memory ran out before a range could be merged");
-    }
-    if (rc == 0) {
-        choose(&step, at);
-        rc = merge(&step);
-    }
-    for (uint32_t i = first; rc == 0 && i < last; i++)
-        rc = cut_run(&step, i);
-    if (rc == 0)
-        rc = lk_span_install(&step);
     if (rc == 0)
         report(&step, did);
     /* When the manifest has failed, nobody knows what it names: nothing is removed then. */
+    release(&step, rc == 0 || db->manifest.failed);
+    return rc;
+}
+
+/* Nothing newer has anything there: what is told of garbage in these tables is not so. */
+static void forget_garbage(const struct lk_run *bottom, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++)
+        atomic_store(&bottom->tables[i]->shadowed, 0);
+}
+
+int lk_span_slice(struct lk_db *db, const struct lk_job *job, struct lsmkv_step *did)
+{
+    struct lk_version *version = lk_install_present(db);
+    const struct lk_run *bottom = version->run_count ? version->runs[version->run_count - 1] : NULL;
+
+    if (!bottom || job->first >= job->last || job->last > bottom->count) {
+        lk_version_unref(version);
+        return LSMKV_NOTFOUND;
+    }
+    const struct lk_table_meta *low = &bottom->tables[job->first]->meta, *high = &bottom->tables[job->last - 1]->meta;
+    struct lk_span span = {job->first ? low->lo : lk_slice("", 0), high->hi, high->hi_open};
+    struct lk_span_parts step = {
+        .db = db, .span = &span, .version = version, .last = version->run_count - 1, .tables = job->last - job->first};
+    int rc = run_step(&step);
+
+    quarantine(&step, rc);
+    if (rc == LSMKV_NOTFOUND)
+        forget_garbage(bottom, job->first, job->last);
+    if (rc == 0)
+        report(&step, did);
+    if (rc == 0) {
+        snprintf(did->what, sizeof did->what, "slice step");
+        snprintf(did->why, sizeof did->why, "%s", job->why);
+    }
     release(&step, rc == 0 || db->manifest.failed);
     return rc;
 }

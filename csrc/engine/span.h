@@ -10,10 +10,13 @@
  * would have to write everything before the range; a table referred to through a narrower interval than it was written for
  * would make every cursor ask where it ends, and cut in its middle it would have to be referred to twice.
  *
+ * The planner settles a slice (engine/slice.h) in the same way: there no table is cut, so nothing but what is merged is written.
+ *
  * Each step is whole: between two of them the store is what it always is. work_mutex held, no epoch slot. */
 #ifndef LK_ENGINE_SPAN_H
 #define LK_ENGINE_SPAN_H
 
+#include "engine/planner.h"
 #include "engine/rewrite.h"
 
 struct lk_span {
@@ -27,5 +30,8 @@ int lk_span_meets(const struct lk_span *span, const struct lk_table *table);
  * do; or a failure, and then nothing has changed. */
 LK_MUST_CHECK int lk_span_step(struct lk_db *db, const struct lk_span *span, uint32_t first, uint32_t last,
                                struct lsmkv_step *did);
+/* The same for the bottom's tables [job->first, job->last) and what all newer runs have there; all runs are free. A damaged
+ * input is left alone from then on (engine/compaction.h). */
+LK_MUST_CHECK int lk_span_slice(struct lk_db *db, const struct lk_job *job, struct lsmkv_step *did);
 
 #endif

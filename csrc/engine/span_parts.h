@@ -28,6 +28,7 @@ struct lk_span_parts {
     const struct lk_span *span;   /* borrowed */
     struct lk_version *version;   /* owned reference */
     uint32_t first, last;
+    uint32_t tables;              /* of the oldest run, at most */
     struct lk_slice lo, hi;       /* borrowed: the interval of the oldest run's tables */
     int hi_open;
     struct lk_slice from, to;     /* borrowed: of it and the range; newer runs give what lies here */

@@ -102,8 +102,8 @@ TEST(scenario_29_runs_that_wait_to_be_merged_slow_writers)
     shape.policy = LSMKV_MERGE_LEVELED;
     CHECK(lk_pace_space(&shape) >= 1);
     shape.policy = LSMKV_MERGE_DEFAULT;
-    shape.run_count = 20;
-    for (int i = 0; i < 20; i++)
+    shape.run_count = 54;
+    for (int i = 0; i < 54; i++)
         shape.runs[i].bytes = 1;
     CHECK(lk_pace_space(&shape) > 0.5); /* many small ones, which every get pays for */
 }
