@@ -74,10 +74,11 @@ class Options:
     """Number of sealed segments that start a flush, 1 to 8."""
 
     run_count: int = 8
-    """Number of sorted runs above which some are merged, 1 to 32."""
+    """Number of sorted runs above which some are merged, 1 to 32. While nobody scans and few get, "default" allows four
+    times as many, 48 at most, so that a load is not written twice."""
 
     merge_policy: MergePolicy = "default"
-    """What is merged without being asked. "default": by measured garbage, by what scans pay for runs, by their number.
+    """What is merged without being asked. "default": by measured garbage, by what reads pay for runs, by their number.
     "leveled": each run is kept at least eight times as large as the next newer one. "tiered": only when there are more
     than run_count runs. "none": nothing before there are 48. "fifo" merges nothing either and **deletes data**: the
     oldest runs leave the store, whatever they hold, by fifo_bytes or fifo_age. May differ from one open to the next."""
@@ -189,7 +190,7 @@ PRESETS: dict[Preset, Overrides] = {
         "table_bytes": 4 * KIB,
         "page_bytes": 512,
         "l0_segments": 2,
-        "run_count": 3,
+        "run_count": 1,
     },
 }
 

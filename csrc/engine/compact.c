@@ -133,9 +133,10 @@ static int compact(struct lsmkv *handle, const struct lk_span *span, lsmkv_progr
         rc = lk_background_shrink(handle->db);
     if (rc == 0)
         rc = check_whole(handle->db, span);
+    int closed = rc == LSMKV_CANCELLED && atomic_load(&handle->db->closing);
     if (rc != LSMKV_CLOSED && rc != LSMKV_FORKED) /* those say that it is no longer entered */
         lk_handle_leave(handle);
-    return rc;
+    return closed ? lk_handle_refuse(handle, LSMKV_CLOSED) : rc;
 }
 
 int lk_compact(struct lsmkv *handle, const struct lk_span *span, lsmkv_progress progress, void *context)

@@ -131,7 +131,7 @@ enum lsmkv_source { LSMKV_SOURCE_AUTO = 0, LSMKV_SOURCE_MAPPED = 1, LSMKV_SOURCE
 
 /* What is merged without being asked. A store may be opened with another policy than before. */
 enum lsmkv_merge_policy {
-    LSMKV_MERGE_DEFAULT = 0, /* by measured garbage, by what scans pay for runs, by their number */
+    LSMKV_MERGE_DEFAULT = 0, /* by measured garbage, by what reads pay for runs, by their number */
     LSMKV_MERGE_LEVELED = 1, /* each run at least eight times the next newer one: fewest runs, most writing */
     LSMKV_MERGE_TIERED = 2,  /* only when there are more than run_count runs: least writing, most space */
     LSMKV_MERGE_FIFO = 3,    /* the oldest runs leave, with their data: fifo_bytes, fifo_age_ms */
@@ -160,7 +160,9 @@ struct lsmkv_options {
     uint64_t table_bytes; /* target of a table file; 512 B .. 64 MiB, default 64 MiB */
     uint32_t page_bytes; /* target of a page; 64 B .. 64 KiB, default 2 KiB */
     uint32_t l0_segments; /* sealed segments that trigger a flush; 1 .. 8, default 3 */
-    uint32_t run_count; /* sorted runs that trigger a merge; 1 .. 32, default 8 */
+    uint32_t
+        run_count; /* sorted runs above which some are merged; 1 .. 32, default 8. DEFAULT allows four times as many,
+                           48 at most, while nobody scans and few get */
     int merge_policy; /* enum lsmkv_merge_policy */
     double space_limit; /* default, leveled: bytes in tables per byte that lives there; 1.05 .. 1000, default 1.25 */
     /* FIFO deletes data: what the oldest runs hold is gone when tables are more than fifo_bytes together, or when a run

@@ -5,6 +5,13 @@
 #include "engine/wake.h"
 #include "lobby/lobby.h"
 
+/* Whoever works for a store that is being closed hears that it is closed. */
+static int leave(lsmkv *db, int rc)
+{
+    lk_handle_leave(db);
+    return rc == LSMKV_CANCELLED ? lk_handle_refuse(db, LSMKV_CLOSED) : rc;
+}
+
 int lsmkv_flush(lsmkv *db)
 {
     int rc = lk_handle_enter(db);
@@ -13,8 +20,7 @@ int lsmkv_flush(lsmkv *db)
     rc = lk_lobby_writable(db);
     if (rc == 0)
         rc = lk_background_flush(db->db);
-    lk_handle_leave(db);
-    return rc;
+    return leave(db, rc);
 }
 
 int lsmkv_compact(lsmkv *db, const struct lsmkv_slice *start, const struct lsmkv_slice *stop, lsmkv_progress progress,
@@ -43,8 +49,7 @@ int lsmkv_step(lsmkv *db, struct lsmkv_step *did)
     rc = lk_lobby_writable(db);
     if (rc == 0)
         rc = lk_background_step(db->db, did);
-    lk_handle_leave(db);
-    return rc;
+    return leave(db, rc);
 }
 
 int lsmkv_pause(lsmkv *db)
