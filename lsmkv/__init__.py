@@ -139,7 +139,8 @@ else:
     def open(path, flag="c", *, key="bytes", value="bytes", options=None, clock=None, **overrides):
         """Open the store in the directory `path`: the same as LSM(path, flag, ...), whose help says everything.
 
-        path: str, bytes or PathLike; None makes a temporary store that close() removes.
+        path: str, bytes or PathLike; None makes a temporary store that close() removes, in tempfile.gettempdir() and
+        with durability="os", where the call names no other: nobody looks for it after a power cut.
         flag: "r" read only, "w" must exist, "c" create if missing, "n" always new.
         key, value: what keys and values are: the name of a codec, or an object of lsmkv.codecs. They are stored when
         the store is made and must agree later; "stored" takes what it says.
@@ -156,6 +157,7 @@ def verify(
 ) -> None:
     """Read every byte of the store at `path` and check it; CorruptionError names what is damaged.
 
+    What nothing refers to in value files is not read: stats() has value_file_bytes and value_live_bytes.
     Opens it for reading only, so it works while another process writes to it. progress(done, total, unit, phase).
     """
     with LSM(path, "r", key="raw", value="raw") as db:

@@ -117,7 +117,9 @@ def value_codec(
 # ---- what the engine tells ------------------------------------------------------------------
 
 @final
-class Level(structseq[Any], tuple[str, int, int, int, int, int, int, int, int, _Bytes, _Bytes, str, int, int, str]):
+class Level(
+    structseq[Any], tuple[str, int, int, int, int, int, int, int, int, _Bytes, _Bytes, str, int, int, str, int]
+):
     __match_args__: Final = (
         "kind",
         "run",
@@ -134,6 +136,7 @@ class Level(structseq[Any], tuple[str, int, int, int, int, int, int, int, int, _
         "record_bytes",
         "stored_bytes",
         "layout",
+        "value_bytes",
     )
     @property
     def kind(self) -> str: ...
@@ -165,6 +168,8 @@ class Level(structseq[Any], tuple[str, int, int, int, int, int, int, int, int, _
     def stored_bytes(self) -> int: ...
     @property
     def layout(self) -> str: ...
+    @property
+    def value_bytes(self) -> int: ...
 
 @final
 class Probe(structseq[Any], tuple[str, int, int, str, int, int, int, int, str]):
@@ -410,6 +415,7 @@ class _NamespaceFacts(TypedDict):
     key: str
     value: str
     ttl: float | None
+    id: int
 
 class _Event(TypedDict):
     number: int

@@ -243,7 +243,12 @@ def _json() -> ValueCodec[Any]:
     load = JSONDecoder().decode
 
     def encode(object: Any) -> builtins.bytes:
-        return dump(object).encode()
+        try:
+            return dump(object).encode()
+        except (TypeError, ValueError) as error:
+            raise (TypeError if isinstance(error, TypeError) else ValueError)(
+                f"a value of codec 'json' is what JSON has (dict, list, str, int, float, bool, None): {error}"
+            ) from None
 
     def decode(data: builtins.bytes) -> Any:
         return load(data.decode())

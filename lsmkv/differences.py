@@ -79,6 +79,8 @@ def ascending(pairs: Iterator[Any], encode: Callable[[Any], bytes]) -> Pairs:
 def opened(side: Path | LSM | Snapshot | RangeView, stack: ExitStack) -> LSM | Snapshot | RangeView:
     if isinstance(side, LSM | Snapshot | RangeView):
         return side
+    if not isinstance(side, str | bytes | PathLike):
+        raise TypeError(f"diff() takes paths, stores, snapshots and ranges of these, not {type(side).__name__}")
     return stack.enter_context(LSM(side, "r", key="raw", value="raw"))
 
 

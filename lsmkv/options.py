@@ -53,7 +53,8 @@ class Options:
 
     durability: Durability = "interval"
     """What an acknowledged write survives. "always": a power cut. "interval": a killed process; a power cut loses at
-    most sync_interval_ms plus one sync. "os": a killed process. "none": nothing until flush()."""
+    most sync_interval_ms plus one sync. "os": a killed process. "none": nothing until flush(). A temporary store,
+    open(None), has "os" where none is named."""
 
     sync_interval_ms: int = 1000
     """Milliseconds from the first unsynced write to the sync that covers it, for "interval"; at most a day."""
@@ -219,12 +220,34 @@ def check(name: str, value: object) -> None:
         return
     low, high = BOUNDS[name]
     if not isinstance(value, int) or isinstance(value, bool):
-        raise OptionsError(f"{name}={value!r}: it is a whole number from {low} to {high}")
+        raise OptionsError(f"{name}={value!r}: it is a whole number {span(name, low, high)}")
     gap = {"threads": (1, 1), "large_value_bytes": (1, 15)}.get(name, (1, 0))
     if not low <= value <= high or gap[0] <= value <= gap[1]:
-        gapped = f"0, or from {gap[1] + 1} to {high}"
-        wanted = "0 or 2" if name == "threads" else gapped if gap[1] else f"from {low} to {high}"
+        gapped = f"0, or {span(name, gap[1] + 1, high)}"
+        wanted = "0 or 2" if name == "threads" else gapped if name == "large_value_bytes" else span(name, low, high)
         raise OptionsError(f"{name}={value!r}: it is {wanted}")
+
+
+def span(name: str, low: int, high: int) -> str:
+    """from 4194304 (4 MiB) to ..."""
+    if name == "mode":
+        return f"from 0 to {high:#o}; permission bits are written in octal, such as 0o700"
+    unit = ((GIB << 10, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")) if "bytes" in name else ()
+
+    def told(number: int) -> str:
+        size, word = next(((size, word) for size, word in unit if number >= size), (0, ""))
+        return f"{number} ({number / size:,g} {word})" if size else str(number)
+
+    return f"from {told(low)} to {told(high)}"
+
+
+def alike(unknown: str) -> str:
+    """What was meant, perhaps, and what there is."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(unknown, Options.__dataclass_fields__, 1)
+    known = ", ".join(Options.__dataclass_fields__)
+    return f"perhaps {near[0]}? There are {known}" if near else f"there are {known}"
 
 
 def resolve(options: object, overrides: Mapping[str, Any], temporary: bool) -> dict[str, Any]:
@@ -233,8 +256,7 @@ def resolve(options: object, overrides: Mapping[str, Any], temporary: bool) -> d
         return {"durability": "os"} if temporary else {}
     unknown = [name for name in overrides if name not in Options.__dataclass_fields__]
     if unknown:
-        known = ", ".join(Options.__dataclass_fields__)
-        raise OptionsError(f"unknown option {', '.join(map(repr, unknown))}: there are {known}")
+        raise OptionsError(f"unknown option {', '.join(map(repr, unknown))}: {alike(unknown[0])}")
     named = dict(overrides)
     if isinstance(options, str):
         named = {**_preset(options), **named}

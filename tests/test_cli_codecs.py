@@ -77,6 +77,22 @@ def test_looking_inside_needs_no_codec(numbers):
     assert json.loads(lsmkv("options", numbers, "--json"))["codecs"] == {"key": "i64", "value": "json"}
 
 
+def test_looking_inside_shows_keys_as_their_codecs_have_them(path):
+    with library.open(path, key="i64") as db:
+        db.update((at, b"v") for at in (-5, 7, 1000))
+        db.namespace("people", key="(str,i64)")["ann", 3] = b"v"
+        db.namespace("plain")[b"\xff\n"] = b"v"
+        db.flush()
+    for command in ("levels", "tables"):
+        assert "-5 .. plain: \\xff\\n" in lsmkv(command, path).decode()
+    lsmkv("delete", path, "--all", "--yes", "--namespace", "plain")
+    lsmkv("compact", path)
+    assert '-5 .. people: ["ann",3]' in lsmkv("tables", path).decode()
+    (table,) = json.loads(lsmkv("tables", path, "--json"))
+    assert (table["key_min"], table["key_max"]) == ("-5", 'people: ["ann",3]')
+    assert lsmkv("explain", path, "7").startswith(b"get 7: is there")
+
+
 def test_dump_and_load_keep_the_codecs(numbers, tmp_path):
     dump = lsmkv("dump", numbers)
     lsmkv("load", tmp_path / "copy", stdin=dump)

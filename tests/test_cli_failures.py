@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+import lsmkv as library
+
 READING = [["get", "k"], ["exists", "k"], ["scan"], ["export"], ["dump"], ["dump", "--format", "mdb"], ["verify"]]
 READING += [["info"], ["stat"], ["levels"], ["tables"], ["explain", "k"], ["options"]]
 CHANGING = [["delete", "k"], ["flush"], ["compact"], ["delete", "--all", "--yes"]]
@@ -211,3 +213,32 @@ def test_consent_is_asked_for_on_a_terminal(store):
     assert lsmkv("scan", store, "--count")[0] == b"1\n"
     code, shown = on_a_terminal("destroy", store, typed=b"yes\n")
     assert code == 0 and not store.exists()
+
+
+@pytest.mark.parametrize(
+    "argv, says",
+    [
+        (["tables", "DB", "999"], "lsmkv tables: '999': nothing more is taken. Try: lsmkv tables --help"),
+        (["ls", "DB", "--deep"], "lsmkv scan: '--deep': nothing more is taken. Try: lsmkv scan --help"),
+        (["get", "", "k"], "lsmkv get: path='': it names the directory of a store"),
+    ],
+)
+def test_what_is_too_much_or_nothing_is_told_by_its_command(path, argv, says):
+    lsmkv("put", path, "k", "v")
+    said, complained = lsmkv(*(path if word == "DB" else word for word in argv), status=2)
+    assert said == b"" and complained.startswith(says.encode())
+
+
+@pytest.mark.parametrize(
+    "codec, typed, says",
+    [
+        ("(str,i64)", "ann", 'it is a JSON list of 2, such as ["text",7]'),
+        ("(bool,(uuid,f64))", "x", 'such as [true,["6ba7b810-9dad-11d1-80b4-00c04fd430c8",2.5]]'),
+        ("f64", "much", "it is a number"),
+        ("bool", "yes", "it is true or false"),
+    ],
+)
+def test_how_a_typed_key_is_typed(path, codec, typed, says):
+    library.open(path, key=codec).close()
+    complained = lsmkv("get", path, typed, status=2)[1].decode()
+    assert f"the key '{typed}' is not one of codec {codec}: " in complained and says in complained

@@ -85,7 +85,11 @@ def test_tables_are_a_row_each(store):
 
 def test_a_store_without_tables(path):
     lsmkv("put", path, "k", "v")
-    assert answer("tables", path) == [] and lsmkv("tables", path) == "no tables: everything is in the log\n"
+    assert answer("tables", path) == [] and lsmkv("tables", path) == "no tables: 1 record in the log\n"
+    lsmkv("delete", path, "k")
+    assert lsmkv("tables", path) == "no tables: 2 records in the log, 1 deletion among them\n"
+    lsmkv("compact", path)
+    assert lsmkv("tables", path) == "no tables: nothing is stored\n"
 
 
 def test_stat(store):
@@ -112,6 +116,28 @@ def test_options(store):
     assert told["options"]["page_bytes"] == 2048 and told["options"]["mode"] == "0o700"
     shown = lsmkv("options", store)
     assert re.search(r"^page_bytes +2048  \(2 KiB\)$", shown, re.M) and re.search(r"^key codec +bytes$", shown, re.M)
+
+
+def test_options_without_a_store_are_the_defaults():
+    from dataclasses import asdict
+
+    from lsmkv import Options
+    from lsmkv.cli.options import meaning
+
+    plain = asdict(Options())
+    assert answer("options") == {"options": dict(plain, mode="0o700")}
+    shown = lsmkv("options")
+    assert re.search(r"^cache_bytes +0  \(16\.5 MiB: three eighths of memory_bytes\)$", shown, re.M)
+    assert re.search(r"^fifo_bytes +0  \(no limit\)$", shown, re.M) and "codec" not in shown and "0 B" not in shown
+    assert re.search(r"^ttl +None  \(keys live for ever\)$", shown, re.M)
+    assert re.search(r"^sync_interval_ms +1000  \(1\.0 s\)$", shown, re.M)
+    for name in plain.keys() - {"mode"}:  # each of them can be shown when it is nothing, if it may be nothing
+        for nothing in (0, None):
+            try:
+                Options(**{name: nothing})
+            except ValueError:
+                continue
+            assert meaning(name, nothing, plain).startswith(f"{nothing}  (")
 
 
 def test_explain(store):

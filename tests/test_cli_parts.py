@@ -131,6 +131,28 @@ def test_levels_as_text():
     assert levels.tree([]) == levels.table([]) == ["  (nothing stored yet)"]
 
 
+def test_value_files_stand_behind_the_places_that_are_asked():
+    with_values = [
+        *STORE[:2],
+        {**STORE[2], "value_bytes": 3000},
+        {**STORE[3], "value_bytes": 1000},
+        {**level("values", 0, 7, 0), "bytes": 8000, "value_bytes": 4000},
+    ]
+    assert stats.places(with_values) == 3 and stats.keys_at_most(with_values) == 629
+    assert levels.tree(with_values)[-1].split() == ["values", "1", "file", "7.81", "KiB", "50%", "garbage"]
+    assert levels.values(levels.values_of(with_values)) == [
+        "values  bytes   live  garbage",
+        "     7  8,000  4,000      50%",
+    ]
+    assert levels.values([]) == []
+    bottom = sum(table["bytes"] for table in STORE[2:]) + 4000
+    held = sum(place["bytes"] for place in with_values)
+    assert stats.space_amplification(with_values) == (held / bottom, bottom)
+    assert stats.space_amplification(STORE[:2]) is None
+    told = levels.summary(with_values)
+    assert told.endswith("; 7.81 KiB of it in 1 value file, 50% garbage") and "value" not in levels.summary(STORE)
+
+
 def test_measures_of_levels():
     assert stats.places(STORE) == 3 and stats.keys_at_most(STORE) == 629
     assert stats.write_amplification({"user_bytes": 0}) is None

@@ -373,8 +373,10 @@ def test_bytes_values_are_themselves():
 
 def test_json_is_small_and_says_what_it_cannot_do():
     assert codecs.json.encode({"é": [1, None]}) == '{"é":[1,null]}'.encode()
-    with pytest.raises(TypeError, match="set"):
+    with pytest.raises(TypeError, match="codec 'json' is what JSON has .dict, list.*: Object of type set"):
         codecs.json.encode({1})
+    with pytest.raises(ValueError, match="codec 'json' is what JSON has .*surrogates not allowed"):
+        codecs.json.encode("\ud800")
 
 
 def test_struct():

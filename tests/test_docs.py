@@ -19,11 +19,11 @@ ROOT = Path(__file__).parent.parent
 OPTIONS = doctest.IGNORE_EXCEPTION_DETAIL
 
 
-def played(text, name, names):
+def played(text, name, names, options=OPTIONS):
     """How many examples of the text ran; the ones that are skipped say so themselves."""
     test = doctest.DocTestParser().get_doctest(text, names, name, name, 0)
     told = []
-    done = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=told.append)
+    done = doctest.DocTestRunner(optionflags=options).run(test, out=told.append)
     assert done.failed == 0, "".join(told)
     return done.attempted
 
@@ -84,6 +84,21 @@ def test_docstrings_of_the_package(name):
 
 def test_the_api_document_is_current(source_tree, run):
     run(sys.executable, source_tree / "tools" / "api_docs.py", "--check")
+
+
+def test_the_api_document_has_no_escaped_emphasis(source_tree):
+    """What a docstring *stresses*, or **stresses more**, Markdown does too."""
+    assert "\\*" not in (source_tree / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+def test_the_tutorial(source_tree, tmp_path, monkeypatch):
+    """Sizes and file numbers may be other ones: a `...` stands for them."""
+    monkeypatch.chdir(tmp_path)
+    text = (source_tree / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```pycon\n(.*?)^```$", text, re.S | re.M)
+    loose = OPTIONS | doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert played("\n".join(blocks), "tutorial.md", {}, loose) >= 25
+    assert os.listdir(tmp_path) == []
 
 
 def test_readme(tmp_path, monkeypatch):

@@ -222,6 +222,14 @@ def test_a_default_for_the_store(path, clock):
         assert list(db) == [b"f", b"never"]
 
 
+@pytest.mark.parametrize("ttl", ["x", True, b"5", [1]])
+def test_a_ttl_that_is_no_number_is_shown(db, ttl):
+    for write in (lambda: db.put(b"k", b"v", ttl=ttl), lambda: db.touch(b"k", ttl), lambda: db.namespace("n", ttl=ttl)):
+        with pytest.raises(TypeError, match="ttl=.*: it is a number of seconds above 0; .* is for ever"):
+            write()
+    assert list(db) == [] and db.namespaces() == {}
+
+
 @pytest.mark.parametrize("ttl", [0, -1, "5", 1e12, math.inf])
 def test_a_default_that_is_none(path, ttl):
     with pytest.raises(lsmkv.OptionsError, match="ttl="):

@@ -1,5 +1,7 @@
 """Looking inside: stats, levels, events, explain, step."""
 
+import time
+
 import pytest
 
 import lsmkv
@@ -42,6 +44,23 @@ def test_stats_tell_what_writes_waited_for(path):
     assert stats["stall_sync"] == 1 and stats["stall_sync_ns"] > 0  # asked for, so not among the stalls
     assert stats["stalls"] == stats["stall_ns"] == 0
     assert {name for name in stats if name.startswith("stall")} <= set(counters.GROUPS["waits"])
+
+
+def test_every_counter_is_explained_and_every_explained_one_is_there(db):
+    told = [name for names in counters.GROUPS.values() for name in names]
+    assert sorted(told) == sorted(db.stats()) and all(
+        text for names in counters.GROUPS.values() for text in names.values()
+    )
+
+
+def test_what_has_just_been_replaced_is_not_pinned_for_long(path):
+    with lsmkv.open(path) as db:
+        fill(db, 0, 20_000)
+        db.flush()
+        fill(db, 10_000, 20_000)
+        db.compact()
+        while db.stats()["pinned_bytes"]:  # the background gives it back; nobody else holds it
+            time.sleep(0.001)
 
 
 def test_a_flush_moves_records_from_the_log_to_a_table(db):

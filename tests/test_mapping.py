@@ -3,6 +3,7 @@
 import array
 import collections.abc
 import os
+import tempfile
 
 import pytest
 
@@ -430,8 +431,11 @@ def test_a_temporary_store_goes_at_close():
     with lsmkv.open(None) as db:
         where = db.path
         db[b"k"] = b"v"
-        assert os.path.isdir(where)
+        assert os.path.isdir(where) and os.path.dirname(where) == tempfile.gettempdir()
+        assert db.options["durability"] == "os"
     assert not os.path.exists(where)
+    with lsmkv.open(None, durability="always") as db, lsmkv.open(None, options="durable") as preset:
+        assert db.options["durability"] == preset.options["durability"] == "always"
 
 
 def test_flag_n_starts_anew(path):

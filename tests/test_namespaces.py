@@ -55,8 +55,8 @@ def test_listing(db):
     db.namespace("b", key="str", ttl=1.5)
     space = db.namespace("a")
     listing = {
-        "a": {"key": "bytes", "value": "bytes", "ttl": None},
-        "b": {"key": "str", "value": "bytes", "ttl": 1.5},
+        "a": {"key": "bytes", "value": "bytes", "ttl": None, "id": 2},
+        "b": {"key": "str", "value": "bytes", "ttl": 1.5, "id": 1},
     }
     assert db.namespaces() == space.namespaces() == listing and list(db.namespaces()) == ["a", "b"]
 

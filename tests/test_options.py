@@ -100,8 +100,33 @@ def test_fifo_says_when_data_goes(path):
         lsmkv.open(path, merge_policy="fifo")
 
 
+@pytest.mark.parametrize("limit", [{"fifo_bytes": 1 << 20}, {"fifo_age": 3600}])
+@pytest.mark.parametrize("policy", [{}, {"merge_policy": "default"}, {"merge_policy": "none"}])
+def test_limits_of_fifo_without_fifo_are_refused(path, limit, policy):
+    with pytest.raises(lsmkv.OptionsError, match="merge_policy fifo alone.*choose it, or leave them out"):
+        lsmkv.open(path, **limit, **policy)
+    assert not path.exists()
+
+
+def test_bounds_are_told_in_units_that_are_read():
+    with pytest.raises(lsmkv.OptionsError, match=r"memory_bytes=0: it is from 4194304 \(4 MiB\) to .*\(64 TiB\)"):
+        Options(memory_bytes=0)
+    with pytest.raises(lsmkv.OptionsError, match=r"large_value_bytes=5: it is 0, or from 16 to 1073741824 \(1 GiB\)"):
+        Options(large_value_bytes=5)
+    for decimal in (700, 777, "0o700"):  # octal digits without their 0o
+        with pytest.raises(lsmkv.OptionsError, match=r"from 0 to 0o777; permission bits .* octal, such as 0o700"):
+            Options(mode=decimal)
+
+
+@pytest.mark.parametrize("empty", ["", b""])
+@pytest.mark.parametrize("flag", "rwcn")
+def test_an_empty_path_is_not_a_directory(empty, flag):
+    with pytest.raises(lsmkv.OptionsError, match='names the directory of a store; "." is the present one, and None'):
+        lsmkv.open(empty, flag)
+
+
 def test_unknown_names_list_the_known_ones(path):
-    with pytest.raises(lsmkv.OptionsError, match="'pagebytes'.*page_bytes"):
+    with pytest.raises(lsmkv.OptionsError, match="'pagebytes': perhaps page_bytes. There are durability, "):
         lsmkv.open(path, pagebytes=4096)
     with pytest.raises(lsmkv.OptionsError, match="preset.*teach"):
         lsmkv.open(path, options="tutorial")

@@ -31,10 +31,11 @@ HOSTILE = [
 
 
 def level(
-    kind="table", run=1, number=1, size=4096, records=100, tombstones=0, ranges=0, lsn=9 << 32, low=b"", high=b""
-):
+    kind="table", run=1, number=1, size=4096, records=100, tombstones=0, ranges=0, lsn=9 << 32, low=b"", high=b"",
+    values=0,
+):  # fmt: skip
     return lsmkv.Level(
-        (kind, run, number, size, records, tombstones, ranges, 1 << 32, lsn, low, high, "raw", 9, 9, "lines")
+        (kind, run, number, size, records, tombstones, ranges, 1 << 32, lsn, low, high, "raw", 9, 9, "lines", values)
     )
 
 
@@ -292,6 +293,8 @@ def test_the_text_of_levels_is_stable():
             level("segment", 0, 8, 4016, 77, 8, 2),
             level(number=5, low=b"a", high=b"m\xff"),
             level(run=2, number=3, tombstones=5, low=b"\xff\x01\0\0\0\x07a", high=b"\xff\x01\0\0\0\x07z"),
+            level("values", 0, 4, 1 << 20, 0, values=3 << 18),
+            level("values", 0, 7, 1 << 20, 0, values=1 << 20),
         ]
     )
     assert repr(levels) == str(levels)
@@ -301,6 +304,8 @@ def test_the_text_of_levels_is_stable():
         "  L0        000008.log  3.92 KiB       77  8 + 2 ranges",
         "  run 1     000005.tbl     4 KiB      100             0  a .. m\\xff",
         "  run 2     000003.tbl     4 KiB      100             5  ns 7: a .. ns 7: z",
+        "  values    000004.val     1 MiB                         768 KiB live, 25% garbage",
+        "            000007.val     1 MiB                         1 MiB live, 0% garbage",
     ]
     assert repr(Levels([])) == "  (nothing stored yet)"
     assert len(repr(tables(5000, 5000)).splitlines()) == listing.LINES

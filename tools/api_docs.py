@@ -15,6 +15,7 @@ import lsmkv
 import lsmkv.aio
 import lsmkv.dbm
 from lsmkv import codecs, options
+from lsmkv.report import counters
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = ROOT / "tools" / "api_head.md"
@@ -66,7 +67,7 @@ def block(lines):
 
 def safe(text):
     """What Markdown would take for its own is escaped, outside of `code`."""
-    parts = re.split(r"(`[^`]*`|(?<![\w*])\*\w[^*]*\w\*(?![\w*]))", text)  # *so* stays as well
+    parts = re.split(r"(`[^`]*`|(?<![\w*])(?:\*\w[^*]*\w\*|\*\*\w[^*]*\w\*\*)(?![\w*]))", text)  # *so*, **so**
     return "".join(part if part[:1] in ("`", "*") else re.sub(r"([<*|\\])", r"\\\1", part) for part in parts)
 
 
@@ -84,6 +85,17 @@ def entry(heading, text):
 
 def one_line(text):
     return safe(" ".join(inspect.cleandoc(text).split()))
+
+
+def counted():
+    """What stats() answers, one row a key."""
+    rows = [f"| `{name}` | {safe(text)} |" for names in counters.GROUPS.values() for name, text in names.items()]
+    return [
+        "### Counters",
+        "What `stats()` answers. Bytes and calls count from when the store was opened, in this process; sizes and "
+        "numbers of files are the present ones.",
+        "\n".join(["| key | what it counts |", "|---|---|", *rows]),
+    ]
 
 
 # ---- what there is ------------------------------------------------------------------------------
@@ -245,6 +257,7 @@ def document():
         f"### {signature(lsmkv.ManualClock, 'ManualClock')}",
         *paragraphs(lsmkv.ManualClock.__doc__),
         *members(lsmkv.ManualClock),
+        *counted(),
         *tuple_type(lsmkv.Level),
         *tuple_type(lsmkv.Probe),
         *the_codecs(),

@@ -115,6 +115,17 @@ static void report(struct lk_db *db, const struct lsmkv_step *did)
              (unsigned long long)did->records_out, (double)did->nanoseconds / 1e6);
 }
 
+/* Flush, and let writers know how fast that is. What a limit on background work slept, they do not pay for. */
+static int flush_paced(struct lk_db *db, struct lsmkv_step *did)
+{
+    uint64_t limited = atomic_load(&db->counters.limited_ns), began = lk_stall_now(db);
+    int rc = lk_flush_l0(db, did);
+    uint64_t took = lk_stall_now(db) - began - (atomic_load(&db->counters.limited_ns) - limited);
+    if (rc == 0)
+        db->pace_unit = lk_pace_unit(db->pace_unit, did->bytes_in, took);
+    return rc;
+}
+
 /* Flush all of L0. What stands in tables is on the disk, whatever became of its log. work_mutex held. */
 static int flush_l0(struct lk_db *db, struct lsmkv_step *did)
 {
@@ -122,7 +133,7 @@ static int flush_l0(struct lk_db *db, struct lsmkv_step *did)
     const struct lk_segment *newest = version->memtable_count > 1 ? version->memtables[1]->segment : NULL;
     uint64_t through = newest ? lk_lsn(newest->number, atomic_load(&newest->end)) : 0;
     lk_version_unref(version);
-    int rc = lk_flush_l0(db, did);
+    int rc = flush_paced(db, did);
     if (rc < 0)
         return rc;
     lk_mutex_lock(&db->sync_mutex);

@@ -126,23 +126,52 @@ void lk_collect_facts(struct lk_db *db, const struct lk_version *version, struct
     free_live(&liveness);
 }
 
+int lk_collect_files(struct lk_db *db, const struct lk_version *version, struct lk_value_file **out, uint32_t *count)
+{
+    struct liveness liveness;
+    *out = NULL;
+    *count = 0;
+    if (!atomic_load(&db->values.list))
+        return 0;
+    int rc = count_live(db, version, &liveness);
+    lk_mutex_lock(&db->values.mutex);
+    struct segment_facts *facts = rc == 0 ? list_segments(&db->values, &liveness, count) : NULL;
+    lk_mutex_unlock(&db->values.mutex);
+    struct lk_value_file *files = facts ? lk_alloc((*count + 1) * sizeof *files) : NULL;
+    for (uint32_t i = 0; files && i < *count; i++)
+        files[i] = (struct lk_value_file){facts[i].number, facts[i].bytes, facts[i].live};
+    lk_free(facts);
+    free_live(&liveness);
+    *out = files;
+    return files ? 0 : lk_fail(LSMKV_NOMEM, "memory ran out while value segments were listed");
+}
+
+/* Whatever refers to such a segment already does so from a memtable or a table. */
+static void settle(struct lk_values *values)
+{
+    lk_mutex_lock(&values->mutex);
+    const struct lk_value_list *list = atomic_load(&values->list);
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct lk_value_segment *segment = list->at[i].segment;
+        if (segment && !atomic_load(&segment->current) && !atomic_load(&segment->writers))
+            segment->settled = 1;
+    }
+    lk_mutex_unlock(&values->mutex);
+}
+
 void lk_collect_held(struct lk_db *db, const struct lk_version *version)
 {
     struct liveness liveness;
     if (!atomic_load(&db->values.list))
         return;
+    settle(&db->values); /* first: what a writer brings into a memtable meanwhile is in none that is counted */
     int rc = count_live(db, version, &liveness);
     lk_mutex_lock(&db->values.mutex);
     const struct lk_value_list *list = atomic_load(&db->values.list);
     for (uint32_t i = 0; rc == 0 && i < list->count; i++) {
         struct lk_value_segment *segment = list->at[i].segment;
-        if (!segment)
-            continue;
-        int needed = bytes_in(&liveness.live, segment->number) || atomic_load(&segment->current);
-        if (!needed && !segment->held.sum)
+        if (segment && segment->settled && !segment->held.sum && !bytes_in(&liveness.live, segment->number))
             lk_held_begin(&segment->held, &db->pinned_bytes, atomic_load(&segment->end));
-        else if (needed)
-            lk_held_end(&segment->held); /* a writer had it on its way into a memtable */
     }
     lk_mutex_unlock(&db->values.mutex);
     free_live(&liveness);

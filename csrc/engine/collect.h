@@ -22,6 +22,14 @@ struct lk_value_facts {
 };
 /* Any thread, no lock held but perhaps work_mutex. All zero without value segments, or when memory ran out. */
 void lk_collect_facts(struct lk_db *db, const struct lk_version *version, struct lk_value_facts *out);
+/* One value segment that is open. */
+struct lk_value_file {
+    uint32_t number;
+    uint64_t bytes, live; /* as above */
+};
+/* By number; *out is owned. 0 or NOMEM. Any thread, no lock or slot held. */
+LK_MUST_CHECK int lk_collect_files(struct lk_db *db, const struct lk_version *version, struct lk_value_file **out,
+                                   uint32_t *count);
 /* Segments that the present version no longer refers to count as pinned until their readers let go; work_mutex held, so that
  * no value is on its way into a table. */
 void lk_collect_held(struct lk_db *db, const struct lk_version *version);
@@ -43,5 +51,7 @@ struct lk_moved {
 int lk_move_wanted(struct lk_rewrite *rewrite, const struct lk_record *record);
 /* Write the value to its new place. A value that cannot be read stays where it is: moved->cursor is then as given. */
 LK_MUST_CHECK int lk_move(struct lk_rewrite *rewrite, struct lk_cursor *cursor, struct lk_moved *moved);
+/* A table ends: what was moved counts as written in the background, to the last byte. */
+void lk_move_pay(struct lk_rewrite *rewrite);
 
 #endif

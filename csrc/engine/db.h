@@ -91,6 +91,7 @@ struct lk_db {
     int rotated;                    /* the background is to be told, after the mutex is given back */
     uint32_t batch_keys_factor;     /* more lines for the next segment, after a batch did not fit */
     _Atomic uint32_t pace_space;    /* space debt in thousandths, as engine/pace.h counts; set by background.c */
+    _Atomic uint64_t pace_unit;     /* ns that a KiB of log costs a flush; 0: not known yet; set by background.c */
 
     /* Group commit: under sync_mutex; the leader syncs with it released. */
     struct lk_mutex sync_mutex;
@@ -121,13 +122,15 @@ struct lk_db {
     struct lk_mutex state_mutex;
     struct lk_cond state_changed;   /* work appeared, a job ended, the engine closes */
     _Atomic uint32_t number_next;   /* next file number */
-    struct lk_memtable *spare; /* owned reference; made by the keeper, its file's name durable (engine/spare.h) */
+    _Atomic(struct lk_memtable *)
+        spare; /* owned reference; made by the keeper, its file's name durable (engine/spare.h) */
     int spare_making; /* the keeper makes one just now */
     uint64_t work_generation; /* rises with every wake */
     struct lk_version *left; /* owned: let go by their last reader, for the keeper to free (engine/leave.h) */
     uint64_t inline_seen; /* threads=0: the generation that was looked at last */
     _Atomic int closing; /* background work stops within 100 ms */
     struct lk_thread *keeper, *compactor;
+    _Atomic int keeping; /* the keeper is at work */
     _Atomic uint32_t scans_since_seal;
     _Atomic uint64_t scans_at_merge, gets_at_merge; /* how many there had been when a merge last ended */
     _Atomic uint32_t pauses;        /* callers that want no merges now */

@@ -141,7 +141,8 @@ static int of_memtable(const struct lk_memtable *memtable, int active, struct ls
                                   .lsn_min = lk_lsn(segment->number, LK_FILE_HEAD),
                                   .lsn_max = lk_lsn(segment->number, end),
                                   .codec = "",
-                                  .layout = layout_of(NULL)};
+                                  .layout = layout_of(NULL),
+                                  .value_bytes = get(&memtable->value_bytes)};
     int rc = copy_key(&level->key_min, lk_slice("", 0)); /* a hash knows no least key */
     return rc == 0 ? copy_key(&level->key_max, lk_slice("", 0)) : rc;
 }
@@ -160,16 +161,28 @@ static int of_table(const struct lk_table *table, uint32_t run, struct lsmkv_lev
                                   .lsn_max = meta->lsn_max,
                                   .codec = lk_pack_name(table->footer.codec),
                                   .stored_bytes = table->footer.pages_end - LK_TABLE_HEAD,
-                                  .layout = layout_of(table)};
+                                  .layout = layout_of(table),
+                                  .value_bytes = lk_value_uses_bytes(&table->uses)};
     level->record_bytes = table->footer.codec ? table->footer.unpacked : level->stored_bytes;
     int rc = copy_key(&level->key_min, meta->key_min);
     return rc == 0 ? copy_key(&level->key_max, meta->key_max) : rc;
 }
 
-static int list(struct lk_db *db, const struct lk_version *version, struct lsmkv_level *levels, size_t *count)
+static int of_values(const struct lk_value_file *file, struct lsmkv_level *level)
+{
+    *level = (struct lsmkv_level){.kind = LSMKV_LEVEL_VALUES,
+                                  .number = file->number,
+                                  .bytes = file->bytes,
+                                  .codec = "",
+                                  .layout = "",
+                                  .value_bytes = file->live};
+    int rc = copy_key(&level->key_min, lk_slice("", 0));
+    return rc == 0 ? copy_key(&level->key_max, lk_slice("", 0)) : rc;
+}
+
+static int list(const struct lk_version *version, struct lsmkv_level *levels, size_t *count)
 {
     int rc = 0;
-    (void)db;
     for (uint32_t i = 0; rc == 0 && i < version->memtable_count; i++)
         rc = of_memtable(version->memtables[i], i == 0, &levels[(*count)++]);
     for (uint32_t i = 0; i < version->run_count; i++)
@@ -181,19 +194,27 @@ static int list(struct lk_db *db, const struct lk_version *version, struct lsmkv
 int lk_inspect_levels(struct lk_db *db, struct lsmkv_level **out, size_t *count)
 {
     struct lk_snapshot now;
+    struct lk_value_file *files = NULL;
+    uint32_t file_count = 0;
     *out = NULL;
     *count = 0;
     int rc = lk_snapshot_take(db, &now);
     if (rc < 0)
         return rc;
-    size_t most = now.version->memtable_count;
+    rc = lk_collect_files(db, now.version, &files, &file_count);
+    size_t most = now.version->memtable_count + file_count;
     for (uint32_t i = 0; i < now.version->run_count; i++)
         most += now.version->runs[i]->count;
     struct lsmkv_level *levels = lk_alloc_zero((most + 1) * sizeof *levels);
+    if (rc == 0 && !levels)
+        rc = lk_fail(LSMKV_NOMEM, "memory ran out while levels were listed");
     int slot = lk_read_enter(db); /* lists of range deletes are replaced at any time */
-    rc =
-        levels ? list(db, now.version, levels, count) : lk_fail(LSMKV_NOMEM, "memory ran out while levels were listed");
+    if (rc == 0)
+        rc = list(now.version, levels, count);
     lk_epoch_leave(&db->epochs, slot);
+    for (uint32_t i = 0; rc == 0 && i < file_count; i++)
+        rc = of_values(&files[i], &levels[(*count)++]);
+    lk_free(files);
     lk_snapshot_drop(&now);
     if (rc < 0)
         lsmkv_levels_free(levels, *count);

@@ -29,6 +29,7 @@ void lk_keeper_run(void *arg)
 {
     struct lk_db *db = arg;
     int complained = 0;
+    atomic_store(&db->keeping, 1);
     while (!atomic_load(&db->closing)) {
         int prepared = lk_spare_step(db); /* on a full disk the writer finds out itself */
         int ahead = prepared == 0 ? LSMKV_NOTFOUND : sync_ahead(db);
@@ -42,4 +43,5 @@ void lk_keeper_run(void *arg)
         if (prepared != 0 && ahead != 0)
             lk_wake_wait(db, nap(db));
     }
+    atomic_store(&db->keeping, 0);
 }

@@ -43,11 +43,11 @@ static int move_inline(struct lk_rewrite *rewrite, struct lk_cursor *cursor, uin
     return rc;
 }
 
-/* What was moved counts as written in the background. */
-static void pay(struct lk_rewrite *rewrite)
+void lk_move_pay(struct lk_rewrite *rewrite)
 {
-    lk_rate_pay(rewrite->db, rewrite->moved_bytes - rewrite->moved_paid);
-    rewrite->moved_paid = rewrite->moved_bytes;
+    if (rewrite->moved_owed)
+        lk_rate_pay(rewrite->db, rewrite->moved_owed);
+    rewrite->moved_owed = 0;
 }
 
 int lk_move(struct lk_rewrite *rewrite, struct lk_cursor *cursor, struct lk_moved *moved)
@@ -72,7 +72,8 @@ int lk_move(struct lk_rewrite *rewrite, struct lk_cursor *cursor, struct lk_move
     record->flags |= LK_RECORD_APART;
     (void)lk_reference_get(record->value, &made);
     rewrite->moved_bytes += lk_value_footprint(made.bytes);
-    if (rewrite->moved_bytes - rewrite->moved_paid >= PAY_BYTES)
-        pay(rewrite);
+    rewrite->moved_owed += lk_value_footprint(made.bytes);
+    if (rewrite->moved_owed >= PAY_BYTES)
+        lk_move_pay(rewrite);
     return 0;
 }

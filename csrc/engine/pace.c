@@ -7,15 +7,24 @@
 enum {
     LOOK_BYTES = 64 * 1024,      /* a writer that is left alone looks again after so many */
     CREDIT_MOST = 256 * 1024,    /* that a long pause can buy */
-    PAID_MOST = 4 * 1024 * 1024, /* of one write: the largest is kept waiting for less than a second */
+    PAID_MOST = 4 * 1024 * 1024, /* of one write, and */
+    PAID_NS = 800000000,         /* of its time: the largest is kept waiting for less than a second */
     PAUSE_NS = 500000,
-    PRICE_AT_HALF = 10240,       /* ns a KiB: 100 MB/s */
-    PRICE_MOST = 102400,
+    UNIT = 10240,                /* ns a KiB: 100 MB/s, until flushes have shown how fast they are */
+    UNIT_MOST = 1024000,
+    STEEP = 100,
+    PRICE_MOST = 10240000, /* the price at the end: so many units, and not more */
+    LEARN_BYTES = 4 * 1024 * 1024, /* a smaller flush is mostly syncs */
     SEALED_MAX = 14,             /* segments that one scan view covers, less the active one */
-    RUNS_CALM = 2,
-    RUNS_MOST = 6, /* times the runs allowed; */
-    RUNS_END = 56                 /* at most, and then they are calm up to LK_PLAN_CEILING */
+    RUNS_MERGED = 2,             /* one more than allowed, and what they become */
+    RUNS_MOST = 3,               /* times the runs allowed, and */
+    RUNS_BAND = 8                /* at least so many below LK_PLAN_CEILING, where merges go before flushes */
 };
+
+/* Earlier, merges under way go on: L0 that is flushed at every chance leaves them no time, and runs pile up. */
+static const double FLUSH_AT = 0.5;
+/* Who gets there makes a segment himself, or waits for one: a syncing of the directory, not a flush. */
+static const double SPARE_MOST = 0.9;
 
 /* ---- debts ------------------------------------------------------------------------------------- */
 
@@ -29,7 +38,12 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
-/* A flush will make it, and has to have room for it. */
+static double smaller(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* A flush will make it, and has to have room for it. Counted with every key, so that sealing a segment adds nothing. */
 static uint64_t order_to_come(const struct lk_memtable *memtable)
 {
     uint64_t keys = atomic_load_explicit(&memtable->key_count, memory_order_relaxed);
@@ -43,13 +57,10 @@ struct lk_l0 lk_pace_l0(const struct lk_db *db, const struct lk_version *version
     for (uint32_t i = 0; i < version->memtable_count; i++) {
         const struct lk_memtable *memtable = version->memtables[i];
         uint64_t end = atomic_load_explicit(&memtable->segment->end, memory_order_relaxed);
-        if (i > 0) {
-            l0.bytes += end;
-            l0.memory += lk_memtable_memory(memtable) + order_to_come(memtable);
-            continue;
-        }
-        l0.active_bytes = end;
-        l0.active_memory = lk_memtable_memory(memtable); /* a few thousand keys touch all of the lines */
+        uint64_t memory =
+            lk_memtable_memory(memtable) + order_to_come(memtable); /* a few thousand keys touch all lines */
+        *(i ? &l0.bytes : &l0.active_bytes) += end;
+        *(i ? &l0.memory : &l0.active_memory) += memory;
     }
     return l0;
 }
@@ -80,6 +91,11 @@ int lk_pace_l0_is_full(const struct lsmkv_options *options, const struct lk_l0 *
     return l0->sealed >= SEALED_MAX || of_bytes(options, l0->bytes) >= 1 || (l0->sealed && of_memory(l0) >= 1);
 }
 
+int lk_pace_wants_flush(const struct lsmkv_options *options, const struct lk_l0 *l0)
+{
+    return l0->sealed && lk_pace_fullness(options, l0) >= FLUSH_AT;
+}
+
 /* Values are written faster than collected. A damaged run ends that for good, and waiting would not help. */
 static double of_values(const struct lk_shape *shape)
 {
@@ -103,8 +119,8 @@ double lk_pace_space(const struct lk_shape *shape)
     for (uint32_t i = 0; i + 1 < shape->run_count; i++)
         newer += (double)shape->runs[i].bytes;
     double calm = larger(bottom, 2 * flushed);
-    double begins = RUNS_CALM * limit < LK_PLAN_CEILING ? RUNS_CALM * limit : LK_PLAN_CEILING;
-    double runs = share(shape->run_count, begins, RUNS_MOST * limit < RUNS_END ? RUNS_MOST * limit : RUNS_END);
+    double begins = smaller(limit + RUNS_MERGED, LK_PLAN_CEILING - RUNS_BAND);
+    double runs = share(shape->run_count, begins, smaller(RUNS_MOST * limit + RUNS_MERGED, LK_PLAN_CEILING));
     /* Only one policy owes a merge for what merely stands above the bottom. */
     return larger(shape->policy == LSMKV_MERGE_LEVELED ? share(newer, calm, 3 * calm) : 0,
                   larger(runs, of_values(shape)));
@@ -120,12 +136,32 @@ static double of_sync(const struct lk_db *db, uint64_t now)
     return share((double)(now - began), 2 * interval, 6 * interval);
 }
 
-uint64_t lk_pace_price(double fullness)
+double lk_pace_spare(const struct lk_db *db)
+{
+    const struct lk_segment *segment = db->active->segment;
+    double end = (double)atomic_load_explicit(&segment->end, memory_order_relaxed), all = (double)segment->capacity;
+    if (segment->kind == LK_SEGMENT_NONE || !atomic_load_explicit(&db->keeping, memory_order_relaxed) ||
+        atomic_load_explicit(&db->spare, memory_order_relaxed))
+        return 0;
+    return share(end, all / 2, all) * SPARE_MOST;
+}
+
+uint64_t lk_pace_price(double fullness, uint64_t unit)
 {
     if (fullness <= 0)
         return 0;
-    double price = fullness < 1 ? PRICE_AT_HALF * fullness / (1 - fullness) : PRICE_MOST;
-    return price < PRICE_MOST ? (uint64_t)price + 1 : PRICE_MOST;
+    double at_half = unit < UNIT ? UNIT : unit < UNIT_MOST ? (double)unit : UNIT_MOST;
+    double most = at_half * STEEP < PRICE_MOST ? at_half * STEEP : PRICE_MOST;
+    double price = fullness < 1 ? at_half * fullness / (1 - fullness) : most;
+    return (uint64_t)(price < most ? price : most) + 1;
+}
+
+uint64_t lk_pace_unit(uint64_t unit, uint64_t bytes, uint64_t ns)
+{
+    if (bytes < LEARN_BYTES)
+        return unit;
+    uint64_t met = (uint64_t)((double)ns * 1024 / (double)bytes);
+    return unit ? (unit + met) / 2 : met;
 }
 
 /* ---- paying ------------------------------------------------------------------------------------ */
@@ -135,7 +171,10 @@ static uint64_t price_now(struct lk_db *db, uint64_t now)
 {
     struct lk_l0 l0 = lk_pace_l0(db, atomic_load_explicit(&db->version, memory_order_relaxed));
     double space = atomic_load_explicit(&db->pace_space, memory_order_relaxed) / 1000.0;
-    return lk_pace_price(larger(larger(lk_pace_fullness(&db->options, &l0), space), of_sync(db, now)));
+    uint64_t unit = atomic_load_explicit(&db->pace_unit, memory_order_relaxed);
+    double debt =
+        larger(larger(lk_pace_fullness(&db->options, &l0), space), larger(of_sync(db, now), lk_pace_spare(db)));
+    return lk_pace_price(debt, unit);
 }
 
 /* Buy with the time since the last purchase. */
@@ -145,9 +184,7 @@ static uint64_t buy(struct lk_db *db, uint64_t price, uint64_t now)
     db->pace_since_ns = now;
     if (price == 0)
         return LOOK_BYTES;
-    since = since < (uint64_t)CREDIT_MOST * PRICE_MOST / 1024 ? since : (uint64_t)CREDIT_MOST * PRICE_MOST / 1024;
-    uint64_t bought = since * 1024 / price;
-    return bought < CREDIT_MOST ? bought : CREDIT_MOST;
+    return since < price * (CREDIT_MOST / 1024) ? since * 1024 / price : CREDIT_MOST;
 }
 
 /* Bytes of a write that are paid for. */
@@ -174,6 +211,8 @@ uint64_t lk_pace_due(struct lk_db *db, uint64_t *owed)
     uint64_t price = provide(db, *owed), paid = price ? db->pace_credit : *owed;
     db->pace_credit -= paid;
     *owed -= paid;
+    if (price && *owed > (uint64_t)PAID_NS * 1024 / price)
+        *owed = (uint64_t)PAID_NS * 1024 / price;
     uint64_t pause = price * (CREDIT_MOST / 1024);
     return pause < PAUSE_NS ? pause : PAUSE_NS;
 }

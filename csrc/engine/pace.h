@@ -1,12 +1,16 @@
 /* pace: how fast writers may write, from how much work they have left behind them.
  *
- *   fullness   0 or less            0.1       0.5       0.9        1
- *   a writer   is left alone      900 MB/s  100 MB/s   11 MB/s   waits for a flush (engine/rotate.h)
+ *   fullness   0 or less            0.1       0.5             0.9      0.99         1
+ *   a writer   is left alone      9 times   as fast as a     a ninth  a hundredth  waits for a flush
+ *                                           flush: 100 MB/s                        (engine/rotate.h)
+ *                                           or less
  *
  * Fullness is the largest of some debts, each 0 where it begins to matter and 1 where it must not grow: what L0 holds
- * in bytes, in memory and in segments, what a settled store would have to merge, and how far the sync is
- * behind. So a flush that is late slows writers a little more with every byte, they meet it where both are equally fast,
- * and nobody reaches 1 while background work goes on.
+ * in bytes, in memory and in segments, what a settled store would have to merge, how far the sync is behind, and how
+ * full the active segment is when none is ready to follow it. So a flush that is late slows writers a little more with
+ * every byte, they meet it where both are equally fast. From half full on the flush goes before merges. What is left then
+ * takes writers longer to fill than a flush takes, however fast the device is, because the unit of price is what flushes
+ * took: nobody reaches 1 while background work goes on (test_pace.c has both on paper, from 5 to 1280 MB/s).
  *
  * Writers buy bytes together, with the time that passes; who has not enough pauses for half a millisecond at most and
  * asks again, so a pause that the system makes longer buys more. It sleeps with no lock held. Everything but lk_pace_wait is memory only. */
@@ -29,13 +33,20 @@ struct lk_l0 lk_pace_l0(const struct lk_db *db, const struct lk_version *version
 
 /* Of L0, for writers: with what is in the active segment. Pure. */
 double lk_pace_fullness(const struct lsmkv_options *options, const struct lk_l0 *l0);
+/* Should the flush go before any merge? Pure. */
+int lk_pace_wants_flush(const struct lsmkv_options *options, const struct lk_l0 *l0);
 /* Must a writer who wants another segment wait for a flush? Pure. */
 int lk_pace_l0_is_full(const struct lsmkv_options *options, const struct lk_l0 *l0);
 /* Of the runs: what stands above the bottom, and how many they are; of value segments: what is not live. Pure. */
 double lk_pace_space(const struct lk_shape *shape);
 
-/* Nanoseconds that a KiB costs. Pure. */
-uint64_t lk_pace_price(double fullness);
+/* Of the segment that follows, while there is none yet. write_mutex held. */
+double lk_pace_spare(const struct lk_db *db);
+
+/* Nanoseconds that a KiB costs. unit: what one costs a flush, 0: not known. Pure. */
+uint64_t lk_pace_price(double fullness, uint64_t unit);
+/* The unit after a flush of so many bytes of log that took so long. Pure. */
+uint64_t lk_pace_unit(uint64_t unit, uint64_t bytes, uint64_t ns);
 
 /* The writer's, under write_mutex. 0: a write that owes so many bytes may go on, it has been paid for. Else: wait so many
  * nanoseconds and ask again. What there is is paid at once and *owed is the rest, so that a large write comes forward beside

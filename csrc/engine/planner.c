@@ -7,7 +7,7 @@
 
 enum {
     L0_FULL = 8, /* sealed segments that no job may keep waiting */
-    CROWD = 4    /* times the runs allowed: then merges go before flushes */
+    CROWD = 4    /* times the runs allowed while nobody reads: then merges go before flushes */
 };
 
 int lk_plan_decide(struct lk_job *job, enum lk_job_kind kind, uint32_t first, uint32_t last, const char *why, ...)
@@ -93,7 +93,7 @@ static int plan_flush(const struct lk_shape *shape, struct lk_job *job)
     if (shape->sealed == 0)
         return 0;
     if (shape->flush_wanted)
-        return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0, "a flush was asked for: %u sealed segments, %.1f MiB",
+        return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0, "writers are slowed for L0: %u sealed segments, %.1f MiB",
                               shape->sealed, mib);
     if (shape->sealed >= shape->l0_segments && shape->sealed_bytes >= shape->segment_bytes)
         return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0,
@@ -135,7 +135,8 @@ static int plan_everything(const struct lk_shape *shape, struct lk_job *job)
 struct lk_job lk_plan(const struct lk_shape *shape)
 {
     struct lk_job job = {.kind = LK_JOB_NONE};
-    uint32_t limit = lk_policy_limit(shape), crowd = CROWD * limit < LK_PLAN_CEILING ? CROWD * limit : LK_PLAN_CEILING;
+    uint32_t limit = lk_policy_limit(shape), most = lk_policy_most(shape);
+    uint32_t crowd = CROWD * most < LK_PLAN_CEILING ? CROWD * most : LK_PLAN_CEILING;
     int crowded = shape->run_count > crowd && !shape->paused;
     int full = shape->flush_wanted || shape->sealed >= L0_FULL;
 

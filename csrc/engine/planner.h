@@ -42,7 +42,7 @@ struct lk_shape {
     uint64_t now_ns;          /* the wall clock */
     uint64_t scans, gets;     /* seeks of scans, and gets, since a merge last ended */
     int paused;               /* nothing but flushes */
-    int flush_wanted;         /* somebody asked */
+    int flush_wanted;         /* writers are slowed for what L0 holds (engine/pace.h) */
     int merge_wanted;         /* somebody asked for everything in one run */
     /* Value segments, as engine/collect.h counts them. */
     uint64_t value_garbage, value_live, value_excess;

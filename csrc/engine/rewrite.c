@@ -297,6 +297,7 @@ static int finish(struct lk_rewrite *rewrite, struct lk_table_writer **writer, s
             rewrite->meta_count++;
             rewrite->bytes_out += meta->bytes;
             pay(rewrite, meta->bytes);
+            lk_move_pay(rewrite);
         }
     }
     lk_ranges_deinit(&ranges);

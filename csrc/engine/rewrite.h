@@ -58,7 +58,7 @@ struct lk_rewrite {
     uint64_t began_ns;
     struct lk_value_uses moved;      /* owned: holds the segments that values were moved to */
     uint64_t moved_bytes;            /* for the table under construction */
-    uint64_t moved_paid;             /* of them: told to engine/rate.h */
+    uint64_t moved_owed;             /* not told to engine/rate.h yet */
     uint64_t leaving[LK_LEAVING];    /* value segments asked for: number * 2, and 1 when it is to be emptied */
 };
 

@@ -183,9 +183,7 @@ int lk_scan_fetch(struct lk_scan *scan, struct lsmkv_pair *pairs, size_t *found)
     int rc = 0;
     for (size_t i = 0; i < count; i++) {
         const struct lsmkv_slice *value = &pairs[lk_load32(scan->apart.at + 4 * i)].value;
-        struct lk_reference reference = {0};
-        (void)lk_reference_get(lk_slice(value->data, value->size), &reference);
-        total += reference.bytes;
+        total += lk_values_expect(&scan->db->values, lk_slice(value->data, value->size));
     }
     lk_buf_reset(&scan->fetched);
     if (count)

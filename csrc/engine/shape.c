@@ -5,6 +5,7 @@
 #include "engine/clock.h"
 #include "engine/collect.h"
 #include "engine/install.h"
+#include "engine/pace.h"
 #include "engine/slice.h"
 #include "format/space.h"
 
@@ -98,6 +99,8 @@ void lk_background_shape(struct lk_db *db, int slices, struct lk_shape *shape)
     take_reads(db, shape);
     shape->sealed = version->memtable_count - 1;
     shape->sealed_bytes = lk_background_l0_bytes(db, version);
+    struct lk_l0 l0 = lk_pace_l0(db, version);
+    shape->flush_wanted = lk_pace_wants_flush(&db->options, &l0);
     for (uint32_t i = 0; i < version->run_count && i < LK_SHAPE_RUNS; i++) {
         const struct lk_run *run = version->runs[i];
         struct lk_shape_run *out = &shape->runs[shape->run_count++];

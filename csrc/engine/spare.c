@@ -7,7 +7,7 @@
 
 enum {
     STEP = 1 << 20,  /* bytes prefaulted at once */
-    AHEAD = 8 << 20  /* of the active segment: before anything else */
+    AHEAD = 16 << 20 /* of the active segment: before anything else */
 };
 
 void lk_spare_drop(struct lk_memtable *memtable)

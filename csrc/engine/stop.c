@@ -144,9 +144,11 @@ int lk_engine_directory(struct lk_env *env, const char *path, const struct lsmkv
     *dir = NULL;
     int status;
     if (rc == -ENOENT)
-        status = create
-                     ? lk_fail(LSMKV_ABSENT, "%s cannot be made: the directory that is to hold it does not exist", path)
-                     : lk_fail(LSMKV_ABSENT, "there is no directory %s: open it with flag=\"c\" to make a store", path);
+        status =
+            create
+                ? lk_fail(LSMKV_ABSENT,
+                          "%s cannot be made: the directory that is to hold it does not exist; make that first", path)
+                : lk_fail(LSMKV_ABSENT, "there is no directory %s: open it with flag=\"c\" to make a store", path);
     else if (rc == -ENOTDIR)
         status = lk_fail(LSMKV_EXISTS, "%s is not a directory: a store is a directory; name another path", path);
     else
@@ -212,6 +214,9 @@ int lk_engine_options(const struct lsmkv_options *given, struct lsmkv_options *o
         what = "space_limit lies between 1.05 and 1000";
     else if (out->merge_policy == LSMKV_MERGE_FIFO && !out->fifo_bytes && !out->fifo_age_ms)
         what = "merge_policy fifo deletes the oldest data: give fifo_bytes or fifo_age, or both";
+    else if (out->merge_policy != LSMKV_MERGE_FIFO && (out->fifo_bytes || out->fifo_age_ms))
+        what = "fifo_bytes and fifo_age go with merge_policy fifo alone, which deletes the oldest data: choose it, or "
+               "leave them out";
     else if (out->fifo_age_ms > LK_FIFO_AGE_MAX_MS)
         what = "fifo_age is at most 31 years";
     else if (out->memory_bytes < LK_MEMORY_LEAST)

@@ -1,5 +1,6 @@
 /* verify: reads every byte of every file of the present version with private reads, and checks it: of value segments
- * every value that a record refers to. */
+ * every value that a record refers to. Garbage in them is left out: after a crash it may be half a value, or a place that
+ * was never written, and nothing tells that from damage. */
 #include <string.h>
 
 #include "engine/inspect.h"

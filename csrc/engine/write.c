@@ -11,7 +11,7 @@
 #include "engine/rotate.h"
 #include "engine/stall.h"
 
-enum { MARK_BYTES = 24, TOO_MANY_TRIES = 10, PREFAULT_BYTES = 128 * 1024 };
+enum { MARK_BYTES = 24, TOO_MANY_TRIES = 10, PREFAULT_BYTES = 64 * 1024 };
 
 /* What is to be appended, one record or a batch, and on what condition. */
 struct op {

@@ -8,7 +8,7 @@
 
 static const char HEAD_MAGIC[8] = "lsmkvTBL", MAGIC[8] = "lsmkvTBF";
 
-enum { FENCE_BYTES = 12, FENCE_LAST = 4, LINE_BYTES = 64, SUM_BYTES = 4 };
+enum { FENCE_BYTES = 12, FENCE_LAST = 4, LINE_BYTES = 64, SUM_BYTES = 4, RECORD_LEAST = 3 };
 
 /* Where each field of the drawing begins. */
 enum {
@@ -195,6 +195,18 @@ static const char *packing_wrong(const struct lk_footer *f)
     return NULL;
 }
 
+/* A packed page unpacks to LK_PAGE_MAX bytes at most, any other has as many as it takes; a record has a head of
+ * RECORD_LEAST bytes at least, and its key and value. */
+static const char *records_wrong(const struct lk_footer *f)
+{
+    uint64_t stored = f->pages_end - LK_TABLE_HEAD, room = f->codec ? f->unpacked : stored;
+    if (f->codec && room > stored + (uint64_t)f->fence_count * LK_PAGE_MAX)
+        return "the pages do not unpack to so many bytes";
+    if (f->records > room / RECORD_LEAST || f->payload > room - f->records * RECORD_LEAST)
+        return "the pages have no room for so many records";
+    return NULL;
+}
+
 int lk_footer_get(const uint8_t from[LK_FOOTER], uint64_t file_bytes, struct lk_footer *out, const char **what)
 {
     struct lk_footer footer;
@@ -222,7 +234,7 @@ int lk_footer_get(const uint8_t from[LK_FOOTER], uint64_t file_bytes, struct lk_
     if (footer.file_bytes != file_bytes)
         return -1;
     if ((*what = sections_wrong(&footer)) != NULL || (*what = counts_wrong(&footer)) != NULL ||
-        (*what = packing_wrong(&footer)) != NULL)
+        (*what = packing_wrong(&footer)) != NULL || (*what = records_wrong(&footer)) != NULL)
         return -1;
     *out = footer;
     return 0;

@@ -529,7 +529,8 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_resume(lsmkv *db);
 
 /* Read and verify every byte of every file of the open store's newest state; the first damage fails
  * with CORRUPT. found, when given, is called once for each damaged place, and then verification goes
- * on to the end. */
+ * on to the end. Of value segments the head and what the newest state refers to is read: garbage, and what only older
+ * readers see, is not. It is what value_file_bytes of the stats has beyond value_live_bytes, and 64 bytes a file. */
 typedef void (*lsmkv_found)(void *context, const struct lsmkv_error *damage);
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_verify(lsmkv *db, lsmkv_found found, lsmkv_progress progress, void *context);
 
@@ -565,19 +566,27 @@ struct lsmkv_stats {
     /* Of the whole process, as the system counts: memory of its own, and pages of files that it maps. 0: not known. */
     uint64_t resident_anonymous_bytes, resident_file_bytes;
     uint64_t live_snapshots, live_iterators, expired_snapshots;
-    uint64_t pinned_bytes; /* of files and memory kept only for snapshots, iterators, transactions and views */
+    /* Of files and memory kept only for snapshots, iterators, transactions and views; what a flush or merge has just
+     * replaced counts until the background gives it back, moments later. */
+    uint64_t pinned_bytes;
     uint64_t recovered_bytes, recovered_records; /* replayed at open */
     int clean_open, failed; /* failed: a sync failed, no more writes */
 };
 
 LSMKV_MUST_CHECK LSMKV_API int lsmkv_get_stats(lsmkv *db, struct lsmkv_stats *out);
 
-enum lsmkv_level_kind { LSMKV_LEVEL_MEMTABLE = 0, LSMKV_LEVEL_SEGMENT = 1, LSMKV_LEVEL_TABLE = 2 };
+enum lsmkv_level_kind {
+    LSMKV_LEVEL_MEMTABLE = 0,
+    LSMKV_LEVEL_SEGMENT = 1,
+    LSMKV_LEVEL_TABLE = 2,
+    LSMKV_LEVEL_VALUES = 3
+};
 
-/* One place where records live, newest first; `run` groups tables (1 newest), 0 for segments. */
+/* One place where records live, newest first, and after them the value segments, which hold what records refer to;
+ * `run` groups tables (1 newest), 0 for the others. */
 struct lsmkv_level {
     int kind;
-    uint32_t run, number; /* file number: 000012.log, 000014.tbl */
+    uint32_t run, number; /* file number: 000012.log, 000014.tbl, 000013.val */
     uint64_t bytes, records, tombstones, range_deletes;
     uint64_t lsn_min, lsn_max;
     /* As stored: keys of namespaces, and those that begin with FF, with their prefix. Owned by the listing. */
@@ -586,7 +595,10 @@ struct lsmkv_level {
      * of the pages that hold them. */
     const char *codec;
     uint64_t record_bytes, stored_bytes;
-    const char *layout; /* of the index: "lines", or in a table of small records "filter" */
+    const char *layout; /* of the index: "lines", or in a table of small records "filter"; "" for value segments */
+    /* Bytes of value segments: those that its records refer to; of a value segment those that any record refers to. What
+     * it has beyond that is garbage, or kept for older readers. */
+    uint64_t value_bytes;
 };
 
 /* A listing of the present version; lsmkv_levels_free gives it back. No file access. */

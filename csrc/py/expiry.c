@@ -8,18 +8,28 @@
 #define SECOND_NS 1e9
 #define FAR_NS 9.2e18 /* the year 2261 */
 
+/* A number above 0: 0, or -1 with an exception. What else raises while it becomes one stays. */
+static int to_seconds(PyObject *ttl, double *seconds, const char *endless)
+{
+    int is_number = !PyBool_Check(ttl) && (PyFloat_Check(ttl) || PyNumber_Check(ttl));
+    *seconds = is_number ? PyFloat_AsDouble(ttl) : 0;
+    if (*seconds == -1 && PyErr_Occurred())
+        return -1;
+    if (is_number && *seconds > 0)
+        return 0;
+    PyErr_Format(is_number ? PyExc_ValueError : PyExc_TypeError, "ttl=%R: it is a number of seconds above 0; %s", ttl,
+                 endless);
+    return -1;
+}
+
 int lsm_to_expiry(const struct lsm_source *source, PyObject *ttl, uint64_t *expiry_ns)
 {
     *expiry_ns = LSMKV_EXPIRY_DEFAULT;
     if (!ttl || ttl == Py_None)
         return 0;
-    double seconds = PyFloat_AsDouble(ttl);
-    if (seconds == -1 && PyErr_Occurred())
+    double seconds = 0;
+    if (to_seconds(ttl, &seconds, "math.inf is for ever") < 0)
         return -1;
-    if (!(seconds > 0)) {
-        PyErr_Format(PyExc_ValueError, "ttl=%R: it is a number of seconds above 0; math.inf is for ever", ttl);
-        return -1;
-    }
     if (lsm_enter(source) < 0)
         return -1;
     double at = (double)lsmkv_wall_ns(source->store->db) + seconds * SECOND_NS;
@@ -29,14 +39,10 @@ int lsm_to_expiry(const struct lsm_source *source, PyObject *ttl, uint64_t *expi
 
 int lsm_to_ttl(PyObject *ttl, uint64_t *milliseconds)
 {
-    double seconds = ttl && ttl != Py_None ? PyFloat_AsDouble(ttl) : INFINITY;
+    double seconds = INFINITY;
     *milliseconds = 0;
-    if (seconds == -1 && PyErr_Occurred())
+    if (ttl && ttl != Py_None && to_seconds(ttl, &seconds, "None is for ever") < 0)
         return -1;
-    if (!(seconds > 0)) {
-        PyErr_Format(PyExc_ValueError, "ttl=%R: it is a number of seconds above 0, or None for ever", ttl);
-        return -1;
-    }
     double exact = seconds * 1e3, near = round(exact);
     double rounded = fabs(exact - near) <= near * 1e-12 ? near : ceil(exact); /* 2.007 s are 2007.0000000000002 ms */
     *milliseconds = rounded < 9e15 ? (uint64_t)rounded : 0;

@@ -136,11 +136,11 @@ PyObject *lsm_store_lsn(PyObject *self, void *Py_UNUSED(unused))
 /* ---- levels ------------------------------------------------------------------------------ */
 
 static PyStructSequence_Field level_fields[] = {
-    {"kind", "\"memtable\", \"segment\" or \"table\""},
+    {"kind", "\"memtable\", \"segment\" or \"table\"; \"values\" for a file of large values"},
     {"run", "of tables: 1 is the newest; 0 for the others"},
-    {"number", "of the file: 000012.log, 000014.tbl"},
+    {"number", "of the file: 000012.log, 000014.tbl, 000013.val"},
     {"bytes", "size of the file"},
-    {"records", "records in it, deletions among them"},
+    {"records", "records in it, deletions among them; 0 in a value file"},
     {"tombstones", "records that delete one key"},
     {"range_deletes", "records that delete a range"},
     {"lsn_min", "log position of its oldest record: segment << 32 | offset"},
@@ -150,17 +150,18 @@ static PyStructSequence_Field level_fields[] = {
     {"codec", "of tables, how pages are packed: \"raw\", \"lz4\" or \"zstd\"; \"\" for the others"},
     {"record_bytes", "of tables: bytes of all records"},
     {"stored_bytes", "of tables: bytes of the pages that hold them"},
-    {"layout", "of the index: \"lines\", or in a table of small records \"filter\""},
+    {"layout", "of the index: \"lines\", or in a table of small records \"filter\"; \"\" for a value file"},
+    {"value_bytes", "bytes of value files that its records refer to; of a value file: those that any record refers to"},
     {NULL, NULL},
 };
 
-PyStructSequence_Desc lsm_level_desc = {"lsmkv.Level", "One place where records live: a segment or a table.",
-                                        level_fields, 15};
+PyStructSequence_Desc lsm_level_desc = {
+    "lsmkv.Level", "One place where records live, a segment or a table; or a file of large values.", level_fields, 16};
 
 static const char *kind_name(int kind)
 {
-    static const char *const names[] = {"memtable", "segment", "table"};
-    return kind >= 0 && kind < 3 ? names[kind] : "unknown";
+    static const char *const names[] = {"memtable", "segment", "table", "values"};
+    return kind >= 0 && kind < 4 ? names[kind] : "unknown";
 }
 
 /* Steals the items; NULL when one of them is. */
@@ -203,8 +204,9 @@ static PyObject *level_object(const struct lsm_module *module, const struct lsmk
         PyLong_FromUnsignedLongLong(level->record_bytes),
         PyLong_FromUnsignedLongLong(level->stored_bytes),
         PyUnicode_FromString(level->layout),
+        PyLong_FromUnsignedLongLong(level->value_bytes),
     };
-    return fill_sequence(module->level_type, items, 15);
+    return fill_sequence(module->level_type, items, 16);
 }
 
 PyObject *lsm_store_levels(PyObject *self, void *Py_UNUSED(unused))

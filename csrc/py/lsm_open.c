@@ -211,12 +211,19 @@ static int make_directory(struct request *request)
     return request->path ? 0 : -1;
 }
 
-static int take_path(struct request *request, PyObject *path)
+static int take_path(struct lsm_module *module, struct request *request, PyObject *path)
 {
     if (path == Py_None)
         return make_directory(request);
     request->path = PyOS_FSPath(path);
-    return request->path && PyUnicode_FSConverter(request->path, &request->encoded) ? 0 : -1;
+    if (!request->path || !PyUnicode_FSConverter(request->path, &request->encoded))
+        return -1;
+    if (PyBytes_GET_SIZE(request->encoded))
+        return 0;
+    return lsm_refuse_option(module,
+                             "path=%R: it names the directory of a store; \".\" is the present one, and None makes a "
+                             "temporary store",
+                             request->path);
 }
 
 static int take_flag(struct lsm_module *module, struct request *request, PyObject *flag)
@@ -323,7 +330,7 @@ static int request_read(struct lsm_module *module, struct request *request, PyOb
     if (rc == 0)
         rc = take_flag(module, request, flag);
     if (rc == 0)
-        rc = take_path(request, path);
+        rc = take_path(module, request, path);
     if (rc == 0)
         rc = take_options(module, request, named[0], overrides);
     for (int i = 0; i < 4; i++)

@@ -330,7 +330,8 @@ PyDoc_STRVAR(
     "LSM(path, flag='c', *, key='bytes', value='bytes', options=None, clock=None,\n"
     "    **overrides)\n--\n\n"
     "A persistent sorted mapping, in a directory.\n\n"
-    "path is the directory, as str, bytes or PathLike; None makes a temporary one that close() removes.\n"
+    "path is the directory, as str, bytes or PathLike; None makes a temporary one that close() removes, in\n"
+    "tempfile.gettempdir() and with durability=\"os\", where the call names no other.\n"
     "flag is \"r\" (read only, no lock), \"w\" (must exist), \"c\" (create if missing) or \"n\" (always new).\n"
     "key and value are codecs: what keys and values are, as a name (\"str\", \"i64\", \"(str,i64)\", \"json\") or an\n"
     "object of lsmkv.codecs; they are stored when the store is made and must agree later. \"stored\" takes what\n"
@@ -420,8 +421,8 @@ static PyGetSetDef properties[] = {
     {"lsn", lsm_store_lsn, NULL, "The position in the log up to which writes are visible: segment << 32 | offset.",
      NULL},
     {"levels", lsm_store_levels, NULL,
-     "Where records live, newest first: a list of Level that shows itself as a table, in a notebook as a\n"
-     "map of the key ranges, and draws itself with svg(). No file access.",
+     "Where records live, newest first, and then the files of large values: a list of Level that shows itself as a\n"
+     "table, in a notebook as a map of the key ranges, and draws itself with svg(). No file access.",
      NULL},
     {0},
 };

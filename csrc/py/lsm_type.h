@@ -61,6 +61,7 @@ PyDoc_STRVAR(
 PyDoc_STRVAR(lsm_verify_doc,
              "verify($self, /, *, progress=None)\n--\n\n"
              "Read every byte of every file and check it against its checksum.\n\n"
+             "What nothing refers to in value files is not read: value_file_bytes of stats() less value_live_bytes.\n\n"
              "Raises CorruptionError for the first damaged place; its damage attribute lists one CorruptionError for\n"
              "each. progress as for compact(). Cost: one sequential read of the whole store.");
 PyDoc_STRVAR(lsm_step_doc,
@@ -99,20 +100,13 @@ PyObject *lsm_store_explain(PyObject *self, PyObject *key);
 PyObject *lsm_store_repr_html(PyObject *self, PyObject *unused);
 PyObject *lsm_store_completions(PyObject *self, PyObject *unused);
 
-PyDoc_STRVAR(lsm_stats_doc,
-             "stats($self, /)\n--\n\nA dict of counters and gauges: bytes, nanoseconds, calls since the "
-             "store was opened.\nCost: memory only.\n\n"
-             "What writes waited for stands in stall_<cause>, stall_<cause>_ns and "
-             "stall_<cause>_longest_ns: pacing\n"
-             "(pauses below a millisecond, so that flushes and merges keep up), memtable (L0 was full), "
-             "segment (no\n"
-             "log segment was ready), prefault (its pages were not), lock (another writer) and sync. "
-             "stalls and stall_ns\n"
-             "add them up but for sync, which writes ask for. limited_ns: how long background work slept "
-             "for its limit.\n\n"
-             ">>> db[\"apple\"] = \"red\"\n"
-             ">>> db.stats()[\"puts\"]\n"
-             "1");
+PyDoc_STRVAR(lsm_stats_doc, "stats($self, /)\n--\n\nA dict of counters and gauges: bytes, nanoseconds, calls since the "
+                            "store was opened.\nCost: memory only.\n\n"
+                            "docs/api.md says what each of them counts, and so does "
+                            "lsmkv.report.counters.GROUPS.\n\n"
+                            ">>> db[\"apple\"] = \"red\"\n"
+                            ">>> db.stats()[\"puts\"]\n"
+                            "1");
 PyDoc_STRVAR(lsm_events_doc,
              "events($self, from_=0)\n--\n\n"
              "What the engine did lately, oldest first, as a list of dicts: number, at_ns (wall clock), what, detail.\n"

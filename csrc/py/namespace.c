@@ -102,8 +102,9 @@ PyObject *lsm_store_namespace(PyObject *self, PyObject *const *args, Py_ssize_t 
 static PyObject *describe(const struct lsmkv_namespace_info *info)
 {
     PyObject *ttl = info->ttl_ms ? PyFloat_FromDouble((double)info->ttl_ms / 1e3) : Py_NewRef(Py_None);
-    PyObject *made =
-        ttl ? Py_BuildValue("{s:s,s:s,s:O}", "key", info->key_codec, "value", info->value_codec, "ttl", ttl) : NULL;
+    PyObject *made = ttl ? Py_BuildValue("{s:s,s:s,s:O,s:I}", "key", info->key_codec, "value", info->value_codec, "ttl",
+                                         ttl, "id", (unsigned int)info->id)
+                         : NULL;
     Py_XDECREF(ttl);
     return made;
 }

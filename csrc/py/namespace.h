@@ -34,10 +34,11 @@ PyDoc_STRVAR(
     "(0, {7: {'name': 'Ada'}})");
 PyDoc_STRVAR(lsm_namespaces_doc,
              "namespaces($self, /)\n--\n\n"
-             "A dict of the namespaces there are: name -> {'key', 'value', 'ttl'}. Cost: a scan over the names.\n\n"
+             "A dict of the namespaces there are: name -> {'key', 'value', 'ttl', 'id'}. The id is how the keys of\n"
+             "levels tell namespaces apart; no other one gets it. Cost: a scan over the names.\n\n"
              ">>> ns = db.namespace(\"cache\", value=\"str\", ttl=60)\n"
              ">>> db.namespaces()\n"
-             "{'cache': {'key': 'bytes', 'value': 'str', 'ttl': 60.0}}");
+             "{'cache': {'key': 'bytes', 'value': 'str', 'ttl': 60.0, 'id': 1}}");
 PyDoc_STRVAR(
     lsm_drop_namespace_doc,
     "drop_namespace($self, name, /, *, sync=None)\n--\n\n"

@@ -76,13 +76,19 @@ static void forget_locked(struct lk_cache *cache, uint32_t entry)
     cache->evicting[entry] = cache->evicting[--cache->evicting_count];
 }
 
+/* Granules of an entry: the last unit of a table may be shorter. */
+static uint32_t count_in(const struct lk_cache *cache, const struct lk_evicting *evicting)
+{
+    uint32_t left = evicting->granules->count - evicting->first;
+    return left < cache->unit ? left : cache->unit;
+}
+
 /* Back to what the granules of the entry were. */
 static void restore_locked(struct lk_cache *cache, uint32_t entry)
 {
     struct lk_evicting *evicting = &cache->evicting[entry];
-    uint32_t count = evicting->granules->count - evicting->first;
 
-    for (uint32_t i = 0; i < cache->unit && i < count; i++)
+    for (uint32_t i = 0; i < count_in(cache, evicting); i++)
         set_state(evicting->granules, evicting->first + i,
                   evicting->was_ready >> i & 1 ? LK_GRANULE_READY : LK_GRANULE_ABSENT);
     forget_locked(cache, entry);
@@ -134,6 +140,30 @@ void lk_cache_rescue(struct lk_cache *cache, struct lk_granules *granules, uint3
 
 /* ---- eviction ------------------------------------------------------------------------------- */
 
+/* The newest entry and those before it that lie side by side with it: the system takes them back at once. */
+static void give_back_locked(struct lk_cache *cache)
+{
+    const struct lk_evicting *last = &cache->evicting[cache->evicting_count - 1], *first = last;
+    struct lk_granules *granules = last->granules;
+    uint64_t index = 0, ready = 0;
+
+    while (first > cache->evicting && first[-1].granules == granules && first[-1].first + cache->unit == first->first)
+        first--;
+    uint8_t *at = (uint8_t *)(uintptr_t)granules->base + ((uint64_t)first->first << LK_GRANULE_SHIFT);
+    uint64_t count = last->first + count_in(cache, last) - first->first;
+    /* A refusal costs memory and nothing else: the bytes will be written anew before they are ready. */
+    (void)cache->env->ops->discard(cache->env, at, count << LK_GRANULE_SHIFT);
+    for (const struct lk_evicting *entry = first; entry <= last; entry++) {
+        ready += (uint64_t)__builtin_popcount(entry->was_ready);
+        for (uint32_t i = 0; i < count_in(cache, entry); i++) {
+            index += entry->was_ready >> i & 1 && entry->first + i >= granules->index_from;
+            set_state(granules, entry->first + i, LK_GRANULE_ABSENT);
+        }
+    }
+    count_out(cache, ready, index);
+    cache->evicting_count = (uint32_t)(first - cache->evicting);
+}
+
 /* Give back what no reader can still see. 1 when nothing waits for readers any more. */
 static int reap_locked(struct lk_cache *cache)
 {
@@ -141,22 +171,8 @@ static int reap_locked(struct lk_cache *cache)
         return 1;
     if (!cache->passed(cache->context, cache->evicting_stamp))
         return 0;
-    while (cache->evicting_count) {
-        struct lk_evicting *evicting = &cache->evicting[cache->evicting_count - 1];
-        struct lk_granules *granules = evicting->granules;
-        uint32_t left = granules->count - evicting->first, count = left < cache->unit ? left : cache->unit;
-        uint8_t *at = (uint8_t *)(uintptr_t)granules->base + ((uint64_t)evicting->first << LK_GRANULE_SHIFT);
-        uint64_t ready = (uint64_t)__builtin_popcount(evicting->was_ready), index = 0;
-
-        /* A refusal costs memory and nothing else: the bytes will be written anew before they are ready. */
-        (void)cache->env->ops->discard(cache->env, at, (uint64_t)count << LK_GRANULE_SHIFT);
-        for (uint32_t i = 0; i < count; i++) {
-            index += evicting->was_ready >> i & 1 && evicting->first + i >= granules->index_from;
-            set_state(granules, evicting->first + i, LK_GRANULE_ABSENT);
-        }
-        count_out(cache, ready, index);
-        cache->evicting_count--;
-    }
+    while (cache->evicting_count)
+        give_back_locked(cache);
     return 1;
 }
 

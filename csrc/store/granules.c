@@ -10,7 +10,7 @@
 #include "util/alloc.h"
 #include "util/checksum.h"
 
-enum { RUN_MAX = 16, COPY_MAX = 64 }; /* granules read at once: filled, copied */
+enum { RUN_MAX = 32, COPY_MAX = 64 }; /* granules read at once: filled, copied */
 
 /* ---- open, close ---------------------------------------------------------------------------- */
 
@@ -130,14 +130,25 @@ static uint32_t claim(struct lk_granules *granules, uint32_t first, uint32_t mos
     return count;
 }
 
-/* The bytes are sound: put them where readers look. */
-static void publish(struct lk_granules *granules, uint32_t index, const uint8_t *bytes)
+/* Where the bytes of claimed granules are read to. The read source has pages there of its own, and nobody looks at them
+ * before they are sound; many at once cost less than a fault for each. */
+static uint8_t *room_for(struct lk_granules *granules, uint32_t first, uint32_t count, uint8_t *scratch)
 {
-    uint8_t *at = (uint8_t *)(uintptr_t)granules->base + ((uint64_t)index << LK_GRANULE_SHIFT);
+    uint8_t *at = (uint8_t *)(uintptr_t)granules->base + ((uint64_t)first << LK_GRANULE_SHIFT);
+    if (granules->mapped)
+        return scratch;
+    if (count > 1) /* a refusal leaves it to the faults */
+        (void)granules->env->ops->map_prefault(granules->env, at, (uint64_t)count << LK_GRANULE_SHIFT);
+    return at;
+}
+
+/* The bytes are sound: readers may look. */
+static void publish(struct lk_granules *granules, uint32_t index)
+{
+    const uint8_t *at = granules->base + ((uint64_t)index << LK_GRANULE_SHIFT);
     if (granules->mapped) {
         (void)*(volatile const uint8_t *)at; /* the fault comes here and not in a reader's slot */
     } else {
-        memcpy(at, bytes, LK_GRANULE);
         atomic_fetch_add_explicit(&granules->cache->used, LK_GRANULE, memory_order_relaxed);
         if (index >= granules->index_from)
             atomic_fetch_add_explicit(&granules->cache->used_index, LK_GRANULE, memory_order_relaxed);
@@ -145,20 +156,29 @@ static void publish(struct lk_granules *granules, uint32_t index, const uint8_t 
     atomic_store_explicit(&granules->state[index], LK_GRANULE_HOT, memory_order_release);
 }
 
+/* Pages that wrong bytes were read to: nobody counts them. Where a page holds several granules, others may be ready. */
+static void give_back(struct lk_granules *granules, uint32_t index)
+{
+    uint8_t *at = (uint8_t *)(uintptr_t)granules->base + ((uint64_t)index << LK_GRANULE_SHIFT);
+    if (!granules->mapped && granules->cache->unit == 1)
+        (void)granules->env->ops->discard(granules->env, at, LK_GRANULE);
+}
+
 /* Fill what we have claimed. What is sound before the first that is not becomes ready; the rest is
  * absent again. */
 static int fill_run(struct lk_granules *granules, uint32_t first, uint32_t count, uint8_t *scratch)
 {
-    int failed = 0, rc = read_run(granules, first, count, scratch);
+    uint8_t *to = room_for(granules, first, count, scratch);
+    int failed = 0, rc = read_run(granules, first, count, to);
 
     for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *bytes = scratch + ((size_t)i << LK_GRANULE_SHIFT);
-        int bad = rc < 0 || failed ? -1 : verify(granules, first + i, bytes);
+        int bad = rc < 0 || failed ? -1 : verify(granules, first + i, to + ((size_t)i << LK_GRANULE_SHIFT));
         if (bad == 0) {
-            publish(granules, first + i, bytes);
+            publish(granules, first + i);
             continue;
         }
         failed = failed ? failed : bad;
+        give_back(granules, first + i);
         atomic_store_explicit(&granules->state[first + i], LK_GRANULE_ABSENT, memory_order_release);
     }
     lk_cache_wake(granules->cache);
@@ -208,9 +228,9 @@ int lk_granules_fill(struct lk_granules *granules, uint64_t offset, uint64_t byt
         return 0;
     if (!granules->mapped)
         lk_cache_make_room(granules->cache, (uint64_t)unready << LK_GRANULE_SHIFT);
-    if (unready > 1)
+    if (unready > 1 && granules->mapped)
         many = lk_alloc((size_t)RUN_MAX << LK_GRANULE_SHIFT); /* none: one by one, then */
-    int rc = fill_all(granules, first, last, many ? many : one, many ? RUN_MAX : 1);
+    int rc = fill_all(granules, first, last, many ? many : one, many || !granules->mapped ? RUN_MAX : 1);
     lk_free(many);
     return rc;
 }

@@ -8,10 +8,10 @@
  *                           +-- unreadable or wrong: back to absent, the reader gets the failure
  *
  * Every access first asks lk_granules_ready: ready means plain loads, nothing else. Otherwise the
- * slow path (lk_granules_fill, may block) reads the granule into scratch with a read call, so that
- * a media error is an error and not a signal, verifies it, and only then
- *   mapped source: marks it; the bytes are the file's own pages, mapped read-only;
- *   read source: copies it into anonymous memory of the same length, then marks it.
+ * slow path (lk_granules_fill, may block) reads the granule with a read call, so that a media error is an error
+ * and not a signal, verifies it, and only then marks it:
+ *   mapped source: reads into scratch; the bytes that are marked are the file's own pages, mapped read-only;
+ *   read source: reads to where they belong, anonymous memory of the same length, which nobody looks at before.
  * Two threads never fill one granule: the claim decides, the other waits for the state to change.
  *
  * The read source keeps to a budget shared by all tables of an engine (struct lk_cache). Before a fill

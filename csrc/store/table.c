@@ -7,6 +7,8 @@
  * Threads: open from one; ref, unref from any that holds a reference. */
 #include "store/table.h"
 
+#include <stdio.h>
+
 #include "store/table_writer.h"
 #include "util/alloc.h"
 #include "util/buf.h"
@@ -18,6 +20,24 @@ int lk_table_corrupt(const struct lk_table *table, uint64_t offset, const char *
                              (unsigned long long)offset, what);
     lk_error()->recoverable = 1;
     return rc;
+}
+
+static uint64_t uses_at(const struct lk_footer *footer)
+{
+    return footer->file_bytes - LK_FOOTER - footer->milestone_bytes - footer->use_bytes;
+}
+
+int lk_table_refers(const struct lk_table *table, const struct lk_record *record)
+{
+    struct lk_reference reference;
+    char name[LK_FILE_NAME], what[128];
+    if (lk_reference_get(record->value, &reference) < 0)
+        return lk_table_corrupt(table, table->footer.pages_end, "before it, a record refers to no value that can be");
+    if (lk_value_uses_find(&table->uses, reference.number))
+        return 0;
+    lk_file_name(name, LK_FILE_VALUES, reference.number);
+    snprintf(what, sizeof what, "the list of value segments does not name %s, which a record refers to", name);
+    return lk_table_corrupt(table, uses_at(&table->footer), what);
 }
 
 /* ---- the tail ------------------------------------------------------------------------------- */
@@ -166,8 +186,7 @@ static int read_properties(struct lk_table *table, const struct lk_buf *tail)
     if (rc == 0)
         rc = lk_value_uses_get(&table->uses, uses, footer->use_bytes);
     if (rc > 0)
-        return lk_table_corrupt(table, footer->file_bytes - LK_FOOTER - footer->milestone_bytes - footer->use_bytes,
-                                "the list of value segments is damaged");
+        return lk_table_corrupt(table, uses_at(footer), "the list of value segments is damaged");
     return rc < 0 ? rc : lk_table_read_milestones(table, miles, miles + footer->milestone_bytes);
 }
 

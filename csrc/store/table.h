@@ -160,6 +160,14 @@ LK_MUST_CHECK int lk_filtered_find_copy(struct lk_table *table, uint64_t hash, s
 /* Sound bytes that make no sense. Always CORRUPT; other keys stay readable. */
 int lk_table_corrupt(const struct lk_table *table, uint64_t offset, const char *what);
 
+/* A reference may name any number: one that the table does not list, nobody holds for its readers. Every record that
+ * leaves the table_....c files has passed here. 0 or CORRUPT. */
+LK_MUST_CHECK int lk_table_refers(const struct lk_table *table, const struct lk_record *record);
+LK_MUST_CHECK static inline int lk_table_shows(const struct lk_table *table, const struct lk_record *record)
+{
+    return __builtin_expect(record->flags & LK_RECORD_APART, 0) ? lk_table_refers(table, record) : 0;
+}
+
 /* Pages hold puts and deletes, with or without expiry, and nothing else. */
 static inline int lk_table_flags_wrong(uint8_t flags)
 {

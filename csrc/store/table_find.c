@@ -77,13 +77,11 @@ static inline int compare(struct lk_table *table, uint32_t position, struct lk_s
     return lk_table_compare_far(table, position, raw_end, key, record, missing);
 }
 
-int lk_table_find(struct lk_table *table, uint64_t hash, struct lk_slice key, struct lk_record *record,
-                  struct lk_missing *missing, struct lk_scratch *scratch, struct lk_probe_cost *cost)
+static inline int find_by_lines(struct lk_table *table, uint64_t hash, struct lk_slice key, struct lk_record *record,
+                                struct lk_missing *missing, struct lk_scratch *scratch, struct lk_probe_cost *cost)
 {
     uint32_t index = lk_line_first(hash, table->line_count);
 
-    if (!LIKELY(!lk_table_filtered(table)))
-        return lk_filtered_find(table, hash, key, record, missing, scratch, cost);
     for (int second = 0;; second = 1) {
         const struct lk_line *line = &table->lines[index];
         uint64_t offset = (uint64_t)((const uint8_t *)line - table->granules.base);
@@ -106,6 +104,14 @@ int lk_table_find(struct lk_table *table, uint64_t hash, struct lk_slice key, st
             return LSMKV_NOTFOUND;
         index = lk_line_second(hash, table->line_count);
     }
+}
+
+int lk_table_find(struct lk_table *table, uint64_t hash, struct lk_slice key, struct lk_record *record,
+                  struct lk_missing *missing, struct lk_scratch *scratch, struct lk_probe_cost *cost)
+{
+    int rc = LIKELY(!lk_table_filtered(table)) ? find_by_lines(table, hash, key, record, missing, scratch, cost)
+                                               : lk_filtered_find(table, hash, key, record, missing, scratch, cost);
+    return rc == 0 ? lk_table_shows(table, record) : rc;
 }
 
 int lk_table_fill(const struct lk_missing *missing)
@@ -161,14 +167,12 @@ static int compare_copy(struct lk_table *table, uint32_t position, struct lk_sli
     return lk_table_compare_copy(table, position, table->raw_end, key, bytes, out);
 }
 
-int lk_table_find_copy(struct lk_table *table, uint64_t hash, struct lk_slice key, struct lk_buf *bytes,
-                       struct lk_record *out)
+static int copy_by_lines(struct lk_table *table, uint64_t hash, struct lk_slice key, struct lk_buf *bytes,
+                         struct lk_record *out)
 {
     uint32_t index = lk_line_first(hash, table->line_count);
     struct lk_line line;
 
-    if (lk_table_filtered(table))
-        return lk_filtered_find_copy(table, hash, key, bytes, out);
     for (int second = 0;; second = 1) {
         uint64_t offset = table->footer.lines_at + (uint64_t)index * sizeof line;
         int rc = lk_granules_copy(&table->granules, offset, sizeof line, &line);
@@ -183,4 +187,12 @@ int lk_table_find_copy(struct lk_table *table, uint64_t hash, struct lk_slice ke
             return LSMKV_NOTFOUND;
         index = lk_line_second(hash, table->line_count);
     }
+}
+
+int lk_table_find_copy(struct lk_table *table, uint64_t hash, struct lk_slice key, struct lk_buf *bytes,
+                       struct lk_record *out)
+{
+    int rc = lk_table_filtered(table) ? lk_filtered_find_copy(table, hash, key, bytes, out)
+                                      : copy_by_lines(table, hash, key, bytes, out);
+    return rc == 0 ? lk_table_shows(table, out) : rc;
 }

@@ -96,11 +96,22 @@ static int advance(struct lk_table_cursor *cursor, struct lk_cursor *face)
     return begin(cursor, face, cursor->page + 1, LK_AHEAD_ON);
 }
 
+/* The record may be shown. A failure ends the walk at its page. */
+static inline int shows(struct lk_table_cursor *cursor, const struct lk_cursor *face)
+{
+    int rc = lk_table_shows(cursor->table, &face->record);
+    if (rc < 0)
+        cursor->missing = (struct lk_missing){cursor->table, lk_window_file(cursor, cursor->at), 1, 0};
+    return rc;
+}
+
 /* End a move: `rc` 0 shows the decoded record to the caller. */
 static void settle(struct lk_table_cursor *cursor, struct lk_cursor *face, int rc)
 {
     if (rc == 0 && cursor->single)
         rc = lk_window_whole(cursor);
+    if (rc == 0)
+        rc = shows(cursor, face);
     face->valid = rc == 0;
     face->status = rc == END ? 0 : rc;
     if (rc == 0)
@@ -208,7 +219,7 @@ void lk_table_cursor_next(struct lk_table_cursor *cursor, struct lk_cursor *face
 
     if (LIKELY(rc == 0)) {
         face->head = lk_head(face->record.key, 0);
-        if (LIKELY(face->head >= head_before && !cursor->single))
+        if (LIKELY(face->head >= head_before && !cursor->single && !(face->record.flags & LK_RECORD_APART)))
             return;
         if (face->head < head_before)
             rc = corrupt(cursor, cursor->at, "the keys are out of order");

@@ -34,9 +34,11 @@ struct lk_value_segment {
     _Atomic int damaged;             /* a value could not be read: never collected again */
     _Atomic int chosen;              /* merges copy its values elsewhere */
     _Atomic int current;             /* a lane writes to it */
-    _Atomic int obsolete;            /* the file goes with the last reference */
-    struct lk_held held;             /* since no version refers to it; under the mutex of store/values.c */
-    _Atomic uint32_t references;     /* store/values.c */
+    _Atomic uint32_t writers;        /* who wrote a value to it that is on its way into a memtable or table */
+    int settled; /* nobody will write another reference to it; under the mutex of store/values.c */
+    _Atomic int obsolete; /* the file goes with the last reference */
+    struct lk_held held; /* since no version refers to it; under the mutex of store/values.c */
+    _Atomic uint32_t references; /* store/values.c */
 };
 
 /* Make the file, its name NOT yet durable. Room for values that take `capacity` bytes with the head. */

@@ -23,6 +23,7 @@ struct lk_value_uses {
     struct lk_value_use *at; /* owned */
     uint32_t count, cap;
     struct lk_values *values; /* borrowed: whose references they are; NULL: there are none */
+    int writing;              /* they came with values that were written: counted as the segments' writers */
 };
 
 enum { LK_USE_BYTES = 20 }; /* | number:4 | values:8 | bytes:8 | */

@@ -140,6 +140,7 @@ static int make(struct lk_values *values, uint64_t bytes, struct lk_value_segmen
     int rc = lk_value_segment_create(values->env, values->dir, number, capacity, values->store, values->mapped,
                                      values->mode, out);
     if (rc == 0) {
+        atomic_store(&(*out)->current, 1); /* before anybody finds it */
         rc = lk_io_dir_sync(values->env, values->dir);
         if (rc == 0)
             rc = lk_values_add(values, *out);
@@ -170,7 +171,6 @@ static int prepare(struct lk_values *values, struct lk_value_lane_state *lane, u
         atomic_store(&lane->segment->current, 0);
         lk_values_release(values, lane->segment);
     }
-    atomic_store(&fresh->current, 1);
     lane->segment = fresh;
     return 0;
 }
@@ -186,7 +186,9 @@ static int hold(struct lk_values *values, struct lk_value_lane_state *lane, uint
     uses->values = values;
     if (!use->segment) {
         atomic_fetch_add(&segment->references, 1);
+        atomic_fetch_add(&segment->writers, 1); /* while it is current still */
         use->segment = segment;
+        uses->writing = 1;
     }
     return 0;
 }

@@ -10,7 +10,8 @@
  *
  * Threads: any. A lane's mutex is held across its write calls, sync_mutex across syncs, `mutex` for a few stores only.
  * Order: a lane's mutex > mutex; sync_mutex > mutex. Readers find a segment inside an epoch slot, pinned by whatever
- * version gave them the reference. */
+ * version gave them the reference: a table shows no reference to a segment that it does not list (lk_table_shows), and
+ * replay takes every one that it meets. Over a read the segment is held besides. */
 #ifndef LK_STORE_VALUES_H
 #define LK_STORE_VALUES_H
 
@@ -117,6 +118,10 @@ LK_MUST_CHECK static inline int lk_values_show(struct lk_values *values, struct 
 }
 /* Read the value of a record that a version pins: appended to *to. `reference` is the record's value. File access. */
 LK_MUST_CHECK int lk_values_read(struct lk_values *values, struct lk_slice reference, struct lk_buf *to);
+/* It will be read soon, after others: the system is told, so that it reads them side by side. How many bytes that will
+ * bring: 0 when its segment does not hold so many, and the read will say that. Before memory is reserved by what a reference
+ * claims. */
+uint64_t lk_values_expect(struct lk_values *values, struct lk_slice reference);
 /* Copy it into lane LK_LANE_MOVED, verified: *to is the new reference, *uses counts it. On CORRUPT and IO of the old place
  * (*lost is then 1) its segment is not collected any more. */
 LK_MUST_CHECK int lk_values_move(struct lk_values *values, struct lk_slice reference, struct lk_value_uses *uses,

@@ -3,6 +3,8 @@
 #include "store/values.h"
 #include "util/alloc.h"
 
+enum { TELL_MOST = 2 << 20 }; /* of one value: the rest is read in order, and the system sees that */
+
 /* ---- the list ----------------------------------------------------------------------------- */
 
 static void free_list(void *list)
@@ -116,7 +118,8 @@ int lk_values_attach(struct lk_values *values, struct lk_value_uses *uses, int u
     return rc == LSMKV_NOTFOUND ? LSMKV_CORRUPT : rc;
 }
 
-/* Readers look at the segments of numbers that their version pins, so nobody looks at this place meanwhile. The list
+/* Who looks at a place in a slot has a number from a record that its version's table or memtable lists, and holds the
+ * segment of (lk_table_shows), so nobody looks at this one meanwhile. The list
  * gets shorter with the next one that is added. mutex held. */
 static void forget(struct lk_values *values, const struct lk_value_segment *segment)
 {
@@ -143,9 +146,13 @@ void lk_values_release(struct lk_values *values, struct lk_value_segment *segmen
 
 void lk_values_release_uses(struct lk_value_uses *uses)
 {
-    for (uint32_t i = 0; i < uses->count; i++)
-        if (uses->at[i].segment)
-            lk_values_release(uses->values, uses->at[i].segment);
+    for (uint32_t i = 0; i < uses->count; i++) {
+        struct lk_value_segment *segment = uses->at[i].segment;
+        if (segment && uses->writing)
+            atomic_fetch_sub(&segment->writers, 1);
+        if (segment)
+            lk_values_release(uses->values, segment);
+    }
     lk_value_uses_deinit(uses);
 }
 
@@ -166,17 +173,24 @@ int lk_values_join(struct lk_value_uses *to, const struct lk_value_uses *more)
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-static int segment_of(struct lk_values *values, struct lk_slice bytes, struct lk_reference *reference,
-                      struct lk_value_segment **out)
+/* What a reference is about, held over the read: the caller lets go of it. */
+static int open_reference(struct lk_values *values, struct lk_slice bytes, struct lk_reference *reference,
+                          struct lk_value_segment **out)
 {
     char name[LK_FILE_NAME];
     lk_mutex_lock(&values->mutex); /* instead of an epoch slot, which is not to be held over reads */
-    *out = lk_reference_get(bytes, reference) == 0 ? find(values, reference->number) : NULL;
+    *out = lk_reference_get(bytes, reference) == 0 ? take_open(values, reference->number) : NULL;
     lk_mutex_unlock(&values->mutex);
     if (*out)
         return 0;
     lk_file_name(name, LK_FILE_VALUES, reference->number);
     return lk_fail_corrupt(name, 0, "a record refers to %s, which its table does not name: the value is lost", name);
+}
+
+static int close_reference(struct lk_values *values, struct lk_value_segment *segment, int rc)
+{
+    lk_values_release(values, segment); /* fails silently, if it has a file to remove at all */
+    return rc;
 }
 
 int lk_values_show_apart(struct lk_values *values, struct lk_record *record)
@@ -193,13 +207,27 @@ int lk_values_show_apart(struct lk_values *values, struct lk_record *record)
     return 0;
 }
 
+uint64_t lk_values_expect(struct lk_values *values, struct lk_slice bytes)
+{
+    struct lk_reference reference = {0};
+    struct lk_value_segment *segment;
+    int rc = open_reference(values, bytes, &reference, &segment);
+    if (rc < 0)
+        return 0;
+    rc = lk_value_segment_holds(segment, &reference);
+    uint64_t taken = lk_value_footprint(reference.bytes);
+    if (rc == 0)
+        values->env->ops->will_need(segment->file, reference.offset, taken < TELL_MOST ? taken : TELL_MOST);
+    return close_reference(values, segment, rc) == 0 ? reference.bytes : 0;
+}
+
 int lk_values_read(struct lk_values *values, struct lk_slice bytes, struct lk_buf *to)
 {
     struct lk_reference reference = {0};
     struct lk_value_segment *segment;
-    int rc = segment_of(values, bytes, &reference, &segment);
+    int rc = open_reference(values, bytes, &reference, &segment);
     if (rc == 0)
-        rc = lk_value_segment_read(segment, &reference, to);
+        rc = close_reference(values, segment, lk_value_segment_read(segment, &reference, to));
     if (rc == LSMKV_CORRUPT)
         lk_error()->recoverable = 1; /* other keys stay readable */
     return rc;
@@ -209,6 +237,6 @@ int lk_values_check(struct lk_values *values, struct lk_slice bytes)
 {
     struct lk_reference reference = {0};
     struct lk_value_segment *segment;
-    int rc = segment_of(values, bytes, &reference, &segment);
-    return rc == 0 ? lk_value_segment_check(segment, &reference) : rc;
+    int rc = open_reference(values, bytes, &reference, &segment);
+    return rc == 0 ? close_reference(values, segment, lk_value_segment_check(segment, &reference)) : rc;
 }

@@ -78,7 +78,7 @@ def judge(error: BaseException, db: str) -> tuple[int, str]:
         return USAGE, ""
     if is_missing(error):
         return IO, f"lsmkv put {db} KEY VALUE (it makes the store)"
-    if isinstance(error, FileExistsError | NotADirectoryError) and isinstance(error, lsmkv.LsmkvError):
+    if isinstance(error, FileExistsError) and isinstance(error, lsmkv.LsmkvError):
         return IO, "another directory: the store needs one of its own"
     if isinstance(error, PermissionError):
         return IO, f"ls -ld {error.filename or db}"

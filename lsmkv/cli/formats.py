@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 
 from lsmkv.cli.exits import DataError, UsageError
-from lsmkv.report.text import escape
+from lsmkv.report.text import cut, escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,6 +140,15 @@ def show(name: str, data: bytes, terminal: bool = False, what: str = "key") -> b
         return to_base64(data).encode()
     document = to_json(name, data, what)
     return (document if name not in NAMES and isinstance(document, str) else dump(document)).encode()
+
+
+def told(name: str, data: bytes, limit: int | None = 60) -> str:
+    """A key in a sentence or a table: as show() has it on a terminal; where it is not of the format, its bytes."""
+    try:
+        text = show("utf8" if name == "raw" else name, data, True).decode()
+    except DataError:
+        text = escape(data, limit)
+    return text if limit is None else cut(text, limit)
 
 
 def to_json(name: str, data: bytes, what: str = "key") -> Any:

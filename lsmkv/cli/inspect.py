@@ -1,4 +1,4 @@
-"""info, levels, tables, explain, options: looking inside without touching anything."""
+"""info, levels, tables, explain: looking inside without touching anything."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import chain
 from lsmkv.cli import formats
 from lsmkv.cli.exits import DONE, NEGATIVE
 from lsmkv.cli.progress import Progress
-from lsmkv.cli.stores import codecs, opened, raw
+from lsmkv.cli.stores import Keys, opened, raw
 from lsmkv.report import levels as picture
 from lsmkv.report import stats as facts
 from lsmkv.report.explain import lines as explain_lines
@@ -19,7 +19,7 @@ from lsmkv.report.text import columns, escape
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from lsmkv import LSM
@@ -61,7 +61,7 @@ def live(db: LSM[bytes, bytes], spaces: Iterable[str], progress: Progress) -> tu
 def info(args: Namespace, out: Output) -> int:
     with raw(args.db) as db:
         stats, levels = db.stats(), [picture.plain(level) for level in db.levels]
-        spaces = db.namespaces()
+        spaces, keys = db.namespaces(), Keys(db)
         exact = live(db, spaces, Progress("count", None, "keys")) if args.count else None
     disk = disk_use(args.db)
     size_all, allocated = (sum(row[at] for row in disk.values()) for at in (1, 2))
@@ -77,7 +77,7 @@ def info(args: Namespace, out: Output) -> int:
             "clean_open": bool(stats["clean_open"]),
             "places_per_get": facts.places(levels),
             "namespaces": spaces,
-            "levels": [picture.to_json(level) for level in levels],
+            "levels": [picture.to_json(level, keys) for level in levels],
             "stats": stats,
         }
         if exact:
@@ -111,39 +111,39 @@ def info(args: Namespace, out: Output) -> int:
 
 def levels(args: Namespace, out: Output) -> int:
     with raw(args.db) as db:
-        found = [picture.plain(level) for level in db.levels]
+        found, keys = [picture.plain(level) for level in db.levels], Keys(db)
     if args.json:
-        out.object([picture.to_json(level) for level in found])
+        out.object([picture.to_json(level, keys) for level in found])
     else:
-        for text in picture.tree(found) if args.summary else picture.table(found):
+        for text in picture.tree(found) if args.summary else picture.table(found, show=keys):
             out.text(text)
     return DONE
 
 
 def tables(args: Namespace, out: Output) -> int:
     with raw(args.db) as db:
-        found = [picture.plain(level) for level in db.levels if level.kind == "table"]
+        everything, keys = [picture.plain(level) for level in db.levels], Keys(db)
+    found = [level for level in everything if level["kind"] in ("table", "values")]
     if args.json:
-        out.object([picture.to_json(table) for table in found])
-    else:
-        for text in picture.tables(found):
-            out.text(text)
-    return DONE
-
-
-def options(args: Namespace, out: Output) -> int:
-    with raw(args.db) as db:
-        chosen, names, spaces = db.options, codecs(db), db.namespaces()
-    chosen["mode"] = f"{chosen['mode']:#o}"
-    if args.json:
-        out.object({"options": chosen, "codecs": names, "namespaces": spaces})
+        out.object([picture.to_json(file, keys) for file in found])
         return DONE
-    rows = [(name, option_text(name, value)) for name, value in chosen.items()]
-    rows += [(f"{what} codec", name) for what, name in names.items()]
-    rows += space_rows(spaces)
-    for text in columns(rows, "<<", indent=""):
+    values = picture.values_of(found)
+    sorted_tables = found[: len(found) - len(values)]
+    for text in picture.tables(sorted_tables, show=keys) if sorted_tables else no_tables(everything):
+        out.text(text)
+    for text in ["", *picture.values(values)] if values else []:
         out.text(text)
     return DONE
+
+
+def no_tables(levels: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a store has that has no tables."""
+    records, deletions = (sum(level[name] for level in levels) for name in ("records", "tombstones"))
+    deletions += sum(level["range_deletes"] for level in levels)
+    if not records:
+        return ["no tables: nothing is stored"]
+    among = f", {plural(deletions, 'deletion')} among them" if deletions else ""
+    return [f"no tables: {plural(records, 'record')} in the log{among}"]
 
 
 def space_rows(spaces: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -155,11 +155,6 @@ def space_rows(spaces: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def option_text(name: str, value: Any) -> str:
-    """The value as it is typed, and for a size in bytes what that is for a person."""
-    return f"{value}  ({size(value)})" if name.endswith("_bytes") else str(value)
-
-
 def explain(args: Namespace, out: Output) -> int:
     with opened(args) as db:
         key = formats.argument(args.key_format, args.key)
@@ -168,7 +163,7 @@ def explain(args: Namespace, out: Output) -> int:
         told = [dict(probe, file=picture.file_name(probe)) for probe in probes]
         out.object({**formats.field("key", args.key_format, key), "found": found, "probes": told})
     else:
-        for text in explain_lines(key, found, probes):
+        for text in explain_lines(key, found, probes, formats.told(args.key_format, key) or None):
             out.text(text)
     return DONE if found else NEGATIVE
 

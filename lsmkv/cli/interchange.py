@@ -8,10 +8,11 @@ import sys
 import time
 
 import lsmkv
-from lsmkv.cli import readers, writers
-from lsmkv.cli.data import limited, span
+from lsmkv.cli import readers, salvage, writers
+from lsmkv.cli.data import bounds, limited, span
 from lsmkv.cli.exits import DONE, DataError, Interrupted, UsageError
 from lsmkv.cli.progress import Progress
+from lsmkv.cli.salvage import Lost
 from lsmkv.cli.stores import opened, opened_to_put
 from lsmkv.report.numbers import count, plural, rate, seconds, size
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, BinaryIO
 
-    from lsmkv import LSM, RangeView
+    from lsmkv import LSM
     from lsmkv.cli.output import Output
     from lsmkv.cli.readers import BadLine, Recipe
 
@@ -165,29 +166,45 @@ def export(args: Namespace, out: Output) -> int:
             raise UsageError("--json to standard output is jsonl already: leave --format out, or name a FILE")
     elif args.file != "-" and os.path.exists(args.file) and not args.yes:
         raise UsageError(f"{args.file} exists; nothing was written", "--yes replaces it")
+    lost = Lost("export", out)
     with opened(args) as db:
         head, line = writers.BY_NAME[form](args.key_format, args.value_format)
-        view = limited(span(db, args), args.limit)
+        pairs = chosen(db, args, lost)
         if args.file == "-":
-            write(out.stream, view, head, line, Progress("export", None, "keys", quiet=out.terminal))
-            return DONE
+            write(out.stream, pairs, head, line, Progress("export", None, "keys", quiet=out.terminal))
+            return lost.end(args.db)
         with replacing(args.file) as target:
-            number = write(target, view, head, line, Progress("export", None, "keys"))
+            number = write(target, pairs, head, line, Progress("export", None, "keys"))
     written = os.path.getsize(args.file)
     if args.json:
-        out.object({"file": args.file, "format": form, "exported": number, "bytes": written})
+        left_out = lost.document() if args.skip_damaged else {}
+        out.object({"file": args.file, "format": form, "exported": number, "bytes": written, **left_out})
     else:
         out.text(f"wrote {count(number)} pairs ({size(written)}) to {args.file}")
-    return DONE
+    return lost.end(args.db)
+
+
+def chosen(db: LSM, args: Namespace, lost: Lost) -> Iterator[tuple[bytes, bytes]]:
+    """The pairs of the range, as many as were asked for."""
+    if not args.skip_damaged:
+        return iter(limited(span(db, args), args.limit).items())
+    from itertools import islice
+
+    lost.space, lost.key_format = args.namespace, args.key_format
+    return islice(salvage.pairs(db, lost, *bounds(args)), args.limit)
 
 
 def write(
-    stream: BinaryIO, view: RangeView, head: bytes, line: Callable[[bytes, bytes], bytes], progress: Progress
+    stream: BinaryIO,
+    pairs: Iterator[tuple[bytes, bytes]],
+    head: bytes,
+    line: Callable[[bytes, bytes], bytes],
+    progress: Progress,
 ) -> int:
     number = 0
     with progress:
         stream.write(head)
-        for key, value in view.items():
+        for key, value in pairs:
             stream.write(line(key, value))
             number += 1
             if number % CHUNK == 0:

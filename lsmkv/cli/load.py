@@ -12,7 +12,7 @@ from lsmkv.cli.dumpfile import Space
 from lsmkv.cli.exits import DONE, DataError, Interrupted, UsageError
 from lsmkv.cli.interchange import CHUNK, CHUNK_BYTES, open_source
 from lsmkv.cli.progress import Progress
-from lsmkv.cli.stores import codecs, raw
+from lsmkv.cli.stores import codecs, raw, writing
 from lsmkv.report.numbers import count, plural, rate, seconds
 
 TYPE_CHECKING = False
@@ -36,9 +36,9 @@ def load(args: Namespace, out: Output) -> int:
         form = recognised(args, first)
         lines = itertools.chain([first], source)
         if form == "mdb":
-            stored = store(args, as_content(mdbfile.read(lines, args.database)), Target(args.db, any_codec=True))
+            stored = store(args, as_content(mdbfile.read(lines, args.database)), Target(args, any_codec=True))
         else:
-            stored = store(args, dumpfile.read(lines), Target(args.db))
+            stored = store(args, dumpfile.read(lines), Target(args))
     elapsed = time.monotonic() - began
     if args.json:
         out.object({"stored": stored, "format": form, "seconds": round(elapsed, 3)})
@@ -78,8 +78,9 @@ class Target:
 
     root: LSM[bytes, bytes] | None = None
 
-    def __init__(self, path: str, any_codec: bool = False) -> None:
-        self.path, self.any_codec = path, any_codec
+    def __init__(self, args: Namespace, any_codec: bool = False) -> None:
+        self.path, self.any_codec = args.db, any_codec
+        self.options = writing(args)
 
     def __enter__(self) -> Target:
         return self
@@ -103,11 +104,11 @@ class Target:
 
     def opened_root(self, space: Space) -> LSM[bytes, bytes]:
         try:
-            db = raw(self.path, "w")
+            db = raw(self.path, "w", **self.options)
         except lsmkv.StoreNotFoundError:
             refuse_pickle(space, f"lsmkv.open({self.path!r}")
             lsmkv.open(self.path, "c", key=space.key, value=alike(space.value)).close()
-            return raw(self.path, "w")
+            return raw(self.path, "w", **self.options)
         there = codecs(db)
         if self.any_codec or (there["key"], there["value"]) == (space.key, space.value):
             return db

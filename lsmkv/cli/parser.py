@@ -56,11 +56,20 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
+    commands: dict[str, Parser]  # by every name, of the parser of all
     form = summary = tells = ""  # of a command: "get DB KEY...", "print the value of a key", the rest of its help
     examples: Sequence[str] = ()
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=Formatter, **options)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does it, but what is left over is told by the command, with its own help."""
+        found, left = self.parse_known_args(args, namespace)
+        if left:
+            words = ", ".join(printable(repr(word)) for word in left)
+            self.commands[found.command].error(f"{words}: nothing more is taken")
+        return found
 
     def error(self, message: str) -> NoReturn:
         """A usage error is one line: what is wrong, and how to see the right way."""
@@ -91,7 +100,7 @@ class Declare:
         self, form: str, run: str, summary: str, *, examples: Sequence[str] = (), tells: str = "", db: bool = True
     ) -> Parser:
         name = form.split()[0]
-        shown = form.replace(" DB", "", 1) if self.shell else f"lsmkv {form}"
+        shown = form.replace(" [DB]", "").replace(" DB", "", 1) if self.shell else f"lsmkv {form}"
         parser: Parser = self.commands.add_parser(
             name,
             aliases=other_names(name),
@@ -124,6 +133,7 @@ def build_parser(names: Sequence[str] = ALL, shell: bool = False) -> Parser:
     commands = parser.add_subparsers(
         prog="lsmkv", dest="command", metavar="COMMAND", required=True, help=argparse.SUPPRESS
     )
+    parser.commands = commands.choices
     declare = Declare(commands, shell)
     for group, members in GROUPS.items():
         for name in members:
@@ -168,7 +178,8 @@ def parse(argv: Sequence[str]) -> Namespace:
     name = canonical(first)
     if name is None and first and not first.startswith("-"):
         unknown(first)
-    return build_parser((name,) if name else ALL if argv != ["--version"] else ()).parse_args(argv)
+    found: Namespace = build_parser((name,) if name else ALL if argv != ["--version"] else ()).parse_args(argv)
+    return found
 
 
 def unknown(word: str) -> None:

@@ -44,13 +44,40 @@ class NoNamespaceError(CommandError):
     """The store is there, and the namespace is not."""
 
 
-def raw(path: str, flag: Flag = "r", value: str = "raw") -> LSM[bytes, Any]:
-    return lsmkv.open(path, flag, key="raw", value=value)
+def raw(path: str, flag: Flag = "r", value: str = "raw", **chosen: Any) -> LSM[bytes, Any]:
+    return lsmkv.open(path, flag, key="raw", value=value, **chosen)
+
+
+def writing(args: Namespace) -> dict[str, Any]:
+    """The options for a command that writes tables: they become what the store's own are, or what the line says.
+
+    Only for commands that have --compression: to look costs an open and its imports, half as much as a whole `put`.
+    """
+    if not hasattr(args, "compression"):
+        return {}
+    if args.compression is None:
+        args.compression = packing(args.db)
+    large = args.large_value_bytes
+    return {"compression": args.compression} | ({} if large is None else {"large_value_bytes": large})
+
+
+def packing(path: str) -> str:
+    """The word of `compression=` that goes on with what the tables of a store are, the newest packed one first.
+
+    Raw tables beside those of LZ4 are what "auto" leaves. A store that is packed nowhere, or is not there: "none".
+    """
+    try:
+        with raw(path) as db:
+            found = [level.codec for level in db.levels if level.kind == "table"]
+    except lsmkv.StoreNotFoundError:
+        return "none"
+    packed = next((codec for codec in found if codec != "raw"), "none")
+    return "auto" if packed == "lz4" and "raw" in found else packed
 
 
 def opened(args: Namespace, flag: Flag = "r") -> Store:
     """The store of a command line, for a `with`; its formats are settled when this returns."""
-    root = raw(args.db, flag)
+    root = raw(args.db, flag, **({} if flag == "r" else writing(args)))
     try:
         found = chosen(root, args)
         if found is None:
@@ -83,12 +110,13 @@ def opened_to_put(args: Namespace, prepare: Callable[[], Any], typed: bool = Fal
     It is made only after prepare() has returned: what was typed wrongly leaves nothing behind. typed: values as
     the store's codec gives them.
     """
+    options = writing(args)
     try:
-        root = raw(args.db, "w")
+        root = raw(args.db, "w", **options)
     except lsmkv.StoreNotFoundError:
         settle(args, "bytes", "bytes")
         prepared = prepare()
-        root = raw(args.db, "c")
+        root = raw(args.db, "c", **options)
         try:
             return made(root, args), prepared
         except BaseException:
@@ -97,7 +125,7 @@ def opened_to_put(args: Namespace, prepare: Callable[[], Any], typed: bool = Fal
     try:
         if typed and getattr(args, "namespace", None) is None and is_coded(root):
             root.close()
-            root = raw(args.db, "w", "stored")
+            root = raw(args.db, "w", "stored", **options)
         found = chosen(root, args, typed, stores=True)
         if found is None:
             settle(args, "bytes", "bytes")
@@ -122,6 +150,30 @@ def made(root: LSM[bytes, Any], args: Namespace) -> Store:
 def codecs(db: LSM[bytes, Any]) -> dict[str, str]:
     """The names of the codecs a store was made with."""
     return {"key": db.key_codec, "value": db.value_codec}
+
+
+class Keys:
+    """Shows keys as they are stored, in levels and tables, as the codec of their namespace has them."""
+
+    def __init__(self, db: LSM[bytes, Any]) -> None:
+        self.codec = db.key_codec
+        try:
+            self.spaces = {about["id"]: (name, about["key"]) for name, about in db.namespaces().items()}
+        except lsmkv.CorruptionError:
+            self.spaces = {}  # they stay numbers
+
+    def __call__(self, stored: bytes, limit: int | None) -> str:
+        from lsmkv.cli import formats
+        from lsmkv.report.text import escape, key, split
+
+        space, own = split(stored)
+        if space is None:
+            return formats.told(FORMATS.get(self.codec, self.codec), own, limit) or "(empty)"
+        if space not in self.spaces:
+            return key(stored, limit)
+        name, codec = self.spaces[space]
+        shown = formats.told(FORMATS.get(codec, codec), own, limit) or "(empty)"
+        return f"{escape(name.encode(), 20)}: {shown}"
 
 
 def settle(args: Namespace, key: str, value: str, stores: bool = False) -> None:

@@ -76,7 +76,28 @@ def from_text(tree: Tree, text: str) -> Any:
         return text
     import json
 
-    return json.loads(text)
+    try:
+        return json.loads(text)
+    except ValueError:
+        shown = f"a JSON list of {len(tree)}, such as {example(tree)}" if isinstance(tree, list) else example(tree)
+        raise ValueError(f"it is {shown}") from None
+
+
+EXAMPLES = {
+    "bool": "true or false",
+    "f64": "a number",
+    "i64": "7",
+    "u64": "7",
+    "uuid": '"6ba7b810-9dad-11d1-80b4-00c04fd430c8"',
+    "datetime": '"2026-01-31T12:00:00+00:00"',
+}
+
+
+def example(tree: Tree) -> str:
+    """A key of the codec as it may be typed, or what it is."""
+    if isinstance(tree, list):
+        return "[" + ",".join({"bool": "true", "f64": "2.5"}.get(str(part), example(part)) for part in tree) + "]"
+    return EXAMPLES.get(tree, '"text"')
 
 
 def parse(name: str, given: Any) -> bytes:

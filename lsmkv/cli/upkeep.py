@@ -11,14 +11,15 @@ from lsmkv.cli.data import confirm
 from lsmkv.cli.exits import DAMAGED, DONE, sentence
 from lsmkv.cli.inspect import disk_use
 from lsmkv.cli.progress import Progress
-from lsmkv.cli.stores import opened, raw
+from lsmkv.cli.stores import Keys, opened, raw
 from lsmkv.report import levels as picture
+from lsmkv.report import stats as facts
 from lsmkv.report.numbers import plural, seconds, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeAlias
 
     from lsmkv import LSM
@@ -43,20 +44,24 @@ def compact(args: Namespace, out: Output) -> int:
 
 def reshape(args: Namespace, out: Output, done: str, work: Callable[[LSM, Report], None]) -> int:
     """Run a job that changes where records live, and tell what changed."""
+    asked = args.compression
     with opened(args, "w") as db:
+        how = args.compression if asked else f"{args.compression}, as the tables had it"
         before = [picture.plain(level) for level in db.levels]
         began = time.monotonic()
         with Progress(args.command, None, "bytes") as progress:
             work(db, progress.callback)
         elapsed = time.monotonic() - began
         after = [picture.plain(level) for level in db.levels]
+        keys = Keys(db)
     if args.json:
         out.object(
             {
                 done: True,
                 "seconds": round(elapsed, 3),
-                "before": [picture.to_json(level) for level in before],
-                "after": [picture.to_json(level) for level in after],
+                "compression": args.compression,
+                "before": [picture.to_json(level, keys) for level in before],
+                "after": [picture.to_json(level, keys) for level in after],
             }
         )
         return DONE
@@ -64,24 +69,41 @@ def reshape(args: Namespace, out: Output, done: str, work: Callable[[LSM, Report
         out.text(f"{when}:")
         for text in picture.tree(levels):
             out.text(text)
-    out.text(f"{done} in {seconds(elapsed)}")
+    out.text(f"{done} in {seconds(elapsed)}; compression {how}")
+    unlike(args, out, asked, after)
     return DONE
+
+
+def unlike(args: Namespace, out: Output, asked: str | None, after: Sequence[Mapping[str, Any]]) -> None:
+    """Say so when tables are not as --compression has asked: they were not written again."""
+    wanted = {"none": "raw", "lz4": "lz4", "zstd": "zstd"}.get(asked or "")
+    left = sum(level["kind"] == "table" and level["codec"] != wanted for level in after) if wanted else 0
+    if left:
+        out.note(
+            f"lsmkv {args.command}: {plural(left, 'table')} not {wanted}: what needs no merge is not written again. "
+            f"Try: lsmkv dump {args.db} | lsmkv load NEW --compression {asked} && "
+            f"lsmkv compact NEW --compression {asked}"
+        )
 
 
 def verify(args: Namespace, out: Output) -> int:
     began = time.monotonic()
     with Progress("verify", None, "bytes") as progress:
         try:
-            lsmkv.verify(args.db, progress=progress.callback)
+            with raw(args.db) as db:
+                unread = facts.unread(db.stats())
+                db.verify(progress=progress.callback)
         except lsmkv.CorruptionError as error:
             progress.clear()
             return damaged(args, out, getattr(error, "damage", None) or [error])
     elapsed = time.monotonic() - began
     files, total = totals(args.db)
     if args.json:
-        out.object({"sound": True, "files": files, "bytes": total, "seconds": round(elapsed, 3)})
+        out.object({"sound": True, "files": files, "bytes": total, "unread": unread, "seconds": round(elapsed, 3)})
     else:
         out.text(f"sound: {plural(files, 'file')}, {size(total)}, every checksum right; {seconds(elapsed)}")
+        if unread:
+            out.text(f"not read: {size(unread)} of value files that nothing refers to")
     return DONE
 
 
@@ -98,7 +120,10 @@ def damaged(args: Namespace, out: Output, found: Sequence[Any]) -> int:
             out.text(f"damaged: {place['error']}")
     rest = "all other keys stay readable" if all(place["recoverable"] for place in places) else "reading may fail"
     out.flush()
-    out.note(f"lsmkv verify: {args.db}: {plural(len(places), 'damaged place')}; {rest}. Try: lsmkv export {args.db}")
+    out.note(
+        f"lsmkv verify: {args.db}: {plural(len(places), 'damaged place')}; {rest}. "
+        f"Try: lsmkv dump {args.db} FILE --skip-damaged, then lsmkv load NEW FILE"
+    )
     return DAMAGED
 
 

@@ -89,9 +89,10 @@ def card(db: _core.LSM[Any, Any], readonly: bool) -> str:
 
 def plainly(db: _core.LSM[Any, Any], stats: dict[str, int], levels: list[dict[str, Any]]) -> str:
     """The same as text."""
-    factor = facts.write_amplification(stats)
+    factor, amplified = facts.write_amplification(stats), facts.space_amplification(levels)
     rows = [
         ("write amplification", "nothing written yet" if factor is None else f"{factor:.2f}x since it was opened"),
+        ("space amplification", f"at most {amplified[0]:.1f}x" if amplified else "nothing in a run yet"),
         ("a get asks", f"at most {plural(facts.places(levels), 'place')}"),
     ]
     return "\n".join(
@@ -149,7 +150,8 @@ def places(levels: list[dict[str, Any]]) -> str:
         return ""
     held = [sum(level["bytes"] for level in group) for _, group in groups]
     largest = max(held) or 1
-    rows = [place(where, group, held[at] / largest, at == len(groups) - 1) for at, (where, group) in enumerate(groups)]
+    runs = [at for at, (_, group) in enumerate(groups) if group[0]["kind"] == "table"]
+    rows = [place(where, group, held[at] / largest, at in runs[-1:]) for at, (where, group) in enumerate(groups)]
     if len(rows) > ROWS:
         left_out = f'<tr><td class="m" colspan="6">and {plural(len(rows) - ROWS, "more place")}</td></tr>'
         rows[ROWS - 1 : -1] = [left_out]
@@ -161,16 +163,15 @@ def places(levels: list[dict[str, Any]]) -> str:
 
 
 def place(where: str, group: list[Place], share: float, last: bool) -> str:
-    bottom = ' <span class="m">bottom</span>' if last and group[0]["kind"] == "table" else ""
-    numbers = (
-        size(sum(level["bytes"] for level in group)),
-        count(len(group)),
-        count(sum(level["records"] for level in group)),
-        count(deletions(group)),
-    )
+    note = "bottom" if last else ""
+    records, deleted = count(sum(level["records"] for level in group)), count(deletions(group))
+    if group[0]["kind"] == "values":
+        note, records, deleted = f"{listing.garbage(group):.0%} garbage", "", ""
+    note = f' <span class="m">{note}</span>' if note else ""
+    numbers = (size(sum(level["bytes"] for level in group)), count(len(group)), records, deleted)
     cells = "".join(f'<td class="n">{number}</td>' for number in numbers)
     step = 4 if group[0]["kind"] == "table" else 2
-    return f'<tr><td>{html.text(where)}{bottom}</td><td class="b">{bar([(step, share)])}</td>{cells}</tr>'
+    return f'<tr><td>{html.text(where)}{note}</td><td class="b">{bar([(step, share)])}</td>{cells}</tr>'
 
 
 def tile(title: str, figure: str, *rest: str) -> str:
@@ -205,19 +206,18 @@ def step_of(at: int) -> int:
 
 
 def space(levels: list[dict[str, Any]]) -> str:
-    """The oldest run holds no key twice and no deletion; so what lies above it is all that can be too much."""
-    held = sum(level["bytes"] for level in levels)
-    tables = [level for level in levels if level["kind"] == "table"]
-    bottom = sum(level["bytes"] for level in tables if level["run"] == tables[-1]["run"])
-    files = small(f"{size(held)} in {plural(len(levels), 'file')}")
-    if not bottom:
+    held, amplified = sum(level["bytes"] for level in levels), facts.space_amplification(levels)
+    values = listing.values_of(levels)
+    if not amplified:
         return tile("space", size(held), small("nothing in a run yet"))
+    factor, bottom = amplified
     return tile(
         "space amplification",
-        f"at most {held / bottom:.1f}x",
+        f"at most {factor:.1f}x",
         bar([(4, bottom / held), (2, 1 - bottom / held)]),
-        files,
-        small(f"{size(bottom)} of it in the bottom run"),
+        small(f"{size(held)} in {plural(len(levels), 'file')}"),
+        small(f"{size(bottom)} of it in the bottom run{' and its values' if values else ''}"),
+        *([small(listing.value_words(values))] if values else []),
     )
 
 

@@ -77,7 +77,8 @@ def shown(key: object) -> str:
     )
 
 
-def lines(key: object, found: bool | None, probes: Sequence[Step]) -> list[str]:
+def lines(key: object, found: bool | None, probes: Sequence[Step], name: str | None = None) -> list[str]:
+    """The path as lines. name: how the key is shown, where it is not as it is."""
     rows = [[f"{at}.", place(step), file_of(step), step["verdict"], cost(step)] for at, step in enumerate(probes, 1)]
     asked = plural(len(probes), "place")
-    return [f"get {shown(key)}: {answer(found)}; {asked} asked, newest first", *columns(rows, "><<<<")]
+    return [f"get {name or shown(key)}: {answer(found)}; {asked} asked, newest first", *columns(rows, "><<<<")]

@@ -21,7 +21,7 @@ from itertools import groupby
 from lsmkv.report import svg, theme
 from lsmkv.report.axis import Axis, Place, common_prefix
 from lsmkv.report.heat import Heat, deletions, percent
-from lsmkv.report.levels import file_name, place
+from lsmkv.report.levels import file_name, garbage, place, values_of
 from lsmkv.report.numbers import count, plural, size
 from lsmkv.report.text import cut, escape, key, split
 
@@ -133,6 +133,8 @@ def picture(
     levels: Sequence[Place], *, color: str = "size", most: int = 240, paper: bool = False, theme_name: str | None = None
 ) -> str:
     """The map as one <svg>. paper: with colours and a background of its own, so that it can stand alone."""
+    values = values_of(levels)
+    levels = [level for level in levels if level["kind"] != "values"]
     heat = Heat(color, levels)
     axis = Axis(level for level in levels if level["kind"] == "table")
     made = rows(levels, axis, most)
@@ -142,7 +144,7 @@ def picture(
     parts += [row_drawn(row, TOP + at * (ROW + GAP), heat) for at, row in enumerate(made)]
     parts += [tick_words(axis, ticks, prefix, bottom + 14)]
     height = bottom + (24 if ticks else 4)
-    for line in notes(made, prefix, bool(ticks)):
+    for line in notes(made, prefix, bool(ticks), values):
         height += 16
         parts.append(svg.words(LEFT, height - 6, line, class_="m"))
     height += 28
@@ -245,7 +247,7 @@ def tick_words(axis: Axis, ticks: list[bytes], prefix: bytes, y: int) -> str:
     return "".join(said)
 
 
-def notes(made: list[Row], prefix: bytes, has_axis: bool) -> list[str]:
+def notes(made: list[Row], prefix: bytes, has_axis: bool, values: Sequence[Place]) -> list[str]:
     said = []
     if prefix:
         said.append(f"… stands for {key(prefix, 60)}")
@@ -255,6 +257,9 @@ def notes(made: list[Row], prefix: bytes, has_axis: bool) -> list[str]:
     there = sum(len(block.tables) for row in made for block in row.blocks)
     if there > drawn:
         said.append(f"{count(there)} tables are drawn as {plural(drawn, 'rectangle')}: neighbours are put together.")
+    if values:
+        held = f"{plural(len(values), 'value file')}, {size(sum(file['bytes'] for file in values))}"
+        said.append(f"Not drawn: {held}, {garbage(values):.0%} garbage.")
     return said
 
 

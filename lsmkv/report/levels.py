@@ -1,11 +1,11 @@
-"""The levels of a store: where its records live, newest first.
+"""The levels of a store: where its records live, newest first, and after them the files of large values.
 
 `Levels` is what `LSM.levels` answers. The functions work on dicts with the fields of a Level; see `plain()`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lsmkv import _core
@@ -13,12 +13,14 @@ from lsmkv.report.numbers import count, lsn, plural, size
 from lsmkv.report.text import at_most, columns, escape, key
 
 Place = Mapping[str, Any]
+ShowKey = Callable[[bytes, int | None], str]  # a stored key, and how many characters of it at most
 
 FIELDS = (
     *"kind run number bytes records tombstones range_deletes lsn_min lsn_max key_min key_max".split(),
-    *("codec", "record_bytes", "stored_bytes", "layout"),
+    *("codec", "record_bytes", "stored_bytes", "layout", "value_bytes"),
 )
-SUFFIX = {"memtable": "log", "segment": "log", "table": "tbl"}
+SUFFIX = {"memtable": "log", "segment": "log", "table": "tbl", "values": "val"}
+PLACES = {"memtable": "MemTable", "segment": "L0", "values": "values"}
 LINES = 60  # more are not read by anybody
 RECTANGLES = (240, 120, 60, 30, 10)
 
@@ -88,10 +90,29 @@ def summary(levels: Sequence[Place]) -> str:
     if not levels:
         return "nothing stored yet"
     held = {name: sum(level[name] for level in levels) for name in ("bytes", "records", "tombstones", "range_deletes")}
+    files = values_of(levels)
     return (
         f"{plural(len(levels), 'file')}, newest on top: {size(held['bytes'])}, {plural(held['records'], 'record')}, "
         f"{plural(held['tombstones'] + held['range_deletes'], 'deletion')} among them"
+        + (f"; {value_words(files)}" if files else "")
     )
+
+
+def values_of(levels: Sequence[Place]) -> list[Place]:
+    """The files of large values."""
+    return [level for level in levels if level["kind"] == "values"]
+
+
+def garbage(files: Sequence[Place]) -> float:
+    """The share of value files that no record refers to, or only what older readers see."""
+    held = sum(file["bytes"] for file in files)
+    return 1 - sum(file["value_bytes"] for file in files) / held if held else 0.0
+
+
+def value_words(files: Sequence[Place]) -> str:
+    """All value files in a few words."""
+    held = sum(file["bytes"] for file in files)
+    return f"{size(held)} of it in {plural(len(files), 'value file')}, {garbage(files):.0%} garbage"
 
 
 def file_name(level: Place) -> str:
@@ -99,36 +120,38 @@ def file_name(level: Place) -> str:
 
 
 def place(level: Place) -> str:
-    return (
-        f"run {level['run']}" if level["kind"] == "table" else {"memtable": "MemTable", "segment": "L0"}[level["kind"]]
-    )
+    return f"run {level['run']}" if level["kind"] == "table" else PLACES[level["kind"]]
 
 
-def table(levels: Sequence[Place], key_width: int = 28) -> list[str]:
+def table(levels: Sequence[Place], key_width: int = 28, show: ShowKey = key) -> list[str]:
     """One line a file, as a list of lines."""
     rows, before = [], None
     for level in levels:
         where = place(level)
-        span = key_span(level, key_width)
-        deleted = count(level["tombstones"]) + (
-            f" + {plural(level['range_deletes'], 'range')}" if level["range_deletes"] else ""
-        )
-        rows.append(
-            [
-                "" if where == before and where != "L0" else where,
-                file_name(level),
-                size(level["bytes"]),
-                count(level["records"]),
-                deleted,
-                span,
-            ]
-        )
+        shown = "" if where == before and where != "L0" else where
+        rows.append([shown, file_name(level), size(level["bytes"]), *contents(level, key_width, show)])
         before = where
     heading = ["place", "file", "size", "records", "deletions", "keys"]
     return columns(rows, "<<>>><", heading) if rows else ["  (nothing stored yet)"]
 
 
-def tables(levels: Sequence[Place], key_width: int = 28) -> list[str]:
+def contents(level: Place, key_width: int, show: ShowKey) -> list[str]:
+    """Records, deletions and keys, or what there is to say of a value file."""
+    if level["kind"] == "values":
+        return ["", "", f"{size(level['value_bytes'])} live, {garbage([level]):.0%} garbage"]
+    ranges = f" + {plural(level['range_deletes'], 'range')}" if level["range_deletes"] else ""
+    return [count(level["records"]), count(level["tombstones"]) + ranges, key_span(level, key_width, show)]
+
+
+def values(files: Sequence[Place]) -> list[str]:
+    """One line a value file, as a list of lines; none for none."""
+    rows = [
+        [file["number"], count(file["bytes"]), count(file["value_bytes"]), f"{garbage([file]):.0%}"] for file in files
+    ]
+    return columns(rows, ">>>>", ["values", "bytes", "live", "garbage"], indent="") if rows else []
+
+
+def tables(levels: Sequence[Place], key_width: int = 28, show: ShowKey = key) -> list[str]:
     """One line a sorted table, as a list of lines."""
     rows = [
         [
@@ -141,12 +164,12 @@ def tables(levels: Sequence[Place], key_width: int = 28) -> list[str]:
             level["layout"],
             level["codec"],
             packing(level),
-            key_span(level, key_width),
+            key_span(level, key_width, show),
         ]
         for level in levels
     ]
     heading = ["run", "table", "bytes", "records", "tombstones", "ranges", "index", "codec", "pages", "keys"]
-    return columns(rows, ">>>>>><<><", heading, indent="") if rows else ["no tables: everything is in the log"]
+    return columns(rows, ">>>>>><<><", heading, indent="") if rows else []
 
 
 def packing(level: Place) -> str:
@@ -154,11 +177,11 @@ def packing(level: Place) -> str:
     return f"{level['stored_bytes'] / level['record_bytes']:.0%}" if level["record_bytes"] else ""
 
 
-def key_span(level: Place, width: int) -> str:
+def key_span(level: Place, width: int, show: ShowKey) -> str:
     """The smallest and the largest key; nothing for a log segment: it is not sorted."""
     if level["kind"] != "table":
         return ""
-    return f"{key(level['key_min'], width)} .. {key(level['key_max'], width)}"
+    return f"{show(level['key_min'], width)} .. {show(level['key_max'], width)}"
 
 
 def tree(levels: Sequence[Place]) -> list[str]:
@@ -167,7 +190,10 @@ def tree(levels: Sequence[Place]) -> list[str]:
     for where, group in grouped(levels):
         files = plural(len(group), "file")
         total = {name: sum(level[name] for level in group) for name in ("bytes", "records", "tombstones")}
-        rows.append([where, files, size(total["bytes"]), count(total["records"]), count(total["tombstones"])])
+        held = [count(total["records"]), count(total["tombstones"])]
+        if where == PLACES["values"]:
+            held = [f"{garbage(group):.0%} garbage", ""]
+        rows.append([where, files, size(total["bytes"]), *held])
     return (
         columns(rows, "<>>>>", ["place", "files", "size", "records", "deletions"])
         if rows
@@ -187,9 +213,9 @@ def grouped(levels: Sequence[Place]) -> list[tuple[str, list[Place]]]:
     return groups
 
 
-def to_json(level: Place) -> dict[str, Any]:
+def to_json(level: Place, show: ShowKey = escape) -> dict[str, Any]:
     """Keys as text, positions as segment:offset."""
     document = dict(level, file=file_name(level))
     document["lsn_min"], document["lsn_max"] = lsn(level["lsn_min"]), lsn(level["lsn_max"])
-    document["key_min"], document["key_max"] = escape(level["key_min"]), escape(level["key_max"])
+    document["key_min"], document["key_max"] = show(level["key_min"], None), show(level["key_max"], None)
     return document

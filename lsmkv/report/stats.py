@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 CAUSES: tuple[str, ...] = ("log", "value", "flush", "merge", "value_moved", "manifest", "recovery")
+VALUE_HEAD = 64  # bytes a value file has before its first value
 
 
 def written(stats: Mapping[str, int]) -> dict[str, int]:
@@ -19,10 +20,24 @@ def write_amplification(stats: Mapping[str, int]) -> float | None:
     return sum(written(stats).values()) / stats["user_bytes"] if stats.get("user_bytes") else None
 
 
+def unread(stats: Mapping[str, int]) -> int:
+    """Bytes of value files that verify() does not read: nothing refers to them."""
+    heads = VALUE_HEAD * stats["value_files"]
+    return max(stats["value_file_bytes"] - stats["value_live_bytes"] - heads, 0)
+
+
 def places(levels: Sequence[Mapping[str, Any]]) -> int:
     """How many places a get of an absent key may have to ask."""
     runs = {level["run"] for level in levels if level["kind"] == "table"}
-    return len(runs) + sum(1 for level in levels if level["kind"] != "table")
+    return len(runs) + sum(1 for level in levels if level["kind"] not in ("table", "values"))
+
+
+def space_amplification(levels: Sequence[Mapping[str, Any]]) -> tuple[float, int] | None:
+    """(All bytes for each of the bottom run and its values, and these). The oldest run holds no key twice and no
+    deletion, so what is not in it is all that can be too much. None: there is no run yet."""
+    tables = [level for level in levels if level["kind"] == "table"]
+    bottom = sum(level["bytes"] + level["value_bytes"] for level in tables if level["run"] == tables[-1]["run"])
+    return (sum(level["bytes"] for level in levels) / bottom, bottom) if bottom else None
 
 
 def keys_at_most(levels: Sequence[Mapping[str, Any]]) -> int:

@@ -28,13 +28,14 @@ static struct block live = {.next = &live, .previous = &live};
 static size_t live_count, live_bytes;
 static uint64_t sequence, calls, fired, fail_nth;
 static int fail_forever;
+static size_t most = SIZE_MAX;
 
 /* 1 when this allocation has to fail. */
-static int must_fail_locked(void)
+static int must_fail_locked(size_t bytes)
 {
     int hit;
     calls++;
-    hit = fail_nth != 0 && (calls == fail_nth || (fail_forever && calls > fail_nth));
+    hit = bytes > most || (fail_nth != 0 && (calls == fail_nth || (fail_forever && calls > fail_nth)));
     fired += (uint64_t)hit;
     return hit;
 }
@@ -75,7 +76,7 @@ static void *give(size_t align, size_t bytes, int fill)
     char *base, *at;
 
     pthread_mutex_lock(&guard);
-    base = must_fail_locked() || bytes > SIZE_MAX / 2 ? NULL : malloc(slack + bytes);
+    base = must_fail_locked(bytes) || bytes > SIZE_MAX / 2 ? NULL : malloc(slack + bytes);
     if (base) {
         at = (char *)(((uintptr_t)base + head + align - 1) & ~(uintptr_t)(align - 1));
         block = (struct block *)(void *)at - 1;
@@ -131,6 +132,13 @@ void lk_free(void *at)
     block->mark = DEAD_MARK;
     memset(at, 0x5A, block->bytes);
     free(block->base);
+}
+
+void alloc_fail_above(size_t bytes)
+{
+    pthread_mutex_lock(&guard);
+    most = bytes ? bytes : SIZE_MAX;
+    pthread_mutex_unlock(&guard);
 }
 
 void alloc_fail_at(uint64_t nth, int forever)

@@ -21,6 +21,9 @@
  * sets the counts of calls and fired to zero. */
 void alloc_fail_at(uint64_t nth, int forever);
 
+/* From now on fail every allocation of more bytes; 0: none. */
+void alloc_fail_above(size_t bytes);
+
 uint64_t alloc_fail_calls(void); /* allocations asked for since alloc_fail_at */
 uint64_t alloc_fail_fired(void); /* how many of them were made to fail */
 size_t alloc_fail_live(void);    /* blocks not freed yet */

@@ -53,7 +53,7 @@ static inline int start_none(struct lk_env *env, const char *name, void (*run)(v
     return 0;
 }
 
-static inline void open_slow_with(int durability)
+static inline void open_slow_of(int durability, uint64_t memory)
 {
     memset(&slow, 0, sizeof slow);
     slow.now = 1000000000;
@@ -67,7 +67,14 @@ static inline void open_slow_with(int durability)
     store.options.threads = 2;
     store.options.segment_bytes = 32 * MIB;
     store.options.table_bytes = 32 * MIB;
+    if (memory)
+        store.options.memory_bytes = memory;
     store_open();
+}
+
+static inline void open_slow_with(int durability)
+{
+    open_slow_of(durability, 0);
 }
 
 static inline void open_slow(void)

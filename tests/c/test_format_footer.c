@@ -176,6 +176,7 @@ TEST(what_is_said_of_packed_pages_must_fit_them)
     CHECK_EQ(get_patched(76, 11, &what), -1); /* a shift, and not packed */
     CHECK_STR(what, "a table of raw pages tells how they are packed");
     f.codec = 2;
+    f.unpacked = 60;
     for (f.page_shift = 0; f.page_shift < 40; f.page_shift++) {
         lk_footer_put(bytes, &f);
         CHECK_EQ(lk_footer_get(bytes, f.file_bytes, &out, &what), f.page_shift >= 6 && f.page_shift <= 16 ? 0 : -1);
@@ -245,6 +246,58 @@ TEST(sections_out_of_place_are_refused_however_well_summed)
     REFUSED(f.lsn_min = f.lsn_max + 1);
 }
 
+/* Where no line has a slot for each, the pages alone bound them. */
+static struct lk_footer small_filtered(void)
+{
+    struct lk_footer f = small();
+    f.features = LK_FEATURE_FILTER;
+    f.milestone_bytes = 5;
+    f.file_bytes += 5;
+    return f;
+}
+
+static void check_words(const struct lk_footer *footer, const char *wanted)
+{
+    const char *what = NULL;
+    CHECK_EQ(get(footer, &what), wanted ? -1 : 0);
+    if (wanted)
+        CHECK_STR(what, wanted);
+}
+
+TEST(pages_hold_no_more_records_than_they_have_bytes)
+{
+    static const char no_room[] = "the pages have no room for so many records";
+    struct lk_footer f = small_filtered();
+    f.payload = 0;
+    for (f.records = 0; f.records <= 20; f.records++) /* 60 bytes */
+        check_words(&f, NULL);
+    check_words(&f, no_room);
+    f.records = UINT64_MAX;
+    check_words(&f, no_room);
+    f.records = 10;
+    f.payload = 30;
+    check_words(&f, NULL);
+    f.payload = 31;
+    check_words(&f, no_room);
+    f.payload = UINT64_MAX;
+    check_words(&f, no_room);
+}
+
+TEST(packed_pages_hold_no_more_records_than_they_unpack_to)
+{
+    struct lk_footer f = small_filtered();
+    f.codec = 1;
+    f.page_shift = 11;
+    f.unpacked = 60 + LK_PAGE_MAX;
+    f.records = (60 + LK_PAGE_MAX) / 3;
+    f.payload = 0;
+    check_words(&f, NULL);
+    f.records++;
+    check_words(&f, "the pages have no room for so many records");
+    f.unpacked++;
+    check_words(&f, "the pages do not unpack to so many bytes");
+}
+
 TEST(keys_over_the_limit_are_refused_and_keys_at_it_are_not)
 {
     const char *what;
@@ -265,7 +318,7 @@ TEST(a_table_of_range_deletes_alone_has_no_page)
     f.fences_at = 64;
     f.lines_at = 128;
     f.fence_count = 0;
-    f.records = f.tombstones = f.prefix = f.key_min_bytes = f.key_max_bytes = 0;
+    f.records = f.tombstones = f.payload = f.prefix = f.key_min_bytes = f.key_max_bytes = 0;
     f.range_deletes = 1;
     f.range_bytes = 5;
     f.file_bytes = 4096 + 4 + 5 + LK_FOOTER;
@@ -280,6 +333,8 @@ TEST(random_layouts_are_accepted_and_random_fields_never_lie_outside)
         struct lk_footer f = small();
         uint64_t pages = random_below(&random, 100000);
         f.pages_end = LK_TABLE_HEAD + pages;
+        f.records = pages < 60 ? 0 : f.records;
+        f.payload = pages < 60 ? 0 : f.payload;
         f.fence_count = (uint32_t)random_below(&random, pages + 1);
         f.fences_at = (f.pages_end + 63) & ~63ull;
         f.lines_at = (f.fences_at + 12ull * f.fence_count + 4 + 63) & ~63ull;

@@ -14,7 +14,8 @@ enum { COUNT = 64, IDENTITY = 77 };
 static struct lk_env_ops patched_ops;
 static struct lk_env patched = {&patched_ops};
 static _Atomic uint64_t fail_from, fail_to; /* reads that touch [fail_from, fail_to) fail */
-static _Atomic unsigned reads, slow;
+static _Atomic unsigned reads, slow, discards;
+static _Atomic uint64_t discarded;
 
 static int64_t patched_read(struct lk_file *file, uint64_t offset, void *to, size_t bytes)
 {
@@ -26,10 +27,21 @@ static int64_t patched_read(struct lk_file *file, uint64_t offset, void *to, siz
     return lk_env_posix()->ops->read(file, offset, to, bytes);
 }
 
+static int patched_discard(struct lk_env *env, void *at, uint64_t bytes)
+{
+    (void)env;
+    atomic_fetch_add(&discards, 1);
+    atomic_fetch_add(&discarded, bytes);
+    return lk_env_posix()->ops->discard(lk_env_posix(), at, bytes);
+}
+
 static struct lk_env *patched_env(void)
 {
     patched_ops = *lk_env_posix()->ops;
     patched_ops.read = patched_read;
+    patched_ops.discard = patched_discard;
+    atomic_store(&discards, 0);
+    atomic_store(&discarded, 0);
     atomic_store(&fail_from, 0);
     atomic_store(&fail_to, 0);
     atomic_store(&reads, 0);
@@ -221,6 +233,37 @@ TEST(the_budget_is_kept_and_a_fill_always_succeeds)
         }
         bed_close(&bed);
     }
+}
+
+/* A walk that fills a cache anew asks the system once for each step, not once for each granule. */
+TEST(neighbours_leave_in_one_call)
+{
+    static struct bed bed;
+    NEED(bed_open(&bed, 16 * LK_GRANULE, 0, 1));
+    for (uint64_t at = 0; at < COUNT; at += 16)
+        CHECK_EQ(lk_granules_fill(&bed.granules, at * LK_GRANULE, 16 * LK_GRANULE), 0);
+    CHECK_EQ(atomic_load(&reads), 4);
+    CHECK_EQ(atomic_load(&discards), 3);
+    CHECK_EQ(atomic_load(&discarded), 48 * LK_GRANULE);
+    CHECK_EQ(ready_bytes(&bed), 16 * LK_GRANULE);
+    CHECK(same(&bed, 48 * LK_GRANULE, 16 * LK_GRANULE));
+    bed_close(&bed);
+}
+
+/* Wrong bytes were read to where they would belong. */
+TEST(what_fails_its_checksum_takes_no_memory)
+{
+    static struct bed bed;
+    uint8_t wrong = 0;
+    NEED(bed_open(&bed, COUNT * LK_GRANULE, 0, 1));
+    CHECK_EQ(bed.kit.env->ops->write(bed.file, 5 * LK_GRANULE + 7, &wrong, 1), 0);
+    CHECK_EQ(lk_granules_fill(&bed.granules, 0, 8 * LK_GRANULE), LSMKV_CORRUPT);
+    CHECK_EQ(ready_bytes(&bed), 5 * LK_GRANULE);
+    CHECK_EQ(atomic_load(&discarded), 3 * LK_GRANULE);
+    CHECK(same(&bed, 0, 5 * LK_GRANULE));
+    CHECK(!lk_granules_ready(&bed.granules, 5 * LK_GRANULE, 1));
+    CHECK_EQ(bed.granules.base[5 * LK_GRANULE + 8], 0);
+    bed_close(&bed);
 }
 
 TEST(touched_granules_stay)

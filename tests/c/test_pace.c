@@ -3,6 +3,7 @@
 
 #include "slow_kit.h"
 
+#include "engine/background.h"
 #include "engine/pace.h"
 #include "engine/rotate.h"
 #include "engine/spare.h"
@@ -19,16 +20,29 @@ static struct lsmkv_options standard(void)
 TEST(the_price_rises_with_fullness_and_has_a_ceiling)
 {
     uint64_t before = 0;
-    CHECK_EQ(lk_pace_price(-1), 0);
-    CHECK_EQ(lk_pace_price(0), 0);
+    CHECK_EQ(lk_pace_price(-1, 0), 0);
+    CHECK_EQ(lk_pace_price(0, 0), 0);
     for (double fullness = 0.01; fullness < 1; fullness += 0.01) {
-        uint64_t price = lk_pace_price(fullness);
+        uint64_t price = lk_pace_price(fullness, 0);
         CHECK(price >= before && price > 0);
         before = price;
     }
-    CHECK(lk_pace_price(0.5) > 10000 && lk_pace_price(0.5) < 10500); /* 100 MB/s */
-    CHECK_EQ(lk_pace_price(1), lk_pace_price(1000));
-    CHECK(lk_pace_price(1) * 1024 < 200 * MIB); /* ns for a MiB: never slower than 5 MB/s */
+    CHECK(lk_pace_price(0.5, 0) > 10000 && lk_pace_price(0.5, 0) < 10500); /* 100 MB/s */
+    CHECK_EQ(lk_pace_price(1, 0), lk_pace_price(1000, 0));
+    CHECK(lk_pace_price(1, UINT64_MAX) <=
+          11000000); /* ns a KiB, on any machine: small writes are never far below a pause */
+}
+
+TEST(the_price_follows_what_flushes_take)
+{
+    uint64_t unit = 0;
+    CHECK_EQ(lk_pace_unit(unit, 4096, 1000000000), unit); /* nothing but its syncs */
+    unit = lk_pace_unit(unit, 64 * MIB, (uint64_t)64 * 1024 * 50000);
+    CHECK_EQ(unit, 50000);
+    CHECK_EQ(lk_pace_price(0.5, unit), 50001);
+    CHECK(lk_pace_unit(unit, 64 * MIB, (uint64_t)64 * 1024 * 10000) < unit);
+    CHECK_EQ(lk_pace_price(0.5, 1), lk_pace_price(0.5, 0)); /* a fast one changes nothing */
+    CHECK_EQ(lk_pace_price(0.5, UINT64_MAX), lk_pace_price(0.5, (uint64_t)1 << 40));
 }
 
 /* Writers are left alone until a flush is due and late; they are slow before L0 is full; all of it follows the options. */
@@ -92,6 +106,107 @@ TEST(scenario_29_runs_that_wait_to_be_merged_slow_writers)
     for (int i = 0; i < 54; i++)
         shape.runs[i].bytes = 1;
     CHECK(lk_pace_space(&shape) > 0.5); /* many small ones, which every get pays for */
+}
+
+/* ---- a writer and a compactor, on paper ---------------------------------------------------------- */
+
+/* The writer never rests; merges always wait to be done, a step at a time, and only what writers want goes before them. */
+struct paper {
+    struct lsmkv_options options;
+    struct lk_l0 l0;
+    uint64_t unit, now, busy_until, flushing_bytes; /* 0: a merge step */
+    uint64_t flush_ns, step_ns, log_in_one; /* a KiB, a step, a segment */
+    double memory_of_log, most;
+    uint32_t flushes, stops;
+};
+
+static void paper_flush(struct paper *paper)
+{
+    uint64_t done = paper->flushing_bytes;
+    paper->l0.sealed -= (uint32_t)(done / paper->log_in_one);
+    paper->l0.bytes -= done;
+    paper->l0.memory = (uint64_t)((double)paper->l0.bytes * paper->memory_of_log);
+    paper->unit = lk_pace_unit(paper->unit, done, done / 1024 * paper->flush_ns);
+    paper->flushes++;
+}
+
+static void paper_compactor(struct paper *paper)
+{
+    while (paper->now >= paper->busy_until) {
+        if (paper->flushing_bytes)
+            paper_flush(paper);
+        paper->flushing_bytes = lk_pace_wants_flush(&paper->options, &paper->l0) ? paper->l0.bytes : 0;
+        paper->busy_until =
+            paper->now + (paper->flushing_bytes ? paper->flushing_bytes / 1024 * paper->flush_ns : paper->step_ns);
+    }
+}
+
+static void paper_writer(struct paper *paper)
+{
+    enum { PIECE = 64 };
+    double fullness = lk_pace_fullness(&paper->options, &paper->l0);
+    paper->most = fullness > paper->most ? fullness : paper->most;
+    paper->now += PIECE * (3000 + lk_pace_price(fullness, paper->unit));
+    paper->l0.active_bytes += PIECE * 1024;
+    if (paper->l0.active_bytes >= paper->log_in_one) {
+        paper->stops += (uint32_t)lk_pace_l0_is_full(&paper->options, &paper->l0);
+        paper->l0.bytes += paper->l0.active_bytes;
+        paper->l0.sealed++;
+        paper->l0.active_bytes = 0;
+    }
+    paper->l0.memory = (uint64_t)((double)paper->l0.bytes * paper->memory_of_log);
+    paper->l0.active_memory = (uint64_t)((double)paper->l0.active_bytes * paper->memory_of_log);
+}
+
+/* small: records so small that memory bounds L0, five and a half segments of it. */
+static struct paper paper_run(uint32_t segments, uint64_t flush_ns, int small)
+{
+    struct paper paper = {.options = standard(), .flush_ns = flush_ns, .step_ns = 32 * 1024 * flush_ns};
+    paper.options.l0_segments = segments;
+    paper.unit = lk_pace_unit(0, 8 * MIB, 8 * 1024 * flush_ns); /* the first flushes are small: segments grow */
+    paper.log_in_one = small ? 24 * MIB : 32 * MIB;
+    paper.memory_of_log = small ? 0.25 : 0.01;
+    paper.l0.memory_most = (2 * (segments + 1) + 2) * (uint64_t)4 * MIB;
+    while (paper.flushes < 20) {
+        paper_compactor(&paper);
+        paper_writer(&paper);
+    }
+    return paper;
+}
+
+TEST(scenario_31_a_writer_never_meets_the_stop_while_the_compactor_goes_on)
+{
+    for (uint64_t rate = 5; rate <= 1280; rate *= 2) /* MB/s */
+        for (uint32_t segments = 1; segments <= 8; segments++)
+            for (int small = 0; small < 2; small++) {
+                struct paper paper = paper_run(segments, 1024 * 1000 / rate, small);
+                CHECK_EQ(paper.stops, 0);
+                CHECK(paper.most < 1);
+            }
+}
+
+/* What the planner hears of it. */
+TEST(scenario_31_writers_who_pay_for_l0_want_its_flush)
+{
+    struct lk_shape shape;
+    open_slow_of(LSMKV_SYNC_OS, 4 * MIB);
+    lk_background_shape(engine(), &shape);
+    CHECK(!shape.flush_wanted);
+    uint32_t sealed = 0;
+    for (uint32_t i = 0; sealed < 14 && !shape.flush_wanted; i++) {
+        CHECK_EQ(lsmkv_put(store.db, number(i), strlen(number(i)), "", 0, -1, NULL), 0);
+        if (i % 100 == 0)
+            lk_background_shape(engine(), &shape);
+        sealed = shape.sealed;
+    }
+    CHECK(shape.flush_wanted);
+    struct lk_job job = lk_background_next(engine());
+    CHECK_EQ(job.kind, LK_JOB_FLUSH);
+    CHECK_EQ(stats_now().stall_memtable, 0);
+    CHECK_EQ(lsmkv_flush(store.db), 0);
+    lk_background_shape(engine(), &shape);
+    CHECK(!shape.flush_wanted);
+    store_free();
 }
 
 /* ---- pauses ------------------------------------------------------------------------------------- */
@@ -218,6 +333,29 @@ TEST(who_pauses_holds_no_lock_and_close_waits_for_him)
     CHECK_EQ(pthread_join(writer, NULL), 0);
     lsmkv_release(other);
     expect_count(1000);
+    store_free();
+}
+
+/* Who comes near the end of a segment slows down while the keeper makes the next. */
+TEST(a_spare_that_is_late_slows_writers)
+{
+    open_slow();
+    put("a", "1");
+    struct lk_segment *active = engine()->active->segment;
+    uint64_t end = active->end;
+    active->end = active->capacity / 4 * 3;
+    CHECK(lk_pace_spare(engine()) <= 0); /* there is no keeper */
+    atomic_store(&engine()->keeping, 1);
+    CHECK(lk_pace_spare(engine()) > 0.4 && lk_pace_spare(engine()) < 0.5);
+    active->end = active->capacity;
+    CHECK(lk_pace_spare(engine()) > 0.8 && lk_pace_spare(engine()) < 1);
+    active->end = end;
+    CHECK(lk_pace_spare(engine()) <= 0);
+    active->end = active->capacity;
+    while (!engine()->spare)
+        CHECK_EQ(lk_spare_step(engine()), 0);
+    CHECK(lk_pace_spare(engine()) <= 0);
+    active->end = end;
     store_free();
 }
 

@@ -1,6 +1,7 @@
 /* How fast background work may write, and what goes before that. */
 #include "slow_kit.h"
 
+#include "engine/background.h"
 #include "engine/rate.h"
 
 static void open_limited(uint64_t rate)
@@ -122,6 +123,28 @@ TEST(a_store_with_a_tiny_limit_goes_on)
     CHECK_EQ(lsmkv_compact(store.db, NULL, NULL, NULL, NULL), 0);
     CHECK_EQ(stats_now().runs, 1);
     expect_count(200);
+    store_free();
+}
+
+/* What a flush moves into value segments is paid for like the tables it writes, to the last table. */
+TEST(moved_values_count)
+{
+    static char value[2000];
+    enum { VALUES = 600 };
+    open_limited(MIB);
+    engine()->options.table_bytes = 4096;
+    for (uint32_t i = 0; i < VALUES; i++)
+        CHECK_EQ(lsmkv_put(store.db, number(i), 6, value, sizeof value, -1, NULL), 0);
+    engine()->values.least = 1000;
+    CHECK_EQ(lk_background_seal(engine()), 0);
+    lk_rate_lock_work_limited(engine());
+    CHECK_EQ(lk_background_flush_locked(engine()), 0);
+    lk_rate_unlock_work(engine());
+    struct lsmkv_stats now = stats_now();
+    CHECK(now.tables > 3);
+    CHECK_EQ(now.value_moved_bytes, VALUES * 2048);
+    uint64_t owed = (uint64_t)((double)(now.value_moved_bytes + now.flush_bytes) * 1e9 / MIB);
+    CHECK(slow.slept + 60000000 > owed && slow.slept < owed + 10000000); /* less a burst, and a nap more */
     store_free();
 }
 

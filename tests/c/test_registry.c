@@ -101,12 +101,14 @@ TEST(a_handle_for_reading_shares_too)
 
 TEST(options_that_conflict_are_named)
 {
-    static const char *const names[] = {
-        "durability",       "sync_interval_ms", "threads",     "segment_bytes",
-        "table_bytes",      "page_bytes",       "l0_segments", "run_count",
-        "cache_bytes",      "table_source",     "log_source",  "merge_policy",
-        "space_limit",      "fifo_bytes",       "fifo_age",    "background_bytes_per_second",
-        "max_pinned_bytes", "memory_bytes"};
+    static const char *const names[] = {"durability",       "sync_interval_ms",
+                                        "threads",          "segment_bytes",
+                                        "table_bytes",      "page_bytes",
+                                        "l0_segments",      "run_count",
+                                        "cache_bytes",      "table_source",
+                                        "log_source",       "merge_policy",
+                                        "space_limit",      "background_bytes_per_second",
+                                        "max_pinned_bytes", "memory_bytes"};
     store_new_real(LSMKV_SYNC_OS);
     store_open();
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -154,18 +156,12 @@ TEST(options_that_conflict_are_named)
             options.space_limit = 2;
             break;
         case 13:
-            options.fifo_bytes = 1;
-            break;
-        case 14:
-            options.fifo_age_ms = 1;
-            break;
-        case 15:
             options.background_bytes_per_second = 1 << 20;
             break;
-        case 16:
+        case 14:
             options.max_pinned_bytes = 1 << 20;
             break;
-        case 17:
+        case 15:
             options.memory_bytes = 8 << 20;
             break;
         }
@@ -177,6 +173,27 @@ TEST(options_that_conflict_are_named)
     struct lsmkv_options same = store.options;
     CHECK_EQ(lsmkv_open(store.path, &same, &other), 0);
     lsmkv_release(other);
+    store_free();
+}
+
+TEST(limits_of_fifo_that_conflict_are_named)
+{
+    store_new_real(LSMKV_SYNC_OS);
+    store.options.merge_policy = LSMKV_MERGE_FIFO;
+    store.options.fifo_bytes = 1 << 20;
+    store.options.fifo_age_ms = 1000;
+    store_open();
+    struct lsmkv_options bytes = store.options, age = store.options, alone = store.options;
+    lsmkv *other = NULL;
+    bytes.fifo_bytes = 1 << 21;
+    CHECK_EQ(lsmkv_open(store.path, &bytes, &other), LSMKV_OPTIONS);
+    CHECK(strstr(lsmkv_last_error()->text, "another value of fifo_bytes") != NULL);
+    age.fifo_age_ms = 2000;
+    CHECK_EQ(lsmkv_open(store.path, &age, &other), LSMKV_OPTIONS);
+    CHECK(strstr(lsmkv_last_error()->text, "another value of fifo_age") != NULL);
+    alone.merge_policy = LSMKV_MERGE_DEFAULT; /* a limit without the policy is a mistake wherever it is made */
+    CHECK_EQ(lsmkv_open(store.path, &alone, &other), LSMKV_OPTIONS);
+    CHECK(strstr(lsmkv_last_error()->text, "go with merge_policy fifo") != NULL && other == NULL);
     store_free();
 }
 

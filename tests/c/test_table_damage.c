@@ -1,7 +1,7 @@
 /* Damaged and crafted tables: an answer is the right one or a typed failure, for every bit and every length;
  * and bytes that verify but make no sense never crash and never keep a walk from ending. */
+#include "forge_kit.h"
 #include "table_kit.h"
-#include "util/checksum.h"
 
 enum { ROWS = 60 };
 
@@ -327,22 +327,6 @@ TEST(verify_can_be_cancelled)
 
 /* ---- crafted ------------------------------------------------------------------------------------------- */
 
-/* Make every checksum right again, as somebody would who means harm. */
-static void reseal(uint8_t *bytes, uint64_t length, const struct lk_footer *footer)
-{
-    uint64_t identity = footer->identity;
-    struct lk_footer sealed = *footer;
-    if (footer->checks_at <= length - LK_FOOTER &&
-        footer->checks_at / LK_GRANULE * 4 <= length - LK_FOOTER - footer->checks_at) {
-        for (uint64_t i = 0; i < footer->checks_at / LK_GRANULE; i++)
-            lk_store32(bytes + footer->checks_at + 4 * i,
-                       lk_checksum(lk_checksum_seed(identity, i), bytes + i * LK_GRANULE, LK_GRANULE));
-        sealed.tail_sum = lk_checksum(lk_checksum_seed(identity, footer->checks_at), bytes + footer->checks_at,
-                                      length - LK_FOOTER - footer->checks_at);
-    }
-    lk_footer_put(bytes + length - LK_FOOTER, &sealed);
-}
-
 static void garble(struct random *random, uint8_t *at, uint64_t length)
 {
     static const uint8_t odd[] = {0, 1, 2, 3, 4, 8, 12, 0x40, 0x7f, 0x80, 0xff};
@@ -377,7 +361,7 @@ TEST(crafted_sections)
         if (parts[part].end > parts[part].at)
             for (uint64_t times = 1 + random_below(&random, 3); times; times--)
                 garble(&random, bytes + parts[part].at, parts[part].end - parts[part].at);
-        reseal(bytes, length, &footer);
+        forge_table(bytes, length, &footer);
         put(&subject, 0, bytes, length);
         subject.kit.mapped = round & 1;
         ask_all(&subject, 0, &verified);
@@ -404,7 +388,7 @@ TEST(a_crafted_slot_or_bit_too_many)
     while (line[0] >= LK_LINE_SLOTS && !kit_filtered)
         line += 64;
     line[0]++; /* names the file's head; in a filter: takes a bit and gives one */
-    reseal(bytes, length, &footer);
+    forge_table(bytes, length, &footer);
     put(&subject, 0, bytes, length);
     NEED(kit_load(&subject.kit, &subject.meta, &table) == 0);
     CHECK_EQ(lk_table_verify(table, NULL, NULL, NULL), LSMKV_CORRUPT);
@@ -429,13 +413,35 @@ TEST(a_crafted_large_page_of_several_records)
     NEED(lk_footer_get(bytes + length - LK_FOOTER, length, &footer, &what) == 0);
     CHECK_EQ(bytes[64 + 2] & 0x7f, 80000 & 0x7f); /* flags, key length, value length in three bytes */
     bytes[64 + 2] -= 5;
-    reseal(bytes, length, &footer);
+    forge_table(bytes, length, &footer);
     put(&subject, 0, bytes, length);
     NEED(kit_load(&subject.kit, &subject.meta, &table) == 0);
     for (int how = 0; how < 4; how++)
         CHECK_EQ(walk(table, &subject.model, how & 1, how >> 1, 0), 1);
     CHECK_EQ(lk_table_verify(table, NULL, NULL, NULL), LSMKV_CORRUPT);
     lk_table_unref(table);
+    free(bytes);
+    subject_close(&subject);
+}
+
+/* However well summed, and although the manifest says the same. */
+TEST(a_crafted_count_of_records_is_refused_at_open)
+{
+    struct subject subject;
+    struct lk_table *table;
+    struct lk_footer footer;
+    const char *what;
+    NEED(subject_open(&subject));
+    uint64_t length = subject.meta.bytes;
+    uint8_t *bytes = contents(&subject);
+    NEED(lk_footer_get(bytes + length - LK_FOOTER, length, &footer, &what) == 0);
+    subject.meta.records = footer.records = (uint64_t)1 << 40;
+    forge_table(bytes, length, &footer);
+    put(&subject, 0, bytes, length);
+    CHECK_EQ(kit_load(&subject.kit, &subject.meta, &table), LSMKV_CORRUPT);
+    CHECK_STR(lk_error()->file, subject.name);
+    CHECK_EQ(lk_error()->offset, length - LK_FOOTER);
+    CHECK(strstr(lk_error()->text, kit_filtered ? "no room for so many records" : "more records than slots") != NULL);
     free(bytes);
     subject_close(&subject);
 }
@@ -469,7 +475,7 @@ TEST(crafted_footers)
                 *narrow[random_below(&random, 11)] += (uint32_t)delta;
         }
         memcpy(bytes, sound, length);
-        reseal(bytes, length, &crafted);
+        forge_table(bytes, length, &crafted);
         put(&subject, 0, bytes, length);
         struct lk_table_meta meta = subject.meta; /* a manifest that goes along with it */
         subject.meta.records = crafted.records;

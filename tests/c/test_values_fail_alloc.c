@@ -59,10 +59,23 @@ static int look(unsigned key)
     return rc;
 }
 
+static int list_levels(void)
+{
+    struct lsmkv_level *levels = NULL;
+    size_t count = 0;
+    int rc = lsmkv_get_levels(store.db, &levels, &count);
+    if (rc == 0)
+        CHECK(count >= 2 && levels[count - 1].kind == LSMKV_LEVEL_VALUES);
+    lsmkv_levels_free(levels, count);
+    return rc;
+}
+
 static int story(void)
 {
     lsmkv_batch *batch = NULL;
     int rc = look(3);
+    if (rc == 0)
+        rc = list_levels();
     for (unsigned key = 0; rc == 0 && key < KEYS; key++)
         rc = try_to_put(name_of(key), value_of(1, key), -1);
     if (rc == 0)

@@ -5,6 +5,7 @@
 #include "engine/planner.h"
 
 #include "check.h"
+#include "engine/apart.h"
 #include "engine/pace.h"
 #include "store_kit.h"
 
@@ -219,6 +220,97 @@ TEST(a_walk_shows_what_stands_before_a_damaged_value)
     CHECK_EQ(lsmkv_last_error()->recoverable, 1);
     CHECK_EQ(seen, 6);
     lsmkv_iter_free(iter);
+    store_free();
+}
+
+static int told, reads_before_all_was_told;
+
+static void count_told(struct lk_file *file, uint64_t offset, uint64_t bytes)
+{
+    told += bytes == lk_value_footprint(2000);
+    real_ops->will_need(file, offset, bytes);
+}
+
+static int64_t count_early(struct lk_file *file, uint64_t offset, void *to, size_t bytes)
+{
+    reads_before_all_was_told += bytes == 2000 && told < 10;
+    return real_ops->read(file, offset, to, bytes);
+}
+
+/* Values lie in the order in which they came, not in that of their keys: read one by one each would be waited for. */
+TEST(a_walk_tells_the_system_of_all_values_of_a_chunk_before_it_reads_one)
+{
+    store_apart(LSMKV_SYNC_OS, 1 << 20);
+    for (int i = 0; i < 10; i++)
+        put_value(store.db, (char[]){'k', (char)('9' - i), 0}, 2000, -1);
+    CHECK_EQ(lsmkv_flush(store.db), 0);
+    store_close();
+    store_open();
+    told = reads_before_all_was_told = 0;
+    hook()->will_need = count_told;
+    hooked.read = count_early;
+    lsmkv_iter *iter = NULL;
+    struct lsmkv_pair pairs[64];
+    size_t count = 0;
+    CHECK_EQ(lsmkv_iter_new(store.db, NULL, NULL, &iter), 0);
+    CHECK_EQ(lsmkv_iter_begin(iter, 64, 1 << 20, pairs, &count), 0);
+    CHECK_EQ(count, 10);
+    lsmkv_iter_end(iter);
+    lsmkv_iter_free(iter);
+    unhook();
+    CHECK_EQ(told, 10);
+    CHECK_EQ(reads_before_all_was_told, 0);
+    store_free();
+}
+
+static struct lk_value_uses last_uses;
+
+static int64_t let_go_first(struct lk_file *file, uint64_t offset, void *to, size_t bytes)
+{
+    if (armed) {
+        armed = 0;
+        lk_values_release_uses(&last_uses);
+    }
+    return real_ops->read(file, offset, to, bytes);
+}
+
+/* Whoever reads by a number alone, as a check of the log does, which believes what stands in the file. */
+TEST(a_value_segment_stays_over_a_read_although_its_last_holder_lets_go)
+{
+    struct lk_reference made;
+    struct lk_buf got = {0};
+    uint8_t reference[LK_REFERENCE];
+    store_apart(LSMKV_SYNC_OS, 1 << 20);
+    struct lk_values *values = &engine()->values;
+    CHECK_EQ(lk_values_write(values, LK_LANE_USER, lk_slice(bytes_of_value, LARGE), &last_uses, &made), 0);
+    lk_reference_put(reference, &made);
+    lk_values_end_lanes(values);
+    CHECK_EQ(lk_values_sync(values), 0);
+    hook()->read = let_go_first;
+    armed = 1;
+    CHECK_EQ(lk_values_read(values, lk_slice(reference, sizeof reference), &got), 0);
+    unhook();
+    CHECK_EQ(armed, 0);
+    CHECK_EQ(got.len, LARGE);
+    CHECK(lk_values_find(values, made.number) == NULL);
+    lk_buf_deinit(&got);
+    store_free();
+}
+
+/* Between its two files, while others fill the value segment and a flush looks at what is left of it. */
+TEST(a_value_on_its_way_into_the_log_is_not_pinned)
+{
+    struct lk_apart apart;
+    struct lk_record record = {.key = lk_slice("k", 1), .value = lk_slice(bytes_of_value, 5000), .flags = LK_PUT};
+    store_apart(LSMKV_SYNC_OS, 1 << 20);
+    put("a", "1");
+    CHECK_EQ(lk_apart_record(engine(), &record, 0, &apart), 0);
+    CHECK(apart.record.flags & LK_RECORD_APART);
+    lk_values_end_lanes(&engine()->values);
+    CHECK_EQ(lsmkv_flush(store.db), 0);
+    CHECK_EQ(stats().value_files, 1);
+    CHECK_EQ(stats().pinned_bytes, 0);
+    lk_apart_end(&apart);
     store_free();
 }
 

@@ -248,7 +248,8 @@ def namespaces(db):
     ns["a", 1] = [1]
     assert ns["a", 1] == [1] and list(ns.items()) == [(("a", 1), [1])] and ns.name == "typed" and db.name is None
     assert list(ns[("a",) : ("b",)]) == [("a", 1)]
-    assert "typed" in repr(ns) and db.namespaces() == {"typed": {"key": "(str,i64)", "value": "json", "ttl": 1000.0}}
+    about = {"key": "(str,i64)", "value": "json", "ttl": 1000.0, "id": 1}
+    assert "typed" in repr(ns) and db.namespaces() == {"typed": about}
     assert ns.path == db.path and ns.ttl(("a", 1)) > 0
     with db.snapshot() as snapshot:
         assert snapshot.namespace(ns)["a", 1] == [1] and len(snapshot.namespace(db)) == len(CONTENT)

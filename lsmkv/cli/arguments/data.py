@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from lsmkv.cli.arguments.shared import FORMATS, consent, formats, key_format, lifetime, limit, namespace, span, sync
+from lsmkv.cli.arguments.shared import (
+    FORMATS,
+    consent,
+    formats,
+    key_format,
+    lifetime,
+    limit,
+    namespace,
+    span,
+    sync,
+    tables,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -149,4 +160,5 @@ def batch(declare: Declare) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="only read the operations and count them")
     sync(parser, "all of it is")
+    tables(parser)
     formats(parser)

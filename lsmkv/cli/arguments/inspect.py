@@ -48,7 +48,7 @@ def tables(declare: Declare) -> None:
     declare(
         "tables DB",
         "inspect:tables",
-        "list the sorted tables, newest run first, in key order",
+        "list the sorted tables, newest run first, and the files of large values",
         examples=["lsmkv tables fruit.db", "lsmkv tables fruit.db --json | jq '.[].file'"],
     )
 
@@ -66,11 +66,15 @@ def explain(declare: Declare) -> None:
 
 
 def options(declare: Declare) -> None:
-    declare(
-        "options DB",
-        "inspect:options",
+    parser = declare(
+        "options [DB]",
+        "options:options",
         "show the options a store is opened with, its codecs and its namespaces",
-        examples=["lsmkv options fruit.db", "lsmkv options fruit.db --json | jq .options.page_bytes"],
-        tells="Options belong to who opens the store, so these are the ones this command opens\n"
-        "it with; the codecs are the store's own.\n",
+        db=False,
+        examples=["lsmkv options", "lsmkv options fruit.db", "lsmkv options fruit.db --json | jq .options.page_bytes"],
+        tells="Options belong to who opens the store. These are the defaults, and those that\n"
+        "the commands here open DB with: they differ in compression, which follows the\n"
+        "tables of the store. The codecs and the namespaces are the store's own.\n",
     )
+    if not declare.shell:
+        parser.add_argument("db", metavar="DB", nargs="?", help="a store; without one, the defaults are shown")

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from lsmkv.cli.arguments.shared import FORMATS, formats, key_format, limit, namespace, span, target, value_format
+from lsmkv.cli.arguments.shared import (
+    FORMATS,
+    formats,
+    key_format,
+    limit,
+    namespace,
+    skip_damaged,
+    span,
+    tables,
+    target,
+    value_format,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +60,7 @@ def import_(declare: Declare) -> None:
         "--encoding", metavar="NAME", default="utf-8", help="of jsonl, csv and tsv files (default: utf-8)"
     )
     parser.add_argument("--skip-bad", action="store_true", help="go on after a malformed line, and count it")
+    tables(parser)
     namespace(parser)
     formats(parser)
 
@@ -66,6 +78,7 @@ def export(declare: Declare) -> None:
     target(parser, ["jsonl", "csv", "tsv"], "by the file's name, else jsonl")
     span(parser, "export")
     limit(parser)
+    skip_damaged(parser)
     namespace(parser)
     formats(parser)
 
@@ -81,6 +94,10 @@ DUMP = """\
 
 LMDB takes no empty key and none above 511 bytes; Berkeley DB does. A dump that
 has such keys says so.
+
+A damaged store: --skip-damaged writes every key that can be read and says what
+is left out; lsmkv load makes a new store of that. What a gap holds is not taken
+from older tables either: it may have been overwritten since.
 """
 
 
@@ -93,6 +110,7 @@ def dump(declare: Declare) -> None:
         tells=DUMP,
     )
     target(parser, ["lsmkv", "mdb"], "lsmkv")
+    skip_damaged(parser)
 
 
 LOAD = """\
@@ -122,6 +140,7 @@ def load(declare: Declare) -> None:
         help="refuse another than this (one of %(choices)s)",
     )
     parser.add_argument("--database", metavar="NAME", help="mdb: of several in the dump, the one of this name")
+    tables(parser)
 
 
 def diff(declare: Declare) -> None:

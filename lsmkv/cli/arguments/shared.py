@@ -19,6 +19,26 @@ formats of keys and values: utf8 (as typed), raw, hex, base64, json, i64 and u64
 """
 
 
+# The words of compression= in lsmkv/options.py, which is not imported for a parser.
+COMPRESSIONS = ("none", "auto", "lz4", "zstd")
+
+
+def tables(parser: ArgumentParser) -> None:
+    """For what writes tables in number: how. stores.writing() reads it."""
+    parser.add_argument(
+        "--compression",
+        choices=COMPRESSIONS,
+        metavar="HOW",
+        help="pack tables: one of %(choices)s (default: as the store's tables are)",
+    )
+    parser.add_argument(
+        "--large-value-bytes",
+        type=whole,
+        metavar="N",
+        help="put values of N bytes and more into files of their own (default: only those that are there stay there)",
+    )
+
+
 def key_format(parser: ArgumentParser) -> None:
     parser.add_argument("--key-format", choices=NAMES, metavar="FORMAT", help="one of %(choices)s")
 
@@ -56,6 +76,12 @@ def target(parser: ArgumentParser, choices: Sequence[str], default: str) -> None
     parser.add_argument("file", metavar="FILE", nargs="?", default="-", help="default: standard output")
     parser.add_argument("--format", choices=choices, help=f"one of %(choices)s (default: {default})", metavar="FORMAT")
     parser.add_argument("--yes", action="store_true", help="replace FILE when it exists")
+
+
+def skip_damaged(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--skip-damaged", action="store_true", help="leave out what is damaged, name it, and go on; exit code 4"
+    )
 
 
 def namespace(parser: ArgumentParser) -> None:
