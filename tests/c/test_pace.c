@@ -190,13 +190,13 @@ TEST(scenario_31_writers_who_pay_for_l0_want_its_flush)
 {
     struct lk_shape shape;
     open_slow_of(LSMKV_SYNC_OS, 4 * MIB);
-    lk_background_shape(engine(), &shape);
+    lk_background_shape(engine(), 0, &shape);
     CHECK(!shape.flush_wanted);
     uint32_t sealed = 0;
     for (uint32_t i = 0; sealed < 14 && !shape.flush_wanted; i++) {
         CHECK_EQ(lsmkv_put(store.db, number(i), strlen(number(i)), "", 0, -1, NULL), 0);
         if (i % 100 == 0)
-            lk_background_shape(engine(), &shape);
+            lk_background_shape(engine(), 0, &shape);
         sealed = shape.sealed;
     }
     CHECK(shape.flush_wanted);
@@ -204,7 +204,7 @@ TEST(scenario_31_writers_who_pay_for_l0_want_its_flush)
     CHECK_EQ(job.kind, LK_JOB_FLUSH);
     CHECK_EQ(stats_now().stall_memtable, 0);
     CHECK_EQ(lsmkv_flush(store.db), 0);
-    lk_background_shape(engine(), &shape);
+    lk_background_shape(engine(), 0, &shape);
     CHECK(!shape.flush_wanted);
     store_free();
 }
