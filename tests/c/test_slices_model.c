@@ -64,7 +64,7 @@ static const char *value_of(uint32_t number)
     memset(text, 'a' + (char)(number % 26), LARGE);
     snprintf(text, sizeof text, "%08u", number);
     text[8] = '.';
-    text[number % 5 ? VALUE : LARGE] = 0;
+    text[number % 20 ? VALUE : LARGE] = 0;
     return text;
 }
 
@@ -216,7 +216,7 @@ static uint32_t play(uint64_t seed, uint32_t large, int policies, int lives, int
         model[key].stamp = ++stamp;
         CHECK_EQ(lsmkv_put(store.db, number(key), 6, value_of(stamp), strlen(value_of(stamp)), -1, NULL), 0);
     }
-    for (int round = 0; round < 100 && !check_failures; round++) {
+    for (int round = 0; round < 150 && !check_failures; round++) {
         int full = fills && random_below(&random, 6) == 0;
         if (full)
             sim_fail(store.sim, &(struct sim_fault){.call = random_below(&random, 2) ? SIM_WRITE : SIM_CREATE,
