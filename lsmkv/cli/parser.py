@@ -63,9 +63,9 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=Formatter, **options)
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse does it, but what is left over is told by the command, with its own help."""
-        found, left = self.parse_known_args(args, namespace)
+    def parse(self, words: Sequence[str]) -> Namespace:
+        """parse_args, but what is left over is told by the command, with its own help."""
+        found, left = self.parse_known_args(words)
         if left:
             words = ", ".join(printable(repr(word)) for word in left)
             self.commands[found.command].error(f"{words}: nothing more is taken")
@@ -178,7 +178,7 @@ def parse(argv: Sequence[str]) -> Namespace:
     name = canonical(first)
     if name is None and first and not first.startswith("-"):
         unknown(first)
-    found: Namespace = build_parser((name,) if name else ALL if argv != ["--version"] else ()).parse_args(argv)
+    found: Namespace = build_parser((name,) if name else ALL if argv != ["--version"] else ()).parse(argv)
     return found
 
 

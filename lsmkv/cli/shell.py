@@ -68,7 +68,7 @@ class Session:
 
     def run(self, words: Sequence[str]) -> int:
         try:
-            args = self.parser.parse_args(words)
+            args = self.parser.parse(words)
         except SystemExit as stop:
             return said(int(stop.code or DONE))
         args.db, args.json = self.path, args.json or self.json
