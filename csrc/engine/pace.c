@@ -96,34 +96,51 @@ int lk_pace_wants_flush(const struct lsmkv_options *options, const struct lk_l0 
     return l0->sealed && lk_pace_fullness(options, l0) >= FLUSH_AT;
 }
 
+static int is_sound(const struct lk_shape *shape)
+{
+    for (uint32_t i = 0; i < shape->run_count; i++)
+        if (shape->runs[i].damaged)
+            return 0;
+    return 1;
+}
+
 /* Values are written faster than collected. A damaged run ends that for good, and waiting would not help. */
 static double of_values(const struct lk_shape *shape)
 {
     double allowed = (double)shape->value_live * (shape->space_limit - 1), part = (double)shape->segment_bytes / 32;
-    for (uint32_t i = 0; i < shape->run_count; i++)
-        if (shape->runs[i].damaged)
-            return 0;
-    if (shape->value_excess == 0 || shape->run_count == 0 || shape->space_limit <= 1 ||
+    if (!is_sound(shape) || shape->value_excess == 0 || shape->run_count == 0 || shape->space_limit <= 1 ||
         !lk_plan_values_worth(shape, shape->value_excess)) /* nobody collects: waiting would not make it less */
         return 0;
     return share((double)shape->value_excess, allowed * 0.3 + part, allowed * 0.6 + part);
+}
+
+/* Tables fill with garbage faster than they are merged: from a flush above what is allowed, to twice that. What is damaged is
+ * not merged, and waiting would not help. */
+static double of_garbage(const struct lk_shape *shape, double flushed)
+{
+    double bytes = shape->run_count ? (double)lk_plan_bytes(shape, 0, shape->run_count - 1) : 0;
+    double garbage = lk_policy_garbage(shape), allowed = (bytes - garbage) * (shape->space_limit - 1);
+    int merges = shape->policy == LSMKV_MERGE_DEFAULT || shape->policy == LSMKV_MERGE_LEVELED;
+    if (!merges || shape->space_limit <= 1 || !is_sound(shape))
+        return 0;
+    return share(garbage, allowed + flushed, 2 * (allowed + flushed));
 }
 
 double lk_pace_space(const struct lk_shape *shape)
 {
     double newer = 0, bottom = shape->run_count ? (double)shape->runs[shape->run_count - 1].bytes : 0;
     double limit = lk_policy_most(shape); /* what readers pay for is no debt of writers */
-    double flushed = (double)shape->l0_segments * (double)shape->segment_bytes * limit;
+    double flushed = (double)shape->l0_segments * (double)shape->segment_bytes;
     if (shape->paused || shape->policy == LSMKV_MERGE_NONE || shape->policy == LSMKV_MERGE_FIFO)
         return 0; /* waiting would not make it less */
     for (uint32_t i = 0; i + 1 < shape->run_count; i++)
         newer += (double)shape->runs[i].bytes;
-    double calm = larger(bottom, 2 * flushed);
+    double calm = larger(bottom, 2 * flushed * limit);
     double begins = smaller(limit + RUNS_MERGED, LK_PLAN_CEILING - RUNS_BAND);
     double runs = share(shape->run_count, begins, smaller(RUNS_MOST * limit + RUNS_MERGED, LK_PLAN_CEILING));
     /* Only one policy owes a merge for what merely stands above the bottom. */
     return larger(shape->policy == LSMKV_MERGE_LEVELED ? share(newer, calm, 3 * calm) : 0,
-                  larger(runs, of_values(shape)));
+                  larger(larger(runs, of_garbage(shape, flushed)), of_values(shape)));
 }
 
 /* Nothing below two intervals without a sync; then the further behind, the slower. */

@@ -37,7 +37,8 @@ double lk_pace_fullness(const struct lsmkv_options *options, const struct lk_l0 
 int lk_pace_wants_flush(const struct lsmkv_options *options, const struct lk_l0 *l0);
 /* Must a writer who wants another segment wait for a flush? Pure. */
 int lk_pace_l0_is_full(const struct lsmkv_options *options, const struct lk_l0 *l0);
-/* Of the runs: what stands above the bottom, and how many they are; of value segments: what is not live. Pure. */
+/* Of the runs: what stands above the bottom, how much of them is garbage, and how many they are; of value segments: what is
+ * not live. Pure. */
 double lk_pace_space(const struct lk_shape *shape);
 
 /* Of the segment that follows, while there is none yet. write_mutex held. */

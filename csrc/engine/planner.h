@@ -93,6 +93,8 @@ __attribute__((format(printf, 5, 6))) int lk_plan_decide(struct lk_job *job, enu
 /* Runs that the policy allows, and that it would allow if nobody read. */
 uint32_t lk_policy_limit(const struct lk_shape *shape);
 uint32_t lk_policy_most(const struct lk_shape *shape);
+/* Bytes in tables that merging everything would not write again. */
+double lk_policy_garbage(const struct lk_shape *shape);
 /* More than that: those of like size, else the cheapest. 1: *job is it. */
 int lk_policy_count(const struct lk_shape *shape, struct lk_job *job);
 /* What the policy merges or drops of its own accord. 1: *job is it. */

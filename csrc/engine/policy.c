@@ -59,6 +59,13 @@ static double garbage_until(const struct lk_shape *shape, const struct lk_stretc
     return garbage;
 }
 
+double lk_policy_garbage(const struct lk_shape *shape)
+{
+    struct lk_stretch all = {.last = shape->run_count - 1, .bytes = 0};
+    double garbage = shape->run_count ? garbage_until(shape, &all, all.last) : 0;
+    return garbage > 0 ? garbage : 0;
+}
+
 static double ratio(uint64_t bytes, double live)
 {
     return (double)bytes < 999 * live ? (double)bytes / live : 999;

@@ -108,6 +108,31 @@ TEST(scenario_29_runs_that_wait_to_be_merged_slow_writers)
     CHECK(lk_pace_space(&shape) > 0.5); /* many small ones, which every get pays for */
 }
 
+/* Overwriting at full speed: garbage that nobody has the time to merge slows whoever makes it. */
+TEST(garbage_slows_writers)
+{
+    struct lk_shape shape = {
+        .segment_bytes = 32 * MIB, .l0_segments = 3, .run_limit = 8, .run_count = 2, .space_limit = 1.25};
+    shape.runs[0] = (struct lk_shape_run){.id = 2, .bytes = 1000 * MIB, .records = 1000};
+    shape.runs[1] = (struct lk_shape_run){.id = 1, .bytes = 1000 * MIB, .records = 1000, .shadowed = 400};
+    CHECK(lk_pace_space(&shape) <= 0); /* 400 MiB are allowed, and a flush */
+    double before = 0;
+    for (uint64_t shadowed = 500; shadowed <= 800; shadowed += 100) {
+        shape.runs[1].shadowed = shadowed;
+        CHECK(lk_pace_space(&shape) > before);
+        before = lk_pace_space(&shape);
+    }
+    CHECK(before >= 1);
+    shape.space_limit = 0; /* no limit, and nothing is owed */
+    CHECK(lk_pace_space(&shape) <= 0);
+    shape.space_limit = 1.25;
+    shape.policy = LSMKV_MERGE_TIERED; /* which does not merge for it */
+    CHECK(lk_pace_space(&shape) <= 0);
+    shape.policy = LSMKV_MERGE_DEFAULT;
+    shape.runs[0].damaged = 1; /* nobody can */
+    CHECK(lk_pace_space(&shape) <= 0);
+}
+
 /* ---- a writer and a compactor, on paper ---------------------------------------------------------- */
 
 /* The writer never rests; merges always wait to be done, a step at a time, and only what writers want goes before them. */
