@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -167,12 +168,29 @@ def test_a_truncated_table(full):
     assert file.name in str(caught.value)
 
 
-def test_a_table_that_is_gone(full):
-    file = files(full, ".tbl")[0]
+@pytest.mark.parametrize("flag", ["r", "w", "c"])
+@pytest.mark.parametrize("name", ["*.tbl", "*.val", "MANIFEST-*", "CURRENT"])
+def test_a_file_that_is_gone_is_damage_and_not_an_absent_store(full, name, flag):
+    """Who catches FileNotFoundError and makes the store anew must not get here."""
+    with lsmkv.open(full, large_value_bytes=1000) as db:
+        db[b"large"] = bytes(5000)
+        db.flush()
+    file = next(full.glob(name))
     file.unlink()
-    with pytest.raises(lsmkv.LsmkvError) as caught:
-        read_everything(full)
-    assert file.name in str(caught.value)
+    with pytest.raises(lsmkv.CorruptionError) as caught:
+        lsmkv.open(full, flag)
+    assert not isinstance(caught.value, OSError)
+    assert caught.value.file == file.name and f"{file.name} is missing" in str(caught.value)
+    assert "backup" in str(caught.value)
+
+
+def test_a_directory_that_vanishes_below_an_open_store(path):
+    with lsmkv.open(path, threads=0) as db:
+        db[b"k"] = b"v"
+        shutil.rmtree(path)
+        with pytest.raises(lsmkv.StorageError) as caught:
+            db.flush()
+    assert not isinstance(caught.value, FileNotFoundError)
 
 
 def test_verify_finds_every_place(path):

@@ -1,4 +1,5 @@
 /* manifest_load: from CURRENT to plain values. Trusts nothing it reads. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,7 +41,7 @@ static int read_current(struct lk_env *env, struct lk_dir *dir, uint32_t *number
 {
     struct lk_buf text = {0};
     int rc = read_file(env, dir, "CURRENT", 4096, &text);
-    if (rc == LSMKV_IO && lk_error()->os_errno == 2 /* ENOENT */)
+    if (rc == LSMKV_IO && lk_error()->os_errno == ENOENT)
         rc = LSMKV_NOTFOUND;
     if (rc == 0 && lk_current_get((const char *)text.at, text.len, number) < 0)
         rc = lk_fail_corrupt("CURRENT", 0,
@@ -250,17 +251,34 @@ static int check(const struct lk_manifest_state *state, const char *name)
     return 0;
 }
 
+/* The manifest that CURRENT names. A writer may replace both between the two looks: then CURRENT names another one. */
+static int read_manifest(struct lk_env *env, struct lk_dir *dir, uint32_t *number, char *name, struct lk_buf *out)
+{
+    uint32_t before = 0;
+    int rc = read_current(env, dir, number);
+    while (rc == 0) {
+        lk_file_name(name, LK_FILE_MANIFEST, *number);
+        rc = read_file(env, dir, name, manifest_max, out);
+        if (rc != LSMKV_IO || lk_error()->os_errno != ENOENT)
+            return rc;
+        if (*number == before)
+            return lk_fail_corrupt(name, 0,
+                                   "%s is missing, and CURRENT names it: without it the store cannot be opened; put "
+                                   "that file back, or restore a backup, then run `lsmkv verify`",
+                                   name);
+        before = *number;
+        rc = read_current(env, dir, number);
+    }
+    return rc;
+}
+
 static int load(struct lk_env *env, struct lk_dir *dir, struct lk_manifest_state *state)
 {
     struct lk_buf bytes = {0};
     struct lk_file_head head;
     uint32_t version = 0;
     char name[24];
-    int rc = read_current(env, dir, &state->manifest_number);
-    if (rc != 0)
-        return rc;
-    lk_file_name(name, LK_FILE_MANIFEST, state->manifest_number);
-    rc = read_file(env, dir, name, manifest_max, &bytes);
+    int rc = read_manifest(env, dir, &state->manifest_number, name, &bytes);
     if (rc == 0) {
         int good = bytes.len < LK_FILE_HEAD ? -1 : lk_file_head_get(bytes.at, magic, &head, &version);
         if (good == -2)

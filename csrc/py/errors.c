@@ -46,8 +46,6 @@ int lsm_errors_init(PyObject *self, struct lsm_module *module)
 static PyObject *class_of_errno(const struct lsm_errors *errors, int os_errno)
 {
     switch (os_errno) {
-    case ENOENT:
-        return errors->not_found;
     case EACCES:
     case EPERM:
         return errors->no_permission;
@@ -89,8 +87,9 @@ static PyObject *class_of(const struct lsm_errors *errors, const struct lsmkv_er
         return PyExc_ValueError;
     case LSMKV_BUSY:
         return PyExc_RuntimeError;
+    case LSMKV_ABSENT: /* only this: a file of a store that is there may be missing, and who makes it anew loses the rest */
+        return errors->not_found;
     case LSMKV_IO:
-    case LSMKV_ABSENT:
     case LSMKV_EXISTS:
         return class_of_errno(errors, errno_of(error));
     case LSMKV_FAILED:
@@ -169,7 +168,7 @@ static PyObject *new_exception(struct lsm_module *module, const struct lsmkv_err
 PyObject *lsm_raise(struct lsm_module *module, int status, PyObject *path)
 {
     struct lsmkv_error error = *lsmkv_last_error(); /* a copy: making the exception may run Python code */
-    if (error.status != status)                     /* an answer that came without words */
+    if (error.status != status) /* an answer that came without words */
         error = (struct lsmkv_error){.status = status};
     PyObject *exception = new_exception(module, &error, path);
     if (exception) {

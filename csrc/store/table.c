@@ -7,6 +7,7 @@
  * Threads: open from one; ref, unref from any that holds a reference. */
 #include "store/table.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "store/table_writer.h"
@@ -278,6 +279,18 @@ static void release(struct lk_table *table)
     lk_free(table);
 }
 
+/* That it is not there is damage, and no word about the store as a whole. */
+static int open_file(struct lk_table *table)
+{
+    int rc = lk_io_open(table->env, table->dir, table->name, LK_OPEN_READ, 0, &table->file);
+    if (rc == LSMKV_IO && lk_error()->os_errno == ENOENT)
+        rc = lk_fail_corrupt(table->name, 0,
+                             "%s is missing, and the manifest names it: without it the store cannot be opened; put "
+                             "that file back, or restore a backup, then run `lsmkv verify`",
+                             table->name);
+    return rc;
+}
+
 int lk_table_open(struct lk_env *env, struct lk_dir *dir, const struct lk_table_meta *meta, struct lk_hash_seed seed,
                   struct lk_cache *cache, int mapped, struct lk_table **out)
 {
@@ -296,7 +309,7 @@ int lk_table_open(struct lk_env *env, struct lk_dir *dir, const struct lk_table_
     int rc = lk_table_meta_copy(&table->meta, meta);
     atomic_init(&table->shadowed, meta->shadowed);
     if (rc == 0)
-        rc = lk_io_open(env, dir, table->name, LK_OPEN_READ, 0, &table->file);
+        rc = open_file(table);
     if (rc == 0)
         rc = load(table, cache, mapped);
     if (rc < 0) {
