@@ -159,8 +159,16 @@ def verify(
 
     What nothing refers to in value files is not read: stats() has value_file_bytes and value_live_bytes.
     Opens it for reading only, so it works while another process writes to it. progress(done, total, unit, phase).
+    Damage that keeps the store from being opened is the only one in the error's `damage` then: nothing more is read.
     """
-    with LSM(path, "r", key="raw", value="raw") as db:
+    try:
+        db = LSM(path, "r", key="raw", value="raw")
+    except CorruptionError as error:
+        from copy import copy
+
+        error.damage = [copy(error)]  # a copy: an error that leads to itself would keep its frames alive
+        raise
+    with db:
         db.verify(progress=progress)
 
 

@@ -210,6 +210,17 @@ def test_verify_finds_every_place(path):
         lsmkv.verify(path)
 
 
+@pytest.mark.parametrize("name", ["*.tbl", "MANIFEST-*"])
+def test_damage_that_open_finds_is_the_one_place(full, name):
+    file = next(full.glob(name))
+    file.unlink()
+    with pytest.raises(lsmkv.CorruptionError) as caught:
+        lsmkv.verify(full)
+    (place,) = caught.value.damage
+    assert isinstance(place, lsmkv.CorruptionError) and str(place) == str(caught.value)
+    assert (place.file, place.offset, place.recoverable) == (file.name, 0, False)
+
+
 def test_a_damaged_page_is_an_error_for_its_keys_and_no_others(path):
     with lsmkv.open(path, options="teach", threads=0) as db:
         db.update((b"%06d" % i, os.urandom(100)) for i in range(3000))
