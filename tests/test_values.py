@@ -77,6 +77,28 @@ def test_keys_do_not_read_values(path):
             list(db.items())
 
 
+def spoil(file, *places):
+    stored = bytearray(file.read_bytes())
+    for place in places:
+        stored[place] ^= 0x10
+    file.write_bytes(stored)
+
+
+def test_a_damaged_value_is_one_key(path):
+    with lsmkv.open(path, large_value_bytes=1000) as db:
+        db.update((b"%02d" % number, value(number, 5000)) for number in range(20))
+        db.flush()
+    (file,) = path.glob("*.val")
+    spoil(file, file.read_bytes().index(value(7, 5000)) + 10)
+    with lsmkv.open(path, "r") as db:
+        for read in (lambda: db[b"07"], lambda: db.get_view(b"07"), lambda: list(db.items()), db.verify):
+            with pytest.raises(lsmkv.CorruptionError) as caught:
+                read()
+            assert caught.value.recoverable is True and "other keys can be read" in str(caught.value)
+        assert [error.recoverable for error in caught.value.damage] == [True]
+        assert db[b"08"] == value(8, 5000)
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_view_outlives_collection_and_close(path, source):
     with lsmkv.open(path, large_value_bytes=100, table_source=source, **TINY) as db:

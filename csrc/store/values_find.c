@@ -173,6 +173,14 @@ int lk_values_join(struct lk_value_uses *to, const struct lk_value_uses *more)
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
+/* What is lost with it is one value: other keys stay readable. */
+static int one_value(int rc)
+{
+    if (rc == LSMKV_CORRUPT)
+        lk_error()->recoverable = 1;
+    return rc;
+}
+
 /* What a reference is about, held over the read: the caller lets go of it. */
 static int open_reference(struct lk_values *values, struct lk_slice bytes, struct lk_reference *reference,
                           struct lk_value_segment **out)
@@ -184,13 +192,14 @@ static int open_reference(struct lk_values *values, struct lk_slice bytes, struc
     if (*out)
         return 0;
     lk_file_name(name, LK_FILE_VALUES, reference->number);
-    return lk_fail_corrupt(name, 0, "a record refers to %s, which its table does not name: the value is lost", name);
+    return one_value(
+        lk_fail_corrupt(name, 0, "a record refers to %s, which its table does not name: the value is lost", name));
 }
 
 static int close_reference(struct lk_values *values, struct lk_value_segment *segment, int rc)
 {
     lk_values_release(values, segment); /* fails silently, if it has a file to remove at all */
-    return rc;
+    return one_value(rc);
 }
 
 int lk_values_show_apart(struct lk_values *values, struct lk_record *record)
@@ -228,8 +237,6 @@ int lk_values_read(struct lk_values *values, struct lk_slice bytes, struct lk_bu
     int rc = open_reference(values, bytes, &reference, &segment);
     if (rc == 0)
         rc = close_reference(values, segment, lk_value_segment_read(segment, &reference, to));
-    if (rc == LSMKV_CORRUPT)
-        lk_error()->recoverable = 1; /* other keys stay readable */
     return rc;
 }
 
