@@ -99,6 +99,25 @@ def test_a_damaged_value_is_one_key(path):
         assert db[b"08"] == value(8, 5000)
 
 
+@pytest.mark.parametrize("compression", ["none", "lz4"])
+def test_verify_finds_damaged_values_behind_a_damaged_page(path, compression):
+    with lsmkv.open(path, large_value_bytes=1000, compression=compression, page_bytes=4096) as db:
+        db.update((b"%04d" % number, value(number, 2000 if number % 10 == 0 else 300)) for number in range(1000))
+        db.flush()
+        table = next(level for level in db.levels if level.kind == "table")
+    (file,) = path.glob("*.val")
+    stored = file.read_bytes()
+    numbers = [0, 300, 600, 990]
+    spoil(file, *(stored.index(value(number, 2000)) + 10 for number in numbers))
+    (pages,) = path.glob("*.tbl")
+    spoil(pages, *(int(table.stored_bytes * part) for part in (0.2, 0.5, 0.52, 0.8)))
+    with pytest.raises(lsmkv.CorruptionError) as caught:
+        lsmkv.verify(path)
+    found = [error.file for error in caught.value.damage]
+    assert found.count(file.name) == len(numbers)
+    assert found.count(pages.name) == len(found) - len(numbers) >= 3
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_view_outlives_collection_and_close(path, source):
     with lsmkv.open(path, large_value_bytes=100, table_source=source, **TINY) as db:

@@ -61,31 +61,43 @@ static int verify_value(struct verify *verify, const struct lk_record *record)
     return rc < 0 ? rc : advance(verify, lk_value_footprint(reference.bytes)) ? LSMKV_CANCELLED : 0;
 }
 
-/* The values that a sound table refers to. */
-static int verify_uses(struct verify *verify, struct lk_table *table)
+/* The values that the records of one page, and of those behind it, refer to: up to the end, or to damage in the table. */
+static int verify_walk(struct verify *verify, struct lk_table_cursor *cursor, uint32_t page)
+{
+    int rc = 0;
+    for (lk_table_cursor_seek_page(cursor, &cursor->cursor, page); rc == 0 && cursor->cursor.valid;) {
+        rc = verify_value(verify, &cursor->cursor.record);
+        if (rc == 0)
+            lk_table_cursor_next(cursor, &cursor->cursor);
+    }
+    return rc;
+}
+
+/* The values that a table refers to, from every page that can be read. sound: whatever ends a walk is news. */
+static int verify_uses(struct verify *verify, struct lk_table *table, int sound)
 {
     struct lk_table_cursor cursor;
     if (table->uses.count == 0)
         return 0;
     lk_table_cursor_init(&cursor, table, 1);
-    int rc = 0;
-    for (lk_table_cursor_seek(&cursor, &cursor.cursor, NULL, 0); rc == 0 && cursor.cursor.valid;) {
-        rc = verify_value(verify, &cursor.cursor.record);
+    int rc = verify_walk(verify, &cursor, 0);
+    while (rc == 0 && cursor.cursor.status == LSMKV_CORRUPT && cursor.fences.offset) {
+        if (sound)
+            rc = damage(verify, cursor.cursor.status);
         if (rc == 0)
-            lk_table_cursor_next(&cursor, &cursor.cursor);
+            rc = verify_walk(verify, &cursor, cursor.page + 1);
     }
-    rc = rc == 0 ? cursor.cursor.status : rc;
+    if (rc == 0 && (sound || cursor.cursor.status != LSMKV_CORRUPT))
+        rc = damage(verify, cursor.cursor.status);
     lk_table_cursor_release(&cursor);
-    return damage(verify, rc);
+    return rc;
 }
 
 static int verify_table(struct verify *verify, struct lk_table *table)
 {
     int rc = lk_table_verify(table, verify->found ? found_one : NULL, advance, verify);
-    if (rc == 0)
-        return verify_uses(verify, table);
-    if (rc == LSMKV_CORRUPT && verify->found)
-        return 0; /* told already */
+    if (rc == 0 || (rc == LSMKV_CORRUPT && verify->found)) /* the table's own damage is told by now */
+        return verify_uses(verify, table, rc == 0);
     return damage(verify, rc);
 }
 

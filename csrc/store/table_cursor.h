@@ -95,6 +95,9 @@ enum { LK_FAR_MIN = 64 * 1024 }; /* a streaming value longer than this is far */
  * record are set instead of the table cursor's own. */
 void lk_table_cursor_seek(struct lk_table_cursor *cursor, struct lk_cursor *face, const struct lk_slice *key,
                           int after);
+/* To the first record of a page, whatever is before it: behind the page where damage ended a walk (cursor->page + 1) all
+ * others can be read still. Not valid, with status 0, when there is no such page. */
+void lk_table_cursor_seek_page(struct lk_table_cursor *cursor, struct lk_cursor *face, uint32_t page);
 void lk_table_cursor_seek_back(struct lk_table_cursor *cursor, struct lk_cursor *face, const struct lk_slice *key,
                                int before);
 void lk_table_cursor_next(struct lk_table_cursor *cursor, struct lk_cursor *face);

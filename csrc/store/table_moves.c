@@ -210,6 +210,16 @@ void lk_table_cursor_seek(struct lk_table_cursor *cursor, struct lk_cursor *face
     settle(cursor, face, rc);
 }
 
+void lk_table_cursor_seek_page(struct lk_table_cursor *cursor, struct lk_cursor *face, uint32_t page)
+{
+    int rc = page < cursor->table->footer.fence_count ? lk_window_fences(cursor) : END;
+    if (rc == 0) {
+        cursor->page = page; /* also when it cannot be entered */
+        rc = begin(cursor, face, page, LK_AHEAD_ON);
+    }
+    settle(cursor, face, rc);
+}
+
 /* ---- next ----------------------------------------------------------------------------------- */
 
 void lk_table_cursor_next(struct lk_table_cursor *cursor, struct lk_cursor *face)
