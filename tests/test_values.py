@@ -196,6 +196,35 @@ def test_the_counters_say_where_large_values_went(path):
         assert stats["log_bytes"] + stats["flush_bytes"] < 50_000
 
 
+def test_no_more_is_live_than_there_is_also_in_the_middle_of_a_merge(path):
+    """What a merge reads and what it has written refer to the same values, as long as both are there."""
+    seen = []
+    options = {"large_value_bytes": 100, "durability": "os", "threads": 0, "merge_policy": "none"}
+    with lsmkv.open(path, page_bytes=256, table_bytes=8192, **options) as db:
+        for half in range(2):
+            db.update((b"%05d" % number, value(number, 300)) for number in range(half, 3000, 2))
+            db.flush()
+
+        def look(*_):
+            stats = db.stats()
+            garbage = stats["value_file_bytes"] - 64 * stats["value_files"] - stats["value_live_bytes"]
+            seen.append((garbage, *(file.bytes - file.value_bytes for file in db.levels if file.kind == "values")))
+
+        db.compact(progress=look)
+    assert len(seen) > 3 and min(map(min, seen)) >= 0
+
+
+def test_what_is_live_in_a_value_file_that_has_lost_its_end(path):
+    with lsmkv.open(path, large_value_bytes=100) as db:
+        db.update((b"%02d" % number, value(number, 5000)) for number in range(20))
+        db.flush()
+    (file,) = path.glob("*.val")
+    os.truncate(file, 20_000)
+    with lsmkv.open(path, "r") as db:
+        stats = db.stats()
+        assert stats["value_live_bytes"] == 20_000 - 64 == stats["value_file_bytes"] - 64
+
+
 def test_value_files_are_shown_wherever_a_store_shows_what_it_holds(path):
     with lsmkv.open(path, large_value_bytes=1024, threads=0, durability="os") as db:
         for number in range(100):

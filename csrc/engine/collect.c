@@ -69,6 +69,14 @@ static uint64_t bytes_in(const struct lk_value_uses *uses, uint32_t number)
     return use ? use->bytes : 0;
 }
 
+/* No more than lies there. In the middle of a merge the tables that it reads and those that it has written refer to the
+ * same values, and both count; and a file may have lost its end. */
+static uint64_t live_in(const struct lk_value_uses *uses, uint32_t number, uint64_t bytes)
+{
+    uint64_t live = bytes_in(uses, number), most = bytes > LK_FILE_HEAD ? bytes - LK_FILE_HEAD : 0;
+    return live < most ? live : most;
+}
+
 /* Every segment that is open. values->mutex held. NULL: memory ran out. */
 static struct segment_facts *list_segments(struct lk_values *values, const struct liveness *liveness, uint32_t *count)
 {
@@ -77,10 +85,11 @@ static struct segment_facts *list_segments(struct lk_values *values, const struc
     *count = 0;
     for (uint32_t i = 0; facts && list && i < list->count; i++) {
         struct lk_value_segment *segment = list->at[i].segment;
+        uint64_t bytes = segment ? atomic_load(&segment->end) : 0;
         if (segment)
             facts[(*count)++] = (struct segment_facts){.segment = segment,
-                                                       .bytes = atomic_load(&segment->end),
-                                                       .live = bytes_in(&liveness->live, segment->number),
+                                                       .bytes = bytes,
+                                                       .live = live_in(&liveness->live, segment->number, bytes),
                                                        .likely = bytes_in(&liveness->likely, segment->number),
                                                        .number = segment->number};
     }

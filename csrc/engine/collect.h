@@ -15,7 +15,7 @@
 
 struct lk_value_facts {
     uint64_t files, bytes; /* of all that are open */
-    uint64_t live;         /* what the present version refers to */
+    uint64_t live;         /* what the present version refers to: of each file at most what it holds */
     uint64_t likely;       /* the same without what newer records stand before */
     uint64_t garbage;      /* likely garbage in those that could be emptied */
     uint64_t excess; /* bytes less likely, of those that the present version refers to: collecting makes it less */
