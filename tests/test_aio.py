@@ -656,6 +656,10 @@ async def test_update_takes_whatever_a_dict_takes_and_more():
             await db.update(5)
         with pytest.raises(TypeError, match="element #0"):
             await db.set_many([5])
+        for source in ({"k1": "one"}, Odd(), other):
+            with pytest.raises(TypeError, match=r"update\(\)"):
+                await db.set_many(source)
+        assert [pair async for pair in db.items()] == pairs(3000)
 
 
 @in_a_loop

@@ -4,6 +4,7 @@ import array
 import collections.abc
 import os
 import tempfile
+from collections import UserDict
 
 import pytest
 
@@ -305,6 +306,28 @@ def test_set_many(db):
     assert dict(db) == FRUIT
     with pytest.raises(TypeError):
         db.set_many({b"ab": 1}.keys() and 7)
+
+
+@pytest.mark.parametrize("pairs", [FRUIT, UserDict(FRUIT)], ids=["a dict", "a mapping"])
+def test_set_many_refuses_a_mapping(db, pairs):
+    with pytest.raises(TypeError, match=r"update\(\)"):
+        db.set_many(pairs)
+    assert list(db) == []
+    db.set_many(pairs.items())
+    assert dict(db) == FRUIT
+
+
+@pytest.mark.parametrize("item", ["k1", b"k1", bytearray(b"k1")])
+def test_set_many_takes_no_text_for_a_pair(db, item):
+    with pytest.raises(TypeError, match="element #1 is not a .key, value. pair but " + type(item).__name__):
+        db.set_many([(b"a", b"1"), item])
+    assert list(db) == []
+
+
+def test_update_takes_text_apart_as_a_dict_does(path):
+    with lsmkv.open(path, key="str", value="str") as db:
+        db.update(["k1"])
+        assert dict(db) == dict(["k1"]) == {"k": "1"}
 
 
 def test_update_in_many_chunks(db):

@@ -15,6 +15,7 @@ struct stage {
     struct lsm_source *source; /* borrowed */
     lsmkv_batch *chunk;        /* owned; NULL in a transaction */
     Py_ssize_t taken;        /* records so far, for messages */
+    int pairs_only;          /* set_many: text is no pair, though it can be taken apart into two */
     struct lsm_pacer pacer;
 };
 
@@ -120,6 +121,11 @@ static int add_item(struct stage *stage, PyObject *item)
 {
     if (PyTuple_CheckExact(item) && PyTuple_GET_SIZE(item) == 2)
         return add(stage, PyTuple_GET_ITEM(item, 0), PyTuple_GET_ITEM(item, 1));
+    if (stage->pairs_only && (PyUnicode_Check(item) || PyBytes_Check(item) || PyByteArray_Check(item))) {
+        PyErr_Format(PyExc_TypeError, "element #%zd is not a (key, value) pair but %.100s", stage->taken,
+                     Py_TYPE(item)->tp_name);
+        return -1;
+    }
     return add_sequence(stage, item);
 }
 
@@ -202,6 +208,25 @@ static int add_source(struct stage *stage, PyObject *source)
     return add_pairs(stage, source);
 }
 
+/* Pairs and nothing else: what iterates over its keys is refused before anything of it is stored. */
+static int add_pairs_only(struct stage *stage, PyObject *source)
+{
+    PyObject *keys = PyObject_GetAttrString(source, "keys");
+    stage->pairs_only = 1;
+    if (keys) {
+        Py_DECREF(keys);
+        PyErr_Format(
+            PyExc_TypeError,
+            "set_many() takes (key, value) pairs, and iterating %.100s gives keys: use update(), or its items()",
+            Py_TYPE(source)->tp_name);
+        return -1;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_AttributeError))
+        return -1;
+    PyErr_Clear();
+    return add_pairs(stage, source);
+}
+
 /* ---- methods ----------------------------------------------------------------------------- */
 
 static int open_chunk(struct stage *stage)
@@ -255,7 +280,7 @@ PyObject *lsm_target_update(PyObject *self, PyObject *args, PyObject *keywords)
 
 PyObject *lsm_target_set_many(PyObject *self, PyObject *pairs)
 {
-    return none_or_null(write_all(self, pairs, add_pairs));
+    return none_or_null(write_all(self, pairs, add_pairs_only));
 }
 
 PyObject *lsm_target_delete_many(PyObject *self, PyObject *keys)

@@ -21,8 +21,12 @@ PyDoc_STRVAR(
     ">>> db.update([(\"c\", \"3\")])\n"
     ">>> list(db)\n"
     "['a', 'b', 'c']");
-PyDoc_STRVAR(lsm_set_many_doc, "set_many($self, pairs, /)\n--\n\nStore every (key, value) of an iterable, in chunks as "
-                               "update() does. Cost: as for it.");
+PyDoc_STRVAR(
+    lsm_set_many_doc,
+    "set_many($self, pairs, /)\n--\n\n"
+    "Store every (key, value) of an iterable, in chunks as update() does.\n\n"
+    "TypeError for a mapping, which iterates over its keys: update() takes it. And for an element that is str or\n"
+    "bytes: one of length two is a pair to update(), as to that of a dict, and none here. Cost: as for update().");
 PyDoc_STRVAR(
     lsm_delete_many_doc,
     "delete_many($self, keys, /)\n--\n\n"

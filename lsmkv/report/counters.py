@@ -36,7 +36,7 @@ GROUPS: dict[str, dict[str, str]] = {  # what is in no group comes last, as "oth
     "large values": {
         "value_files": "value segments, see large_value_bytes",
         "value_file_bytes": "bytes of these files",
-        "value_live_bytes": "bytes in them that records refer to, for a merge under way twice; the rest waits for collection",
+        "value_live_bytes": "bytes in them that records refer to, those of a running merge twice; the rest is garbage",
     },
     "replayed at open": {
         "recovered_records": "records that this open found in the log",
