@@ -289,6 +289,32 @@ def test_the_lock_ends_with_its_holder(path, holder):
         assert db[b"k"] == b"v"
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_whoever_only_reads_is_not_told_to_make_a_store(tmp_path, there):
+    place = tmp_path / "nowhere"
+    if there:
+        place.mkdir()
+        (place / "letter.txt").write_text("precious")
+    for ask in (lsmkv.verify, lsmkv.destroy, lambda path: lsmkv.open(path, "r"), lambda path: lsmkv.diff(path, path)):
+        with pytest.raises(lsmkv.StoreNotFoundError) as caught:
+            ask(place)
+        assert "of a store" in str(caught.value) or "the directory of one" in str(caught.value)
+        assert "flag" not in str(caught.value)
+
+
+def test_damage_that_keeps_a_store_closed_leaves_no_keys_to_read(tmp_path):
+    for name in ("one", "two"):
+        with lsmkv.open(tmp_path / name, threads=0) as db:
+            db.update((b"%06d" % i, b"value") for i in range(100))
+            db.flush()
+    (mine,), (other,) = (files(tmp_path / name, ".tbl") for name in ("one", "two"))
+    shutil.copy(other, mine)
+    with pytest.raises(lsmkv.CorruptionError, match="not the table the manifest means") as caught:
+        lsmkv.open(tmp_path / "one", "r")
+    assert caught.value.recoverable is False and "stay readable" not in str(caught.value)
+    assert "backup" in str(caught.value)
+
+
 # ---- destroy --------------------------------------------------------------------------------
 
 

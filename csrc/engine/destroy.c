@@ -14,7 +14,7 @@ static int check(struct lk_env *env, const char *path)
     struct lk_dir *dir;
     uint64_t id[2];
     lsmkv_options_init(&options);
-    options.flags = 0;
+    options.flags = LSMKV_OPEN_READONLY;
     int rc = lk_engine_directory(env, path, &options, &dir, id);
     if (rc < 0)
         return rc;
@@ -25,7 +25,7 @@ static int check(struct lk_env *env, const char *path)
     if (rc == 0) {
         if (!listing.current && !listing.manifests.count && !listing.logs.count && !listing.tables.count &&
             !listing.values.count)
-            rc = lk_fail(LSMKV_ABSENT, "there is no store in %s", path);
+            rc = lk_fail(LSMKV_ABSENT, "there is no store in %s: name the directory of one", path);
         else if (listing.strangers)
             rc = lk_fail(LSMKV_EXISTS,
                          "%s holds files that are not lsmkv's (%s, for one): nothing was removed; move them "

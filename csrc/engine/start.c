@@ -142,12 +142,14 @@ static int classify(struct start *start)
                                "%s holds logs, tables or values of a store, but CURRENT is missing: restore it or a "
                                "backup; nothing was changed",
                                db->path);
+    if (db->readonly)
+        return lk_fail(LSMKV_ABSENT, "there is no store in %s: name the directory of one", db->path);
     if (listing->strangers)
         return lk_fail(LSMKV_EXISTS,
                        "%s is a directory with other things in it (%s, for one) and no store: name an empty "
                        "or a new directory",
                        db->path, listing->stranger);
-    if (db->readonly || !(db->options.flags & LSMKV_OPEN_CREATE))
+    if (!(db->options.flags & LSMKV_OPEN_CREATE))
         return lk_fail(LSMKV_ABSENT, "there is no store in %s: open it with flag=\"c\" to make one", db->path);
     return 0;
 }

@@ -144,11 +144,12 @@ int lk_engine_directory(struct lk_env *env, const char *path, const struct lsmkv
     *dir = NULL;
     int status;
     if (rc == -ENOENT)
-        status =
-            create
-                ? lk_fail(LSMKV_ABSENT,
-                          "%s cannot be made: the directory that is to hold it does not exist; make that first", path)
-                : lk_fail(LSMKV_ABSENT, "there is no directory %s: open it with flag=\"c\" to make a store", path);
+        status = create ? lk_fail(LSMKV_ABSENT,
+                                  "%s cannot be made: the directory that is to hold it does not exist; make that first",
+                                  path)
+                 : options->flags & LSMKV_OPEN_READONLY
+                     ? lk_fail(LSMKV_ABSENT, "there is no directory %s: name that of a store", path)
+                     : lk_fail(LSMKV_ABSENT, "there is no directory %s: open it with flag=\"c\" to make a store", path);
     else if (rc == -ENOTDIR)
         status = lk_fail(LSMKV_EXISTS, "%s is not a directory: a store is a directory; name another path", path);
     else

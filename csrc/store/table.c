@@ -17,9 +17,13 @@
 
 int lk_table_corrupt(const struct lk_table *table, uint64_t offset, const char *what)
 {
-    int rc = lk_fail_corrupt(table->name, offset, "%s: at offset %llu, %s; other keys stay readable", table->name,
-                             (unsigned long long)offset, what);
-    lk_error()->recoverable = 1;
+    int opened = table->granules.state != NULL;
+    int rc = lk_fail_corrupt(table->name, offset, "%s: at offset %llu, %s; %s", table->name, (unsigned long long)offset,
+                             what,
+                             opened ? "other keys stay readable"
+                                    : "without this table the store cannot be opened: put the file back, or restore a "
+                                      "backup");
+    lk_error()->recoverable = opened;
     return rc;
 }
 
