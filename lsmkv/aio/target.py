@@ -74,8 +74,9 @@ class AsyncTarget(AsyncSource[K, V]):
         await self._feed(self._sync.update, other if plain(other) is not None else pairs_of(other), **names)
 
     async def set_many(self, pairs: Iterable[tuple[K, V]] | AsyncIterable[tuple[K, V]], /) -> None:
-        if hasattr(pairs, "keys"):  # refused, before its keys are read as pairs
-            await self._call(partial(self._sync.set_many, pairs))
+        given: Any = pairs
+        if hasattr(given, "keys"):  # refused, before its keys are read as pairs
+            await self._call(partial(self._sync.set_many, given))
         await self._feed(self._sync.set_many, pairs)
 
     async def delete_many(self, keys: Iterable[K] | AsyncIterable[K], /) -> None:
