@@ -10,12 +10,12 @@ Both scans stream: memory does not grow with the stores.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from os import PathLike
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from lsmkv._core import LSM, RangeView, Snapshot
+from lsmkv._core import LSM, CorruptionError, RangeView, Snapshot
 
 Path: TypeAlias = "str | bytes | PathLike[str] | PathLike[bytes]"
 Pairs: TypeAlias = "Iterator[tuple[bytes, Any, Any]]"
@@ -48,7 +48,7 @@ def diff(a: Path | LSM | Snapshot | RangeView, b: Path | LSM | Snapshot | RangeV
     with ExitStack() as stack:
         sides = [opened(side, stack) for side in (a, b)]
         encode = order_of(*sides)
-        olds, news = (ascending(iter(side.items()), encode) for side in sides)
+        olds, news = (ascending(side, encode) for side in sides)
         return merged(olds, news, stack.pop_all())
 
 
@@ -56,7 +56,7 @@ def order_of(*sides: Any) -> Callable[[Any], bytes]:
     """What tells the place of a key: its stored bytes."""
     from lsmkv import codecs
 
-    kinds = {type(key): key for side in sides for key in islice(side, 1)}
+    kinds = {type(key) for side in sides for key in first(side)}
     names = {side.mapping.key_codec if isinstance(side, RangeView) else side.key_codec for side in sides}
     if all(kind is bytes for kind in kinds):  # opened raw, or bytes
         return bytes
@@ -65,15 +65,38 @@ def order_of(*sides: Any) -> Callable[[Any], bytes]:
     return codecs.key(names.pop()).encode
 
 
-def ascending(pairs: Iterator[Any], encode: Callable[[Any], bytes]) -> Pairs:
-    """(place, key, value) of each pair."""
+def first(side: Any) -> list[Any]:
+    """The first key, if there is any."""
+    with blamed(side):
+        return list(islice(side, 1))
+
+
+def ascending(side: Any, encode: Callable[[Any], bytes]) -> Pairs:
+    """(place, key, value) of each pair, as they are now."""
+    with blamed(side):
+        pairs = iter(side.items())
+    return in_order(side, pairs, encode)
+
+
+def in_order(side: Any, pairs: Iterator[Any], encode: Callable[[Any], bytes]) -> Pairs:
     before: bytes | None = None
-    for key, value in pairs:
-        place = encode(key)
-        if before is not None and place < before:
-            raise ValueError("diff() needs ranges in key order: this one goes backwards")
-        before = place
-        yield place, key, value
+    with blamed(side):
+        for key, value in pairs:
+            place = encode(key)
+            if before is not None and place < before:
+                raise ValueError("diff() needs ranges in key order: this one goes backwards")
+            before = place
+            yield place, key, value
+
+
+@contextmanager
+def blamed(side: Any) -> Iterator[None]:
+    """Damage says which of the two stores it is in: file names alone do not."""
+    try:
+        yield
+    except CorruptionError as error:
+        error.store = getattr(getattr(side, "mapping", side), "path", None)  # type: ignore[attr-defined]
+        raise
 
 
 def opened(side: Path | LSM | Snapshot | RangeView, stack: ExitStack) -> LSM | Snapshot | RangeView:

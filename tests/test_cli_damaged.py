@@ -167,3 +167,28 @@ def test_a_key_whose_expiry_cannot_be_read_stays(path, tmp_path):
     assert told["pairs"] == 5000 and told["left_out"] == [] and 0 < told["without_expiry"] < 5000
     done = command("dump", path, "--skip-damaged", status=4)
     assert f"{told['without_expiry']} keys without the time to expire" in done.stderr
+
+
+def test_what_keeps_a_store_from_being_opened_is_said_with_a_remedy_that_works(path, tmp_path):
+    made(path, runs=1)
+    (table,) = path.glob("*.tbl")
+    table.rename(tmp_path / "away")
+    remedy = f"Try: putting {table.name} back, or restoring all of {path}, from a backup\n"
+    found = command("verify", path, status=4)
+    assert found.stdout.startswith(f"damaged: {table.name} is missing")
+    assert "1 damaged place; the store cannot be opened" in found.stderr and found.stderr.endswith(remedy)
+    for asked in (("dump", path, "--skip-damaged"), ("get", path, "key"), ("diff", path, path)):
+        assert command(*asked, status=4).stderr.endswith(remedy)
+    (tmp_path / "away").rename(table)
+    command("verify", path)
+
+
+@pytest.mark.parametrize("damaged", ["old", "new"])
+@pytest.mark.parametrize("place", [GRANULE + 7, 7])
+def test_diff_names_the_store_that_is_damaged(tmp_path, damaged, place):
+    made(tmp_path / "old", runs=1)
+    shutil.copytree(tmp_path / "old", tmp_path / "new")
+    (table,) = (tmp_path / damaged).glob("*.tbl")
+    spoil(table, place)
+    failed = command("diff", tmp_path / "old", tmp_path / "new", status=4)
+    assert failed.stderr.endswith(f"Try: lsmkv verify {tmp_path / damaged}\n")

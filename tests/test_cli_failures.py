@@ -61,7 +61,9 @@ def held(path):
 @pytest.mark.parametrize("command", READING + CHANGING + [["destroy", "--yes"]], ids=" ".join)
 def test_no_store_there(path, command):
     _, complained = lsmkv(*placed(command, path), status=3)
-    assert complained.count(b"\n") == 1 and str(path).encode() in complained and b"lsmkv put" in complained
+    assert complained.count(b"\n") == 1 and str(path).encode() in complained
+    of_what_is_there = command[0] in ("export", "dump", "verify", "destroy")
+    assert (b" Try: another path" if of_what_is_there else b" Try: lsmkv put") in complained
     assert not path.exists()
 
 
@@ -242,3 +244,29 @@ def test_how_a_typed_key_is_typed(path, codec, typed, says):
     library.open(path, key=codec).close()
     complained = lsmkv("get", path, typed, status=2)[1].decode()
     assert f"the key '{typed}' is not one of codec {codec}: " in complained and says in complained
+
+
+@pytest.mark.parametrize("command", [["scan"], ["get", "k"], ["verify"], ["destroy", "--yes"], ["diff", "elsewhere"]])
+def test_a_directory_that_is_no_store_gets_one_hint_that_fits(tmp_path, command):
+    place = tmp_path / "letters"
+    place.mkdir()
+    (place / "letter.txt").write_text("precious")
+    _, complained = lsmkv(*placed(command, place), status=3)
+    assert complained.decode() == (
+        f"lsmkv {command[0]}: there is no store at {place}. Try: another path: {place} holds other things, and a store "
+        "is a directory with a file CURRENT in it\n"
+    )
+    _, complained = lsmkv(*placed(command, tmp_path / "nowhere"), status=3)
+    assert (b"KEY VALUE" in complained) == (command[0] in ("scan", "get"))
+
+
+def test_a_store_in_a_directory_that_is_not_there(tmp_path):
+    _, complained = lsmkv("put", tmp_path / "no" / "db", "k", "v", status=3)
+    assert complained.decode().endswith(f"Try: mkdir -p {tmp_path / 'no'}\n")
+
+
+@pytest.mark.parametrize("name", ["nofile", "nofile.jsonl"])
+def test_import_of_a_file_that_is_not_there(tmp_path, name):
+    _, complained = lsmkv("import", tmp_path / "db", tmp_path / name, status=3)
+    assert complained.decode() == f"lsmkv import: {tmp_path / name}: No such file or directory.\n"
+    assert not (tmp_path / "db").exists()

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+import lsmkv as library
+
 
 def lsmkv(*argv, status=0, text=True):
     done = subprocess.run(
@@ -59,6 +61,16 @@ def test_levels(store):
     assert shown.splitlines()[0].split() == ["place", "file", "size", "records", "deletions", "keys"]
     assert "key0000 .. key0999" in shown
     assert "run 1" in lsmkv("levels", store, "--summary")
+
+
+def test_keys_of_levels_for_a_program(path):
+    with library.open(path) as db:
+        db.update({b"": b"1", b"z": b"2"})
+        db.flush()
+        db.namespace("n", key="bytes", value="bytes")[b""] = b"3"
+    by_kind = {level["kind"]: (level["key_min"], level["key_max"]) for level in answer("levels", path)}
+    assert by_kind["table"] == ("", "z") and by_kind["memtable"] == (None, None)
+    assert "(empty) .. z" in lsmkv("tables", path)
 
 
 def test_tables_are_a_row_each(store):

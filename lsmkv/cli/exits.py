@@ -16,6 +16,9 @@ exit codes:   0 done, 1 negative answer, 2 usage, 3 input or output failed,
               6 conflict, 130 interrupted"""
 
 
+OF_WHAT_IS_THERE = ("destroy", "diff", "dump", "export", "verify")  # a store made for them would be of no use
+
+
 # kind: the error's class, and facts: (name, value) pairs, are for --json
 Failure = namedtuple("Failure", "code kind text hint facts", defaults=("", ()))
 
@@ -48,11 +51,12 @@ def interrupted(stop: BaseException) -> Failure:
     return Failure(INTERRUPTED, "KeyboardInterrupt", " ".join(["interrupted", *map(str, stop.args)]))
 
 
-def explain(error: BaseException, db: str | None = None) -> Failure:
+def explain(error: BaseException, db: str | None = None, command: str = "") -> Failure:
     """The Failure that describes any exception."""
     if isinstance(error, CommandError):
         return Failure(error.code, type(error).__name__, error.text, error.hint, error.facts)
-    code, hint = judge(error, db or "DB")
+    db = getattr(error, "store", None) or db or "DB"
+    code, hint = (IO, whereabouts(db, command)) if is_missing(error) else judge(error, db)
     facts = [(name, getattr(error, name, None)) for name in ("pid", "file", "offset", "recoverable")]
     return Failure(
         code, type(error).__name__, sentence(error), hint, tuple(fact for fact in facts if fact[1] is not None)
@@ -65,7 +69,7 @@ def judge(error: BaseException, db: str) -> tuple[int, str]:
     if isinstance(error, lsmkv.LockedError):
         return LOCKED, f"lsmkv info {db} (reading works meanwhile), and this again when that process is done"
     if isinstance(error, lsmkv.CorruptionError):
-        return DAMAGED, f"lsmkv verify {db}"
+        return DAMAGED, remedy(error, db) if cannot_open(error) else f"lsmkv verify {db}"
     if isinstance(error, lsmkv.CodecMismatchError):
         return DAMAGED, f"lsmkv options {db}"
     if isinstance(error, lsmkv.FormatError):
@@ -76,8 +80,6 @@ def judge(error: BaseException, db: str) -> tuple[int, str]:
         return IO, f"df -h {db}"
     if isinstance(error, lsmkv.OptionsError | OverflowError):
         return USAGE, ""
-    if is_missing(error):
-        return IO, f"lsmkv put {db} KEY VALUE (it makes the store)"
     if isinstance(error, FileExistsError) and isinstance(error, lsmkv.LsmkvError):
         return IO, "another directory: the store needs one of its own"
     if isinstance(error, PermissionError):
@@ -87,6 +89,37 @@ def judge(error: BaseException, db: str) -> tuple[int, str]:
     if isinstance(error, ValueError):
         return USAGE, ""
     return IO, "LSMKV_TRACEBACK=1 shows where; please report it"
+
+
+def cannot_open(error: BaseException) -> bool:
+    """Did the store not even open? Then no command reads on."""
+    return getattr(error, "opening", False)
+
+
+def remedy(error: Any, db: str) -> str:
+    return f"putting {error.file or 'that file'} back, or restoring all of {db}, from a backup"
+
+
+def whereabouts(db: str, command: str) -> str:
+    """What to do about a store that is not there."""
+    import os
+
+    if not os.path.isdir(os.path.dirname(os.path.abspath(db))):
+        return f"mkdir -p {os.path.dirname(db)}"
+    if holds_something(db):
+        return f"another path: {db} holds other things, and a store is a directory with a file CURRENT in it"
+    if command in OF_WHAT_IS_THERE:
+        return "another path: a store is a directory with a file CURRENT in it"
+    return f"lsmkv put {db} KEY VALUE (it makes the store)"
+
+
+def holds_something(directory: str) -> bool:
+    import os
+
+    try:
+        return bool(os.listdir(directory))
+    except OSError:
+        return False
 
 
 def is_missing(error: BaseException) -> bool:

@@ -60,9 +60,12 @@ def prepared(args: Namespace) -> tuple[readers.Recipe, list[tuple[str, str]]]:
         not args.no_header,
         known_encoding(args.encoding),
     )
+    for name in args.files:
+        if name != "-":
+            open(name, "rb").close()  # a missing file is noticed before anything is stored
     sources = [(name, args.format or guessed(name)) for name in args.files]
-    for name, form in sources:
-        check(name, form, args)
+    for _, form in sources:
+        check(form, args)
     return recipe, sources
 
 
@@ -82,11 +85,9 @@ def guessed(name: str) -> str:
     return form
 
 
-def check(name: str, form: str, args: Namespace) -> None:
+def check(form: str, args: Namespace) -> None:
     if form == "txt" and (args.value is not None or args.key not in (None, "lineno")):
         raise UsageError("a txt file has no fields: --key is lineno or left out, and there is no --value")
-    if name != "-":
-        open(name, "rb").close()  # a missing file is noticed before anything is stored
 
 
 class Tally:

@@ -58,7 +58,7 @@ def answer(args: Namespace) -> int:
             return reader_left()
         except OSError:
             pass  # the failure at hand may be this one
-        failure = exits.explain(error, getattr(args, "db", None))
+        failure = exits.explain(error, getattr(args, "db", None), args.command)
         out.failure(args.command, failure)
         return int(failure.code)
 

@@ -45,7 +45,11 @@ class NoNamespaceError(CommandError):
 
 
 def raw(path: str, flag: Flag = "r", value: str = "raw", **chosen: Any) -> LSM[bytes, Any]:
-    return lsmkv.open(path, flag, key="raw", value=value, **chosen)
+    try:
+        return lsmkv.open(path, flag, key="raw", value=value, **chosen)
+    except lsmkv.LsmkvError as error:
+        error.store, error.opening = path, True  # type: ignore[attr-defined]  # for exits.judge()
+        raise
 
 
 def writing(args: Namespace) -> dict[str, Any]:
@@ -167,12 +171,13 @@ class Keys:
         from lsmkv.report.text import escape, key, split
 
         space, own = split(stored)
+        blank = "" if limit is None else "(empty)"  # without a limit it is for a program
         if space is None:
-            return formats.told(FORMATS.get(self.codec, self.codec), own, limit) or "(empty)"
+            return formats.told(FORMATS.get(self.codec, self.codec), own, limit) or blank
         if space not in self.spaces:
             return key(stored, limit)
         name, codec = self.spaces[space]
-        shown = formats.told(FORMATS.get(codec, codec), own, limit) or "(empty)"
+        shown = formats.told(FORMATS.get(codec, codec), own, limit) or blank
         return f"{escape(name.encode(), 20)}: {shown}"
 
 

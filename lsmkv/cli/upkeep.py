@@ -8,7 +8,7 @@ import time
 import lsmkv
 from lsmkv.cli import formats
 from lsmkv.cli.data import confirm
-from lsmkv.cli.exits import DAMAGED, DONE, sentence
+from lsmkv.cli.exits import DAMAGED, DONE, cannot_open, remedy, sentence
 from lsmkv.cli.inspect import disk_use
 from lsmkv.cli.progress import Progress
 from lsmkv.cli.stores import Keys, opened, raw
@@ -95,7 +95,7 @@ def verify(args: Namespace, out: Output) -> int:
                 db.verify(progress=progress.callback)
         except lsmkv.CorruptionError as error:
             progress.clear()
-            return damaged(args, out, getattr(error, "damage", None) or [error])
+            return damaged(args, out, getattr(error, "damage", None) or [error], closed=cannot_open(error))
     elapsed = time.monotonic() - began
     files, total = totals(args.db)
     if args.json:
@@ -107,8 +107,8 @@ def verify(args: Namespace, out: Output) -> int:
     return DONE
 
 
-def damaged(args: Namespace, out: Output, found: Sequence[Any]) -> int:
-    """Every damaged place, and whether the keys elsewhere can still be read."""
+def damaged(args: Namespace, out: Output, found: Sequence[Any], closed: bool) -> int:
+    """Every damaged place, and whether the keys elsewhere can still be read. closed: the store cannot be opened."""
     places = [
         {"file": error.file, "offset": error.offset, "recoverable": error.recoverable, "error": sentence(error)}
         for error in found
@@ -119,11 +119,11 @@ def damaged(args: Namespace, out: Output, found: Sequence[Any]) -> int:
         for place in places:
             out.text(f"damaged: {place['error']}")
     rest = "all other keys stay readable" if all(place["recoverable"] for place in places) else "reading may fail"
+    way = f"lsmkv dump {args.db} FILE --skip-damaged, then lsmkv load NEW FILE"
+    if closed:
+        rest, way = "the store cannot be opened, so no other place was looked at", remedy(found[0], args.db)
     out.flush()
-    out.note(
-        f"lsmkv verify: {args.db}: {plural(len(places), 'damaged place')}; {rest}. "
-        f"Try: lsmkv dump {args.db} FILE --skip-damaged, then lsmkv load NEW FILE"
-    )
+    out.note(f"lsmkv verify: {args.db}: {plural(len(places), 'damaged place')}; {rest}. Try: {way}")
     return DAMAGED
 
 

@@ -214,8 +214,10 @@ def grouped(levels: Sequence[Place]) -> list[tuple[str, list[Place]]]:
 
 
 def to_json(level: Place, show: ShowKey = escape) -> dict[str, Any]:
-    """Keys as text, positions as segment:offset."""
+    """Keys as text, positions as segment:offset. The keys of what is not sorted, or has no records, are None."""
     document = dict(level, file=file_name(level))
     document["lsn_min"], document["lsn_max"] = lsn(level["lsn_min"]), lsn(level["lsn_max"])
-    document["key_min"], document["key_max"] = show(level["key_min"], None), show(level["key_max"], None)
+    sorted_keys = level["kind"] == "table" and level["records"]
+    for name in ("key_min", "key_max"):
+        document[name] = show(level[name], None) if sorted_keys else None
     return document
