@@ -792,3 +792,25 @@ if __name__ == "__main__":
     import _testcapi
 
     every_allocation_fails_once(_testcapi)
+
+
+class Unfit:
+    def __reduce__(self):
+        return "no name of this module"
+
+
+@pytest.mark.parametrize(
+    "codec, value, kind",
+    [
+        ("struct:<i", "text", struct.error),
+        ("struct:<i", 1 << 40, struct.error),
+        ("pickle", lambda: None, (pickle.PicklingError, AttributeError)),
+        ("pickle", Unfit(), pickle.PicklingError),
+    ],
+)
+def test_what_a_library_raises_for_a_value_goes_through_and_nothing_is_stored(path, codec, value, kind):
+    with lsmkv.open(path, value=codec) as db:
+        with pytest.raises(kind) as caught:
+            db[b"k"] = value
+        assert not isinstance(caught.value, lsmkv.LsmkvError)
+        assert len(db) == 0

@@ -137,3 +137,19 @@ def test_after_close(db):
     db.close()
     with pytest.raises(lsmkv.ClosedError):
         db.get_view(b"k")
+
+
+def test_a_view_keeps_all_files_of_its_moment_and_not_only_its_own(path):
+    with lsmkv.open(path, threads=0, merge_policy="none") as db:
+        for part in range(4):
+            db.update((b"%d%05d" % (part, i), bytes(100)) for i in range(2000))
+            db.flush()
+        files = [level.bytes for level in db.levels if level.kind == "table"]
+        view = db.get_view(b"000000")
+        db.clear()
+        db.compact()
+        assert len(files) == 4 and db.stats()["pinned_bytes"] >= sum(files) > 3 * max(files)
+        del view
+        gc.collect()
+        db.compact()
+        assert db.stats()["pinned_bytes"] == 0

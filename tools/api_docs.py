@@ -37,6 +37,14 @@ OPERATORS = """\
 ERRORS = """\
 Every message says what happened, where, in what state the store is now, and what to try. A missing key is a KeyError, a
 key or value that a codec does not take a TypeError or ValueError, memory that ran out a MemoryError.
+
+A codec that encodes by a library raises what that raises: `struct.error` (no ValueError) for a value that does not fit
+the format, `pickle.PicklingError`, `AttributeError` or `TypeError` for an object that cannot be pickled, and whatever
+your own `encode` raises. It comes before anything of the value is stored. What is raised while stored bytes are decoded
+is the cause of a DecodeError.
+
+A FileNotFoundError of `open` says that no store is there, never that a store lacks one of its files: that is a
+CorruptionError, so making a new store where there was none is safe.
 """
 
 
