@@ -40,6 +40,8 @@ def levels(declare: Declare) -> None:
         "inspect:levels",
         "show where the records live, newest place first",
         examples=["lsmkv levels fruit.db", "lsmkv levels fruit.db --summary"],
+        tells="With --json key_min and key_max are null where keys are not sorted or there are\n"
+        "none: in segments of the log, in files of large values.\n",
     )
     parser.add_argument("--summary", action="store_true", help="one line a place instead of one a file")
 
