@@ -28,13 +28,15 @@ struct lk_run *lk_run_new(uint32_t id, struct lk_table *const *tables, uint32_t 
     run->id = id;
     run->into = into;
     run->tables = lk_alloc((count + 1) * sizeof *run->tables);
+    run->heads = lk_alloc((count + 1) * sizeof *run->heads);
     uint8_t *copy = lk_alloc(bound.len + 1);
     run->bound = lk_slice(copy, bound.len);
-    if (run->tables && copy) {
+    if (run->tables && run->heads && copy) {
         if (bound.len)
             memcpy(copy, bound.at, bound.len);
         for (; run->count < count; run->count++) {
             run->tables[run->count] = tables[run->count];
+            run->heads[run->count] = lk_head(tables[run->count]->meta.lo, 0);
             run->records += tables[run->count]->meta.records;
             run->tombstones += tables[run->count]->meta.tombstones;
             run->expiring += tables[run->count]->meta.expiring;
@@ -60,6 +62,7 @@ void lk_run_unref(struct lk_run *run)
         lk_table_unref(run->tables[i]);
     lk_ranges_deinit(&run->ranges);
     lk_free(run->tables);
+    lk_free(run->heads);
     lk_free((void *)run->bound.at);
     lk_free(run);
 }

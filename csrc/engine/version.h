@@ -25,7 +25,8 @@ struct lk_run {
     struct lk_slice bound;  /* owned; meaningful when into != 0 */
     uint32_t count;
     struct lk_table **tables; /* owned array of shared tables, ascending by interval */
-    struct lk_ranges ranges;  /* owned: the range deletes of all tables, from the bound on */
+    uint64_t *heads; /* owned: of each table the first eight bytes of meta.lo (lk_head), side by side in few lines */
+    struct lk_ranges ranges; /* owned: the range deletes of all tables, from the bound on */
     uint64_t records, tombstones, expiring; /* of all tables */
 };
 
@@ -33,10 +34,10 @@ struct lk_version {
     _Atomic uint32_t references;
     uint32_t memtable_count, run_count;
     struct lk_memtable **memtables; /* owned array of shared */
-    struct lk_run **runs;           /* owned array of shared */
-    struct lk_view *view;           /* shared; NULL: none. One order over memtables[view_from..] */
+    struct lk_run **runs; /* owned array of shared */
+    struct lk_view *view; /* shared; NULL: none. One order over memtables[view_from..] */
     uint32_t view_from;
-    struct lk_version *left_next;   /* nobody's any more: in the keeper's list */
+    struct lk_version *left_next; /* nobody's any more: in the keeper's list */
 };
 
 /* A run of `count` tables (references are taken). bound is copied. NULL: memory ran out. */
@@ -51,10 +52,12 @@ static inline struct lk_table *lk_run_table(const struct lk_run *run, struct lk_
 {
     if (run->into && lk_compare(key, run->bound) < 0)
         return NULL;
+    uint64_t head = lk_head(key, 0);
     uint32_t low = 0, high = run->count; /* the last table with lo <= key */
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (lk_compare(run->tables[middle]->meta.lo, key) <= 0)
+        if (run->heads[middle] < head ||
+            (run->heads[middle] == head && lk_compare(run->tables[middle]->meta.lo, key) <= 0))
             low = middle + 1;
         else
             high = middle;
