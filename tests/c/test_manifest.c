@@ -287,7 +287,9 @@ TEST(a_bad_pointer)
     }
     sim_put(sim, STORE, "CURRENT", current, bytes);
     CHECK_EQ(env->ops->remove(dir, "MANIFEST-000007"), 0);
-    CHECK_EQ(lk_manifest_load(env, dir, &state), LSMKV_IO);
+    CHECK_EQ(lk_manifest_load(env, dir, &state), LSMKV_CORRUPT); /* and no word that there is no store */
+    CHECK_STR(lsmkv_last_error()->file, "MANIFEST-000007");
+    CHECK_EQ(lsmkv_last_error()->recoverable, 0);
     free(current);
     finish();
 }

@@ -515,7 +515,8 @@ TEST(another_stores_seed)
     CHECK_EQ(lk_table_open(subject.kit.env, subject.kit.dir, &subject.meta, other, &subject.kit.cache, 1, &table),
              LSMKV_FORMAT);
     CHECK_EQ(subject.kit.env->ops->remove(subject.kit.dir, subject.name), 0);
-    CHECK_EQ(kit_load(&subject.kit, &subject.meta, &table), LSMKV_IO);
+    CHECK_EQ(kit_load(&subject.kit, &subject.meta, &table), LSMKV_CORRUPT);
+    CHECK_STR(lsmkv_last_error()->file, subject.name);
     CHECK(table == NULL);
     subject_close(&subject);
 }
