@@ -184,6 +184,29 @@ def test_a_file_that_is_gone_is_damage_and_not_an_absent_store(full, name, flag)
     assert "backup" in str(caught.value)
 
 
+FEW_FILES = """
+import errno, resource, sys
+import lsmkv
+taken = [open("/dev/null") for _ in range(3)]
+most = max(file.fileno() for file in taken) + 3
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+try:
+    lsmkv.open(sys.argv[1], "r")
+except lsmkv.StorageError as error:
+    assert error.errno == errno.EMFILE and not isinstance(error, FileNotFoundError), repr(error)
+    print("told")
+"""
+
+
+def test_no_more_files_may_be_opened_is_not_damage(path):
+    with lsmkv.open(path, threads=0, merge_policy="none") as db:
+        for part in range(8):
+            db[b"%d" % part] = b"value"
+            db.flush()
+    done = subprocess.run([sys.executable, "-c", FEW_FILES, path], capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.stderr) == ("told\n", "")
+
+
 def test_a_directory_that_vanishes_below_an_open_store(path):
     with lsmkv.open(path, threads=0) as db:
         db[b"k"] = b"v"
