@@ -95,7 +95,8 @@ def blamed(side: Any) -> Iterator[None]:
     try:
         yield
     except CorruptionError as error:
-        error.store = getattr(getattr(side, "mapping", side), "path", None)  # type: ignore[attr-defined]
+        told: Any = error
+        told.store = getattr(getattr(side, "mapping", side), "path", None)
         raise
 
 

@@ -55,8 +55,8 @@ def explain(error: BaseException, db: str | None = None, command: str = "") -> F
     """The Failure that describes any exception."""
     if isinstance(error, CommandError):
         return Failure(error.code, type(error).__name__, error.text, error.hint, error.facts)
-    db = getattr(error, "store", None) or db or "DB"
-    code, hint = (IO, whereabouts(db, command)) if is_missing(error) else judge(error, db)
+    store: str = getattr(error, "store", None) or db or "DB"
+    code, hint = (IO, whereabouts(store, command)) if is_missing(error) else judge(error, store)
     facts = [(name, getattr(error, name, None)) for name in ("pid", "file", "offset", "recoverable")]
     return Failure(
         code, type(error).__name__, sentence(error), hint, tuple(fact for fact in facts if fact[1] is not None)

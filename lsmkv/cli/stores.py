@@ -48,7 +48,8 @@ def raw(path: str, flag: Flag = "r", value: str = "raw", **chosen: Any) -> LSM[b
     try:
         return lsmkv.open(path, flag, key="raw", value=value, **chosen)
     except lsmkv.LsmkvError as error:
-        error.store, error.opening = path, True  # type: ignore[attr-defined]  # for exits.judge()
+        told: Any = error
+        told.store, told.opening = path, True  # for exits.judge()
         raise
 
 
