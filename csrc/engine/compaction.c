@@ -95,20 +95,6 @@ static int choose(struct lk_merging *merge, const struct lk_job *job)
 
 /* ---- one try of a step ------------------------------------------------------------------------ */
 
-/* The log positions and the time that the inputs' tables speak for. */
-static void note_age(struct lk_rewrite *rewrite, const struct lk_run *run)
-{
-    for (uint32_t i = 0; i < run->count; i++) {
-        const struct lk_table_meta *meta = &run->tables[i]->meta;
-        if (rewrite->lsn_min == 0 || meta->lsn_min < rewrite->lsn_min)
-            rewrite->lsn_min = meta->lsn_min;
-        if (meta->lsn_max > rewrite->lsn_max)
-            rewrite->lsn_max = meta->lsn_max;
-        if (meta->written_ns > rewrite->written_ns)
-            rewrite->written_ns = meta->written_ns;
-    }
-}
-
 static int prepare(struct lk_merging *merge, uint64_t most)
 {
     struct lk_rewrite *rewrite = &merge->rewrite;
@@ -125,14 +111,13 @@ static int prepare(struct lk_merging *merge, uint64_t most)
         merge->cursors[i].inner.window_most = lk_budget_window(&merge->db->budget, count);
         merge->open_count++;
         rewrite->sources[i] = (struct lk_merge_source){.cursor = &merge->cursors[i].cursor, .ranges = &run->ranges};
-        note_age(rewrite, run);
+        lk_rewrite_note_age(rewrite, run);
     }
     if (rc == 0)
         rc = lk_shadow_begin(&merge->shadow, &merge->db->epochs, merge->db->seed, merge->version->runs, merge->first);
     rewrite->shadow = &merge->shadow;
     rewrite->older = merge->version->runs + older;
     rewrite->older_count = merge->version->run_count - older;
-    rewrite->guide = rewrite->older_count ? rewrite->older[rewrite->older_count - 1] : NULL;
     rewrite->run = merge->output_id;
     rewrite->stop = merge->movable ? &merge->movable->meta.key_min : NULL;
     rewrite->most = most;
@@ -180,25 +165,18 @@ static int write_table(struct lk_merging *merge, uint64_t most)
 
 /* ---- damage ----------------------------------------------------------------------------------- */
 
-/* The input table that the latest failure names; NULL: the failure is of another kind. */
-static struct lk_table *damaged_input(const struct lk_merging *merge, int rc)
+int lk_quarantine(struct lk_db *db, const struct lk_version *version, uint32_t first, uint32_t last, int rc)
 {
-    if (rc != LSMKV_CORRUPT && rc != LSMKV_IO)
-        return NULL;
-    for (uint32_t i = merge->first; i <= merge->last; i++) {
-        const struct lk_run *run = merge->version->runs[i];
-        for (uint32_t j = 0; j < run->count; j++)
-            if (strcmp(lk_error()->file, run->tables[j]->name) == 0)
-                return run->tables[j];
-    }
-    return NULL;
-}
-
-void lk_quarantine(struct lk_db *db, struct lk_table *table)
-{
-    if (atomic_exchange_explicit(&table->damaged, 1, memory_order_relaxed))
-        return;
-    lk_event(db, "merge stopped", "run %u is left alone: %.160s", table->meta.run, lk_error()->text);
+    for (uint32_t i = first; (rc == LSMKV_CORRUPT || rc == LSMKV_IO) && i <= last; i++)
+        for (uint32_t j = 0; j < version->runs[i]->count; j++) {
+            struct lk_table *table = version->runs[i]->tables[j];
+            if (strcmp(lk_error()->file, table->name) != 0)
+                continue;
+            if (!atomic_exchange_explicit(&table->damaged, 1, memory_order_relaxed))
+                lk_event(db, "merge stopped", "run %u is left alone: %.160s", table->meta.run, lk_error()->text);
+            return 1;
+        }
+    return 0;
 }
 
 /* Write the step's table, ending before damage if there is any. 0 with rewrite.meta_count 0 and not ended:
@@ -210,10 +188,8 @@ static int write_sound(struct lk_merging *merge)
 
     for (int tries = 0; tries < TRIES; tries++) {
         rc = write_table(merge, most);
-        struct lk_table *damaged = damaged_input(merge, rc);
-        if (!damaged)
+        if (!lk_quarantine(merge->db, merge->version, merge->first, merge->last, rc))
             return rc;
-        lk_quarantine(merge->db, damaged);
         /* The record looked at last may be the damaged one: it is the first that is left out. */
         most = merge->rewrite.seen ? merge->rewrite.seen - 1 : 0;
         undo(merge, 0);

@@ -28,8 +28,9 @@ LK_MUST_CHECK int lk_flush_l0(struct lk_db *db, struct lsmkv_step *did);
  * 0 is returned when a step up to the damage was possible. */
 LK_MUST_CHECK int lk_merge_step_run(struct lk_db *db, const struct lk_job *job, struct lsmkv_step *did);
 
-/* The table could not be read, and lk_error names it: its run is merged no more while the store is open; an event. */
-void lk_quarantine(struct lk_db *db, struct lk_table *table);
+/* A job on the runs first .. last has failed. 1: lk_error names a table of theirs that could not be read; its run is merged no
+ * more while the store is open, and an event tells it. 0: the failure is of another kind. */
+int lk_quarantine(struct lk_db *db, const struct lk_version *version, uint32_t first, uint32_t last, int rc);
 
 /* The runs job->first .. job->last, the oldest, leave the store with all their data, but for the names of
  * namespaces, which are written to a run of their own: one edit; drop_runs.c. */

@@ -32,12 +32,7 @@ static int add_run(struct catalog *catalog, const struct lk_run *run, struct lk_
     lk_clip_cursor_init(&catalog->clips[index], run->tables, run->count, from, &to);
     rewrite->sources[index] =
         (struct lk_merge_source){.cursor = &catalog->clips[index].cursor, .ranges = &catalog->ranges[index]};
-    for (uint32_t i = 0; i < run->count; i++) {
-        const struct lk_table_meta *meta = &run->tables[i]->meta;
-        rewrite->lsn_min = rewrite->lsn_min == 0 || meta->lsn_min < rewrite->lsn_min ? meta->lsn_min : rewrite->lsn_min;
-        rewrite->lsn_max = meta->lsn_max > rewrite->lsn_max ? meta->lsn_max : rewrite->lsn_max;
-        rewrite->written_ns = meta->written_ns > rewrite->written_ns ? meta->written_ns : rewrite->written_ns;
-    }
+    lk_rewrite_note_age(rewrite, run);
     return lk_ranges_clip(&run->ranges, from, &to, &catalog->ranges[index]);
 }
 

@@ -72,7 +72,6 @@ static int prepare(struct flush *flush)
     rewrite->older_count = flush->version->run_count;
     rewrite->run = flush->db->run_id_next;
     rewrite->young = 1;
-    rewrite->guide = rewrite->older_count ? rewrite->older[rewrite->older_count - 1] : NULL;
     rewrite->lsn_min = lk_lsn(oldest->segment->number, LK_FILE_HEAD);
     rewrite->lsn_max = lk_lsn(newest->segment->number, end_of(newest));
     return rc;

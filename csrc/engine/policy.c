@@ -61,7 +61,7 @@ static double garbage_until(const struct lk_shape *shape, const struct lk_stretc
 
 double lk_policy_garbage(const struct lk_shape *shape)
 {
-    struct lk_stretch all = {.last = shape->run_count - 1, .bytes = 0};
+    struct lk_stretch all = {.last = shape->run_count - 1};
     double garbage = shape->run_count ? garbage_until(shape, &all, all.last) : 0;
     return garbage > 0 ? garbage : 0;
 }

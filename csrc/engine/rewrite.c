@@ -32,6 +32,19 @@ int lk_rewrite_begin(struct lk_rewrite *rewrite, struct lk_db *db, uint32_t sour
     return 0;
 }
 
+void lk_rewrite_note_age(struct lk_rewrite *rewrite, const struct lk_run *run)
+{
+    for (uint32_t i = 0; i < run->count; i++) {
+        const struct lk_table_meta *meta = &run->tables[i]->meta;
+        if (rewrite->lsn_min == 0 || meta->lsn_min < rewrite->lsn_min)
+            rewrite->lsn_min = meta->lsn_min;
+        if (meta->lsn_max > rewrite->lsn_max)
+            rewrite->lsn_max = meta->lsn_max;
+        if (meta->written_ns > rewrite->written_ns)
+            rewrite->written_ns = meta->written_ns;
+    }
+}
+
 void lk_rewrite_seek(struct lk_rewrite *rewrite, struct lk_slice from)
 {
     lk_merge_init(&rewrite->merge, rewrite->sources, rewrite->source_count);
@@ -110,26 +123,22 @@ static void choose_codec(const struct lk_rewrite *rewrite, struct lk_table_plan 
         plan->codec = LK_PACK_RAW;
 }
 
-static uint64_t larger(uint64_t a, uint64_t b)
+/* `part`, but not less than `least`, unless `most` is still less. */
+static uint64_t part_of_table(uint64_t part, uint64_t least, uint64_t most)
 {
-    return a > b ? a : b;
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
+    return part > least || part > most ? part : least < most ? least : most;
 }
 
 /* Where nothing lies below, small tables: later runs end theirs where these end. */
 static uint64_t first_bytes(uint64_t table_bytes)
 {
-    return larger(table_bytes / FIRST_PART, smaller(table_bytes, FIRST_LEAST));
+    return part_of_table(table_bytes / FIRST_PART, FIRST_LEAST, table_bytes);
 }
 
 /* That a guide ends: not too small. */
 static uint64_t guided_bytes(uint64_t table_bytes)
 {
-    return larger(table_bytes / SMALL_PART, smaller(table_bytes / 2, LEAST));
+    return part_of_table(table_bytes / SMALL_PART, LEAST, table_bytes / 2);
 }
 
 static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
@@ -211,7 +220,7 @@ static int place(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
 /* Has the guide a table that ends between the records of this one and `key`, and is this one large enough to end there? */
 static int ends_here(struct lk_rewrite *rewrite, const struct lk_table_writer *writer, struct lk_slice key)
 {
-    const struct lk_run *guide = rewrite->guide;
+    const struct lk_run *guide = rewrite->older[rewrite->older_count - 1];
     uint32_t before = rewrite->guided;
 
     while (rewrite->guided < guide->count && !guide->tables[rewrite->guided]->meta.hi_open &&
@@ -233,7 +242,7 @@ static int fill(struct lk_rewrite *rewrite, struct lk_table_writer **writer)
         uint32_t source = merge->winner;
         struct lk_slice key = lk_merge_current(merge)->record.key;
         if ((rewrite->stop && lk_compare(key, *rewrite->stop) >= 0) ||
-            (rewrite->guide && ends_here(rewrite, *writer, key)))
+            (rewrite->older_count && ends_here(rewrite, *writer, key)))
             return 0;
         rewrite->seen++;
         rc = place(rewrite, writer);

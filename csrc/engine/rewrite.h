@@ -49,7 +49,7 @@ struct lk_rewrite {
     uint64_t *met;                   /* owned: records met, by source */
     uint64_t seen;                   /* records looked at, the one that failed among them */
     uint64_t written, dropped, bytes_out;
-    uint32_t guided;                 /* the table of guide at whose end the table under construction may end */
+    uint32_t guided;                 /* the table of the bottom at whose end the table under construction may end */
     uint64_t asked, paid; /* payload since the writer was asked; bytes of its table paid for (engine/rate.h) */
     struct lk_table_meta *metas; /* owned: the tables made, ascending */
     struct lk_table **tables; /* owned: the same, opened (lk_rewrite_seal) */
@@ -71,6 +71,8 @@ void lk_rewrite_seek(struct lk_rewrite *rewrite, struct lk_slice from);
  * ends too early. *ended: the sources are exhausted; otherwise *next is the first key that was left. */
 LK_MUST_CHECK int lk_rewrite_table(struct lk_rewrite *rewrite, struct lk_slice lo, int close, struct lk_buf *next,
                                    int *ended);
+/* The sources speak for the run's log positions and time too. */
+void lk_rewrite_note_age(struct lk_rewrite *rewrite, const struct lk_run *run);
 /* Records that source `index` gave so far: met or stepped over. */
 uint64_t lk_rewrite_given(const struct lk_rewrite *rewrite, uint32_t index);
 /* Does the account hold, and did source `index` give between least and most records? 0 or CORRUPT. */

@@ -2,7 +2,6 @@
 #include "engine/span.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "engine/compaction.h"
 #include "engine/install.h"
@@ -239,17 +238,6 @@ static void release(struct lk_span_parts *step, int installed)
     lk_version_unref(step->version);
 }
 
-/* An input that cannot be read is left alone from now on, or the planner would ask for the same again and again. */
-static void quarantine(const struct lk_span_parts *step, int rc)
-{
-    if (rc != LSMKV_CORRUPT && rc != LSMKV_IO)
-        return;
-    for (uint32_t i = step->first; i <= step->last; i++)
-        for (uint32_t j = 0; j < step->version->runs[i]->count; j++)
-            if (strcmp(lk_error()->file, step->version->runs[i]->tables[j]->name) == 0)
-                lk_quarantine(step->db, step->version->runs[i]->tables[j]);
-}
-
 static int run_step(struct lk_span_parts *step)
 {
     struct lk_slice at = {0};
@@ -305,7 +293,7 @@ int lk_span_slice(struct lk_db *db, const struct lk_job *job, struct lsmkv_step 
         .db = db, .span = &span, .version = version, .last = version->run_count - 1, .tables = job->last - job->first};
     int rc = run_step(&step);
 
-    quarantine(&step, rc);
+    (void)lk_quarantine(db, version, step.first, step.last, rc); /* or the planner would ask for the same for ever */
     if (rc == LSMKV_NOTFOUND)
         forget_garbage(bottom, job->first, job->last);
     if (rc == 0)

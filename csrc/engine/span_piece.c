@@ -30,12 +30,7 @@ int lk_span_add_source(struct lk_span_piece *piece, const struct lk_run *run, st
     piece->open_count++;
     rewrite->sources[index] =
         (struct lk_merge_source){.cursor = &piece->clips[index].cursor, .ranges = &piece->ranges[index]};
-    for (uint32_t i = 0; i < run->count; i++) {
-        const struct lk_table_meta *meta = &run->tables[i]->meta;
-        rewrite->lsn_min = rewrite->lsn_min == 0 || meta->lsn_min < rewrite->lsn_min ? meta->lsn_min : rewrite->lsn_min;
-        rewrite->lsn_max = meta->lsn_max > rewrite->lsn_max ? meta->lsn_max : rewrite->lsn_max;
-        rewrite->written_ns = meta->written_ns > rewrite->written_ns ? meta->written_ns : rewrite->written_ns;
-    }
+    lk_rewrite_note_age(rewrite, run);
     return rc;
 }
 
