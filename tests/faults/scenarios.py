@@ -328,6 +328,10 @@ def update_refused(db):
     with refused(ZeroDivisionError):
         db.set_many([(KEY, VALUE), [1 // 0 for _ in KEYS]])
     with refused(TypeError):
+        db.set_many(CONTENT)
+    with refused(TypeError):
+        db.set_many([b"kv"])
+    with refused(TypeError):
         db |= NUMBER
 
 
@@ -706,6 +710,8 @@ def open_and_close(path):
         assert db[KEY] == VALUE
     with lsmkv.open(str(path), "r", options="teach") as db:
         assert db.options["page_bytes"]
+    with lsmkv.open(path, space_limit=1.5) as db:
+        assert db.options["space_limit"] == 1.5
     db = lsmkv.LSM(path=os.fsencode(path), flag="w", options=lsmkv.Options(page_bytes=1024), threads=0)
     assert db.path == os.fsencode(path)
     db.close()
