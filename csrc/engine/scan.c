@@ -125,7 +125,7 @@ static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, stru
             advise(scan, ++told);
             continue;
         }
-        if (++fills > FILLS_BEFORE_STREAM || missing.bytes > scan->db->budget.cache / 8) {
+        if (++fills > FILLS_BEFORE_STREAM + 2 * (int)scan->run_count || missing.bytes > scan->db->budget.cache / 8) {
             slot = lk_read_enter(scan->db);
             rc = collect_private(scan, pairs, count);
             lk_epoch_leave(&scan->db->epochs, slot);
@@ -136,7 +136,7 @@ static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, stru
             fills = 0;
             continue;
         }
-        rc = lk_table_fill(&missing);
+        rc = lk_table_cursor_fill(stopped(scan));
         if (rc < 0)
             return rc;
     }

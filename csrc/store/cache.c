@@ -15,7 +15,11 @@
  * absent ones included, so nobody fills beside a page that is being given back. */
 #include "store/granules.h"
 
-enum { ROOM_TRIES = 32, INDEX_LEAVES = 4 }; /* of the budget: what at least is for records */
+enum {
+    ROOM_TRIES = 32,
+    INDEX_LEAVES = 4 /* of the budget: what at least is for records */,
+    LENT_MOST = 4 /* likewise */
+};
 
 int lk_cache_init(struct lk_cache *cache, struct lk_env *env, uint64_t budget, uint64_t (*stamp)(void *),
                   int (*passed)(void *, uint64_t), void *context)
@@ -272,4 +276,24 @@ void lk_cache_make_room(struct lk_cache *cache, uint64_t bytes)
             return;
         lk_thread_yield();
     }
+}
+
+/* ---- windows of long walks ------------------------------------------------------------------ */
+
+int lk_cache_lend(struct lk_cache *cache, uint64_t bytes)
+{
+    uint64_t lent = atomic_fetch_add_explicit(&cache->lent, bytes, memory_order_relaxed);
+    if (lent + bytes > cache->budget / LENT_MOST) {
+        atomic_fetch_sub_explicit(&cache->lent, bytes, memory_order_relaxed);
+        return 0;
+    }
+    lk_cache_make_room(cache, bytes);
+    atomic_fetch_add_explicit(&cache->used, bytes, memory_order_relaxed);
+    return 1;
+}
+
+void lk_cache_take_back(struct lk_cache *cache, uint64_t bytes)
+{
+    atomic_fetch_sub_explicit(&cache->used, bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&cache->lent, bytes, memory_order_relaxed);
 }

@@ -106,11 +106,10 @@ static int verify(const struct lk_granules *granules, uint32_t index, const uint
 }
 
 /* `count` whole granules into `to`, unverified. */
-static int read_run(struct lk_granules *granules, uint32_t first, uint32_t count, uint8_t *to)
+static int read_run(struct lk_granules *granules, struct lk_file *file, uint32_t first, uint32_t count, uint8_t *to)
 {
     uint64_t bytes = (uint64_t)count << LK_GRANULE_SHIFT;
-    int rc = lk_io_read(granules->env, granules->file, granules->name, (uint64_t)first << LK_GRANULE_SHIFT, to,
-                        (size_t)bytes);
+    int rc = lk_io_read(granules->env, file, granules->name, (uint64_t)first << LK_GRANULE_SHIFT, to, (size_t)bytes);
     atomic_fetch_add_explicit(&granules->cache->read_bytes, bytes, memory_order_relaxed);
     return rc;
 }
@@ -169,7 +168,7 @@ static void give_back(struct lk_granules *granules, uint32_t index)
 static int fill_run(struct lk_granules *granules, uint32_t first, uint32_t count, uint8_t *scratch)
 {
     uint8_t *to = room_for(granules, first, count, scratch);
-    int failed = 0, rc = read_run(granules, first, count, to);
+    int failed = 0, rc = read_run(granules, granules->file, first, count, to);
 
     for (uint32_t i = 0; i < count; i++) {
         int bad = rc < 0 || failed ? -1 : verify(granules, first + i, to + ((size_t)i << LK_GRANULE_SHIFT));
@@ -237,11 +236,11 @@ int lk_granules_fill(struct lk_granules *granules, uint64_t offset, uint64_t byt
 
 /* ---- copy ----------------------------------------------------------------------------------- */
 
-static int copy_part(struct lk_granules *granules, uint64_t offset, size_t bytes, uint8_t *to)
+static int copy_part(struct lk_granules *granules, struct lk_file *file, uint64_t offset, size_t bytes, uint8_t *to)
 {
     uint8_t scratch[LK_GRANULE];
     uint32_t index = (uint32_t)(offset >> LK_GRANULE_SHIFT);
-    int rc = read_run(granules, index, 1, scratch);
+    int rc = read_run(granules, file, index, 1, scratch);
     if (rc == 0)
         rc = verify(granules, index, scratch);
     if (rc == 0)
@@ -249,16 +248,22 @@ static int copy_part(struct lk_granules *granules, uint64_t offset, size_t bytes
     return rc;
 }
 
-static int copy_whole(struct lk_granules *granules, uint64_t offset, uint32_t count, uint8_t *to)
+static int copy_whole(struct lk_granules *granules, struct lk_file *file, uint64_t offset, uint32_t count, uint8_t *to)
 {
     uint32_t first = (uint32_t)(offset >> LK_GRANULE_SHIFT);
-    int rc = read_run(granules, first, count, to);
+    int rc = read_run(granules, file, first, count, to);
     for (uint32_t i = 0; rc == 0 && i < count; i++)
         rc = verify(granules, first + i, to + ((size_t)i << LK_GRANULE_SHIFT));
     return rc;
 }
 
 int lk_granules_copy(struct lk_granules *granules, uint64_t offset, uint64_t bytes, void *to)
+{
+    return lk_granules_copy_through(granules, granules->file, offset, bytes, to);
+}
+
+int lk_granules_copy_through(struct lk_granules *granules, struct lk_file *file, uint64_t offset, uint64_t bytes,
+                             void *to)
 {
     uint8_t *at = to;
     int rc = 0;
@@ -270,12 +275,12 @@ int lk_granules_copy(struct lk_granules *granules, uint64_t offset, uint64_t byt
         uint64_t skip = offset & (LK_GRANULE - 1), piece = LK_GRANULE - skip;
         if (skip || bytes < LK_GRANULE) {
             piece = piece < bytes ? piece : bytes;
-            rc = copy_part(granules, offset, (size_t)piece, at);
+            rc = copy_part(granules, file, offset, (size_t)piece, at);
         } else {
             uint64_t count = bytes >> LK_GRANULE_SHIFT;
             count = count < COPY_MAX ? count : COPY_MAX;
             piece = count << LK_GRANULE_SHIFT;
-            rc = copy_whole(granules, offset, (uint32_t)count, at);
+            rc = copy_whole(granules, file, offset, (uint32_t)count, at);
         }
         offset += piece;
         bytes -= piece;

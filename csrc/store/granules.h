@@ -54,6 +54,7 @@ struct lk_cache {
                                       two: page size / 4096 where that is more than one; init sets 1 */
     _Atomic uint64_t used;
     _Atomic uint64_t used_index;   /* of that: granules from their table's index_from on */
+    _Atomic uint64_t lent;         /* of that: windows of long walks */
     /* Epoch seam: `stamp` names the present moment; `passed` tells whether every reader that was
      * inside a slot at that stamp has left. Both cheap, any thread, called under the mutex; stamp begins
      * with a full fence. */
@@ -118,6 +119,14 @@ LK_MUST_CHECK int lk_granules_fill(struct lk_granules *granules, uint64_t offset
 /* Read and verify into private memory, whatever the states; may block. For merges, verify and large
  * values: leaves the states and the budget alone. */
 LK_MUST_CHECK int lk_granules_copy(struct lk_granules *granules, uint64_t offset, uint64_t bytes, void *to);
+/* The same through another open file of the table. */
+LK_MUST_CHECK int lk_granules_copy_through(struct lk_granules *granules, struct lk_file *file, uint64_t offset,
+                                           uint64_t bytes, void *to);
+
+/* A long walk reads beside the cache, which would be emptied for what nobody asks for twice, into a window of its own. The
+ * window is of the same budget: 1 when so many bytes of it may be had, then give them back. At most a quarter goes. */
+LK_MUST_CHECK int lk_cache_lend(struct lk_cache *cache, uint64_t bytes);
+void lk_cache_take_back(struct lk_cache *cache, uint64_t bytes);
 
 /* ---- between granules.c and cache.c --------------------------------------------------------- */
 

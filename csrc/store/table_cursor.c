@@ -23,19 +23,18 @@ void lk_table_cursor_reuse(struct lk_table_cursor *cursor, struct lk_table *tabl
 {
     cursor->table = table;
     cursor->fences = (struct lk_fences){0};
-    lk_buf_reset(&cursor->window);
     cursor->scratch_page = 0;
-    cursor->walk_from = cursor->told_to = 0;
+    cursor->walk_from = cursor->told_to = cursor->gone_to = 0;
     cursor->walks_on = 0;
     cursor->bytes = table->granules.base;
     cursor->bytes_at = cursor->shift = 0;
-    cursor->unpacked = 0;
+    cursor->unpacked = cursor->beside = 0;
     cursor->start_count = cursor->start_index = 0;
 }
 
 void lk_table_cursor_release(struct lk_table_cursor *cursor)
 {
-    lk_buf_deinit(&cursor->window);
+    lk_walk_end(cursor);
     lk_buf_deinit(&cursor->fence_bytes);
     lk_scratch_deinit(&cursor->scratch);
     cursor->scratch_page = 0;

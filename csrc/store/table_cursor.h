@@ -2,7 +2,8 @@
  * tile the key space so that at most one table is walked at a time.
  *
  * In place: under an epoch slot, status WOULDBLOCK with `missing` set when bytes are not ready. After
- * lk_table_fill(&missing) outside the slot, seek again (next and prev cannot be repeated).
+ * lk_table_cursor_fill outside the slot, seek again (next and prev cannot be repeated). What was shown stays where it is
+ * until the slot is left, and what stands in the cursor's window until it is filled.
  * Streaming: private reads in pieces of 256 KiB (verified), values over 64 KiB are far (cursor.h). A
  * damaged place ends the walk with CORRUPT or IO after all records before it; `missing` then tells the
  * table and the page, lk_error() the granule.
@@ -31,21 +32,30 @@ struct lk_table_cursor {
     int unpacked;              /* the page's records stand in `scratch` */
     struct lk_fences fences;   /* in the table, or in fence_bytes; offset NULL: not looked at yet */
     uint64_t walk_from, told_to; /* file offsets: where this walk began, how far the system was told */
+    uint64_t gone_to;          /* mapped: up to there the walk goes beside what has left memory */
+    uint64_t beside_from, beside_to; /* what `missing` is to be read beside the cache for; 0, 0: it is not */
+    int beside;                /* in place: the page stands in the window, not in the table's range */
+    struct lk_cache *lender;   /* borrowed: in place, who lent the window; NULL: there is none */
     int walks_on;              /* the walk comes from another table of the run: there is no doubt about it */
     uint32_t page;
     uint32_t scratch_page;     /* which page stands in `scratch`: its number + 1; 0: none */
     uint32_t scratch_bytes;    /* of its records */
     struct lk_scratch scratch; /* owned */
-    struct lk_buf window;      /* streaming: owned; begins at file offset window_at */
+    struct lk_buf window;      /* owned; begins at file offset window_at of window_of */
     uint64_t window_at;
+    const struct lk_table *window_of; /* for comparison only */
+    struct lk_file *file;      /* owned, NULL: none; that of table file_of, opened by the walk itself */
+    const struct lk_table *file_of; /* for comparison only */
     struct lk_buf fence_bytes; /* streaming: owned private copy of the fences */
     uint32_t *starts;          /* backwards: owned; offsets of the page's records */
     uint32_t start_count, start_cap, start_index;
 };
 
 void lk_table_cursor_init(struct lk_table_cursor *cursor, struct lk_table *table, int streaming);
+/* Make readable what the cursor missed; may block. Outside a slot, with the table pinned. */
+LK_MUST_CHECK int lk_table_cursor_fill(struct lk_table_cursor *cursor);
 /* `missing` may want no bytes, only that the system is told what will be read: outside the slot, instead of
- * lk_table_fill. Only a cursor with `tells` asks for it. */
+ * lk_table_cursor_fill. Only a cursor with `tells` asks for it. */
 static inline int lk_table_wants_advice(const struct lk_missing *missing)
 {
     return missing->bytes == 0;
@@ -66,7 +76,14 @@ void lk_run_prefetch(struct lk_table *const *tables, uint32_t count, struct lk_s
  * not cover everything). */
 uint32_t lk_run_find(struct lk_table *const *tables, uint32_t count, struct lk_slice key);
 
-/* ---- between table_window.c, table_moves.c, table_cursor.c and run_cursor.c ---------------------- */
+/* ---- between table_window.c, table_walk.c, table_moves.c, table_cursor.c and run_cursor.c --------- */
+
+enum { LK_WINDOW = 256 * 1024 };
+
+static inline uint64_t lk_table_fence_bytes(const struct lk_table *table)
+{
+    return (uint64_t)table->footer.fence_count * 12 + 4;
+}
 
 enum lk_ahead { LK_AHEAD_NONE, LK_AHEAD_ON, LK_AHEAD_BACK }; /* what a move will want after this page */
 
@@ -77,6 +94,19 @@ LK_MUST_CHECK int lk_window_fences(struct lk_table_cursor *cursor);
 LK_MUST_CHECK int lk_window_page(struct lk_table_cursor *cursor, uint32_t page, enum lk_ahead ahead);
 /* In place: the whole of the current record. 0 or WOULDBLOCK. */
 LK_MUST_CHECK int lk_window_whole(struct lk_table_cursor *cursor);
+
+/* Does the window hold so many bytes of the cursor's table? / See to it, outside a slot: 0 or a failure. */
+int lk_window_has(const struct lk_table_cursor *cursor, uint64_t start, uint64_t need);
+LK_MUST_CHECK int lk_window_cover(struct lk_table_cursor *cursor, uint64_t start, uint64_t need, enum lk_ahead ahead);
+
+/* A walk enters [start, end): how much the system is to be told of behind told_to, 0: nothing / 1 when it reads into its
+ * window what is not there. */
+uint64_t lk_walk_tells(struct lk_table_cursor *cursor, uint64_t start, uint64_t end);
+int lk_walk_goes_beside(const struct lk_table_cursor *cursor, uint64_t start);
+/* The file to read in order; borrowed until the walk ends or comes to another table. Never NULL. */
+struct lk_file *lk_walk_file(struct lk_table_cursor *cursor);
+/* Give back window and file. */
+void lk_walk_end(struct lk_table_cursor *cursor);
 
 /* The bytes at a place of the page / the file offset of a place, for messages: of an unpacked record that of its page. */
 static inline const uint8_t *lk_window_at(const struct lk_table_cursor *cursor, uint64_t place)

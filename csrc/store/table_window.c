@@ -4,20 +4,14 @@
  *   in place    bytes = the table's range; readiness is asked for once a page
  *   streaming   | .... window: up to 256 KiB of verified bytes .... |      or window_most
  *               ^ window_at, a multiple of a granule    [page] inside
- *   unpacked    | records of one page |     in the cursor's scratch, out of either of the two
+ *   beside      the same, for a long walk in place (table_walk.c)
+ *   unpacked    | records of one page |     in the cursor's scratch, out of any of these
  *
  * A place is what a line would name: in a table of raw pages the file offset, otherwise page << shift | offset among
  * the page's records. `bytes` stands at place bytes_at, `shift` leads from places to file offsets.
  *
  * A streaming window that cannot be read whole is read again as the page alone, so that damage ends a
  * walk at the page it is in and not a quarter of a megabyte before.
- *
- * A walk that goes on tells the system what it is going to want, as much as it has walked, 2 MiB at most, and always
- * ahead of where it is: pages that were verified long ago may have left memory, and would come back by 4 KiB. A get
- * tells nothing, and the system does not guess (read_random).
- *
- *   | walked ........ | will be walked soon |
- *   ^ walk_from       ^ page                ^ told_to
  *
  * Fences are claims: the bounds of a page are checked each time they are used. One thread a cursor. */
 #include "format/space.h"
@@ -26,10 +20,7 @@
 #include "util/buf.h"
 
 enum {
-    WINDOW = 256 * 1024,
     IN_PLACE_AHEAD = 128 * 1024,
-    TELL_LEAST = 256 * 1024,
-    TELL_MOST = 2 * 1024 * 1024,
     HEAD_AND_KEY = LK_PAGE_HEAD + LK_RECORD_HEAD_MAX + (int)LK_KEY_MAX,
     NOT_FAR = HEAD_AND_KEY + LK_FAR_MIN /* a page with more bytes has a far value */
 };
@@ -42,22 +33,18 @@ static uint64_t least(uint64_t a, uint64_t b)
 static int missing(struct lk_table_cursor *cursor, uint64_t offset, uint64_t bytes, uint64_t ahead, int rc)
 {
     cursor->missing = (struct lk_missing){cursor->table, offset, bytes, ahead};
+    cursor->beside_from = cursor->beside_to = 0;
     return rc;
 }
 
 /* ---- fences --------------------------------------------------------------------------------- */
 
-static uint64_t fence_bytes(const struct lk_table *table)
-{
-    return (uint64_t)table->footer.fence_count * 12 + 4;
-}
-
 static int fences_in_place(struct lk_table_cursor *cursor)
 {
     struct lk_table *table = cursor->table;
     if (!atomic_load_explicit(&table->fences_ready, memory_order_acquire)) {
-        if (!lk_granules_ready(&table->granules, table->footer.fences_at, fence_bytes(table)))
-            return missing(cursor, table->footer.fences_at, fence_bytes(table), 0, LSMKV_WOULDBLOCK);
+        if (!lk_granules_ready(&table->granules, table->footer.fences_at, lk_table_fence_bytes(table)))
+            return missing(cursor, table->footer.fences_at, lk_table_fence_bytes(table), 0, LSMKV_WOULDBLOCK);
         if (table->granules.mapped) /* never evicted */
             atomic_store_explicit(&table->fences_ready, 1, memory_order_release);
     }
@@ -69,7 +56,7 @@ static int fences_copied(struct lk_table_cursor *cursor)
 {
     struct lk_table *table = cursor->table;
     uint32_t count = table->footer.fence_count;
-    uint64_t bytes = fence_bytes(table);
+    uint64_t bytes = lk_table_fence_bytes(table);
 
     lk_buf_reset(&cursor->fence_bytes);
     int rc = lk_buf_reserve(&cursor->fence_bytes, (size_t)bytes);
@@ -96,13 +83,14 @@ int lk_window_fences(struct lk_table_cursor *cursor)
 /* ---- pages ---------------------------------------------------------------------------------- */
 
 /* Read [from, to) into the window, both multiples of a granule. */
-static int window_read(struct lk_table_cursor *cursor, uint64_t from, uint64_t to)
+static int window_read(struct lk_table_cursor *cursor, struct lk_file *file, uint64_t from, uint64_t to)
 {
     struct lk_buf *window = &cursor->window;
     lk_buf_reset(window);
+    cursor->window_of = cursor->table;
     int rc = lk_buf_reserve(window, (size_t)(to - from));
     if (rc == 0)
-        rc = lk_granules_copy(&cursor->table->granules, from, to - from, window->at);
+        rc = lk_granules_copy_through(&cursor->table->granules, file, from, to - from, window->at);
     if (rc == 0) {
         window->len = (size_t)(to - from);
         cursor->window_at = from;
@@ -110,78 +98,70 @@ static int window_read(struct lk_table_cursor *cursor, uint64_t from, uint64_t t
     return rc;
 }
 
-static int window_cover(struct lk_table_cursor *cursor, uint64_t start, uint64_t need, enum lk_ahead ahead)
+int lk_window_has(const struct lk_table_cursor *cursor, uint64_t start, uint64_t need)
+{
+    return cursor->window_of == cursor->table && cursor->window.len && start >= cursor->window_at &&
+           start - cursor->window_at <= cursor->window.len && need <= cursor->window.len - (start - cursor->window_at);
+}
+
+int lk_window_cover(struct lk_table_cursor *cursor, uint64_t start, uint64_t need, enum lk_ahead ahead)
 {
     const uint64_t mask = LK_GRANULE - 1;
     uint64_t from = start & ~mask, to = (start + need + mask) & ~mask, wide_from = from, wide_to = to;
     uint64_t pages_end = ((uint64_t)cursor->table->pages_end + mask) & ~mask;
-    uint64_t most = cursor->window_most ? cursor->window_most : WINDOW;
+    uint64_t most = cursor->window_most ? cursor->window_most : LK_WINDOW;
 
-    if (cursor->window.len && start >= cursor->window_at && start - cursor->window_at <= cursor->window.len &&
-        need <= cursor->window.len - (start - cursor->window_at))
+    if (lk_window_has(cursor, start, need))
         return 0;
     if (ahead == LK_AHEAD_ON && to - from < most)
         wide_to = least(from + most, pages_end);
     if (ahead == LK_AHEAD_BACK && to - from < most)
         wide_from = to > most ? to - most : 0;
-    struct lk_granules *granules = &cursor->table->granules;
-    if (ahead == LK_AHEAD_ON && wide_to < pages_end)
-        granules->env->ops->will_need(granules->file, wide_to, WINDOW);
-    int rc = window_read(cursor, wide_from, wide_to);
+    struct lk_file *file = ahead == LK_AHEAD_ON ? lk_walk_file(cursor) : cursor->table->file;
+    int rc = window_read(cursor, file, wide_from, wide_to);
     if (rc < 0 && rc != LSMKV_NOMEM && (wide_from != from || wide_to != to))
-        rc = window_read(cursor, from, to);
+        rc = window_read(cursor, file, from, to);
     return rc;
 }
 
-/* How much the system is to be told of behind told_to, now that the walk enters a page that ends at `end`; 0: nothing. */
-static uint64_t to_tell(struct lk_table_cursor *cursor, uint64_t start, uint64_t end)
+static int page_in_place(struct lk_table_cursor *cursor, uint64_t start, uint64_t end, uint64_t need,
+                         enum lk_ahead ahead)
 {
-    if (start < cursor->walk_from || start > cursor->told_to) {
-        cursor->walk_from = start;
-        cursor->told_to = cursor->walks_on ? start : start + TELL_LEAST;
-    }
-    uint64_t walked = cursor->walks_on ? TELL_MOST : least(end - cursor->walk_from, TELL_MOST);
-    if (cursor->told_to >= cursor->table->pages_end || end + walked <= cursor->told_to)
+    struct lk_granules *granules = &cursor->table->granules;
+    int walks = cursor->tells && ahead == LK_AHEAD_ON;
+    cursor->beside = lk_window_has(cursor, start, end - start);
+    if (cursor->beside)
         return 0;
-    return least(walked < TELL_LEAST ? TELL_LEAST : walked, cursor->table->pages_end - cursor->told_to);
-}
-
-void lk_table_cursor_advise(struct lk_table_cursor *cursor)
-{
-    struct lk_granules *granules = &cursor->table->granules;
-    const struct lk_footer *footer = &cursor->table->footer;
-    if (cursor->told_to <= cursor->walk_from + TELL_LEAST) /* each chunk seeks, by the fences */
-        granules->env->ops->will_need(granules->file, footer->fences_at, fence_bytes(cursor->table));
-    granules->env->ops->will_need(granules->file, cursor->missing.offset, cursor->missing.ahead);
-    cursor->told_to = cursor->missing.offset + cursor->missing.ahead;
-}
-
-static int page_in_place(struct lk_table_cursor *cursor, uint64_t start, uint64_t need, enum lk_ahead ahead)
-{
-    struct lk_granules *granules = &cursor->table->granules;
-    uint64_t tell = cursor->tells && ahead == LK_AHEAD_ON ? to_tell(cursor, start, start + need) : 0;
+    uint64_t tell = walks ? lk_walk_tells(cursor, start, start + need) : 0;
+    int beside = walks && lk_walk_goes_beside(cursor, start);
     if (tell)
         return missing(cursor, cursor->told_to, 0, tell, LSMKV_WOULDBLOCK);
-    if (lk_granules_ready(granules, start, need))
+    if (!(beside && granules->mapped) && lk_granules_ready(granules, start, need))
         return 0;
     uint64_t most = IN_PLACE_AHEAD, left = cursor->table->pages_end - (start + need);
     if (!granules->mapped)
         most = least(most, granules->cache->budget / 16);
-    return missing(cursor, start, need, ahead == LK_AHEAD_ON ? least(most, left) : 0, LSMKV_WOULDBLOCK);
+    int rc = missing(cursor, start, need, ahead == LK_AHEAD_ON ? least(most, left) : 0, LSMKV_WOULDBLOCK);
+    if (beside) { /* after each chunk a walk begins anew in the page before */
+        cursor->beside_from = cursor->fences.offset[cursor->page ? cursor->page - 1 : 0];
+        cursor->beside_to = end;
+    }
+    return rc;
 }
 
 /* Make the stored bytes of a page readable, those of a single large record as far as its value. */
 static int page_stored(struct lk_table_cursor *cursor, uint64_t start, uint64_t end, int large, enum lk_ahead ahead)
 {
     if (!cursor->streaming)
-        return page_in_place(cursor, start, large ? least(end - start, HEAD_AND_KEY) : end - start, ahead);
-    int rc = window_cover(cursor, start, least(end - start, NOT_FAR), ahead);
+        return page_in_place(cursor, start, end, large ? least(end - start, HEAD_AND_KEY) : end - start, ahead);
+    int rc = lk_window_cover(cursor, start, least(end - start, NOT_FAR), ahead);
     return rc < 0 ? missing(cursor, start, end - start, 0, rc) : 0;
 }
 
 static const uint8_t *stored_at(const struct lk_table_cursor *cursor, uint64_t start)
 {
-    return cursor->streaming ? cursor->window.at + (start - cursor->window_at) : cursor->table->granules.base + start;
+    return cursor->streaming || cursor->beside ? cursor->window.at + (start - cursor->window_at)
+                                               : cursor->table->granules.base + start;
 }
 
 static int page_wrong(struct lk_table_cursor *cursor, uint64_t start, const char *what)
@@ -263,7 +243,7 @@ int lk_window_page(struct lk_table_cursor *cursor, uint32_t page, enum lk_ahead 
     uint64_t start = cursor->fences.offset[page], end = cursor->fences.offset[page + 1];
 
     if (start < LK_TABLE_HEAD || start >= end || end > table->pages_end)
-        return missing(cursor, table->footer.fences_at, fence_bytes(table), 0,
+        return missing(cursor, table->footer.fences_at, lk_table_fence_bytes(table), 0,
                        lk_table_corrupt(cursor->table, table->footer.fences_at, "a fence names no page"));
     cursor->page = page;
     cursor->page_file = start;
@@ -273,9 +253,9 @@ int lk_window_page(struct lk_table_cursor *cursor, uint32_t page, enum lk_ahead 
     cursor->page_end = end;
     cursor->single = end - start > LK_PAGE_MAX;
     int rc = page_stored(cursor, start, end, cursor->single, ahead);
-    if (rc == 0 && cursor->streaming) {
-        cursor->bytes = cursor->window.at;
-        cursor->bytes_at = cursor->window_at;
+    if (rc == 0) {
+        cursor->bytes = stored_at(cursor, start);
+        cursor->bytes_at = start;
     }
     return rc;
 }
@@ -283,7 +263,7 @@ int lk_window_page(struct lk_table_cursor *cursor, uint32_t page, enum lk_ahead 
 int lk_window_whole(struct lk_table_cursor *cursor)
 {
     uint64_t bytes = cursor->page_end - cursor->at, offset = lk_window_file(cursor, cursor->at);
-    if (cursor->streaming || lk_granules_ready(&cursor->table->granules, offset, bytes))
+    if (cursor->streaming || cursor->beside || lk_granules_ready(&cursor->table->granules, offset, bytes))
         return 0;
     return missing(cursor, offset, bytes, 0, LSMKV_WOULDBLOCK);
 }

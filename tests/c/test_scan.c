@@ -253,7 +253,7 @@ static int64_t count_range(struct lsmkv_range range)
 static struct {
     struct lk_env_ops ops;
     struct lk_env env;
-    uint64_t bytes;
+    uint64_t bytes, opened;
 } told;
 
 static void tell(struct lk_file *file, uint64_t offset, uint64_t bytes)
@@ -262,38 +262,147 @@ static void tell(struct lk_file *file, uint64_t offset, uint64_t bytes)
     told.bytes += bytes;
 }
 
-/* A long walk tells the system ahead of time, once for each byte, what it will read; a short one does not. */
+static int open_and_count(struct lk_dir *dir, const char *name, enum lk_open how, uint32_t mode, struct lk_file **out)
+{
+    told.opened++;
+    return lk_env_posix()->ops->open(dir, name, how, mode, out);
+}
+
+static int64_t nothing_resident(struct lk_env *env, const void *at, uint64_t bytes)
+{
+    (void)env, (void)at, (void)bytes;
+    return 0;
+}
+
+enum { WALKED = 9000, WALKED_VALUE = 500, WALKED_BYTES = WALKED * WALKED_VALUE };
+
+/* A settled store of a few tables, whose environment counts what is told and opened. */
+static void walked_store(uint32_t source, uint32_t cache_bytes)
+{
+    static char value[WALKED_VALUE];
+    store_new_real(LSMKV_SYNC_OS);
+    told.ops = *lk_env_posix()->ops;
+    told.ops.will_need = tell;
+    told.ops.open = open_and_count;
+    told.env.ops = &told.ops;
+    store.env = &told.env;
+    store.options.table_source = source;
+    store.options.table_bytes = 2 << 20;
+    store.options.cache_bytes = cache_bytes;
+    store_open();
+    for (uint32_t i = 0; i < WALKED; i++)
+        CHECK_EQ(lsmkv_put(store.db, number(i), strlen(number(i)), value, sizeof value, -1, NULL), 0);
+    CHECK_EQ(lsmkv_flush(store.db), 0);
+    CHECK_EQ(lsmkv_compact(store.db, NULL, NULL, NULL, NULL), 0);
+}
+
+static uint64_t walk_some(uint32_t from, uint32_t to)
+{
+    char first[32], last[32];
+    strcpy(first, number(from)), strcpy(last, number(to));
+    struct lsmkv_range range = {.has_start = 1, .has_stop = 1};
+    range.start = (struct lsmkv_slice){first, strlen(first)};
+    range.stop = (struct lsmkv_slice){last, strlen(last)};
+    int64_t count = count_range(range);
+    CHECK(count > 0);
+    return (uint64_t)count;
+}
+
+/* A long walk of mapped tables tells the system ahead of time, once for each byte, what it will read; a short one does not. */
 TEST(walks_tell_what_they_will_read)
 {
-    static char value[500];
-    enum { RECORDS = 9000, BYTES = RECORDS * sizeof value };
-    for (int source = LSMKV_SOURCE_MAPPED; source <= LSMKV_SOURCE_READ; source++) {
-        store_new_real(LSMKV_SYNC_OS);
-        told.ops = *lk_env_posix()->ops;
-        told.ops.will_need = tell;
-        told.env.ops = &told.ops;
-        store.env = &told.env;
-        store.options.table_source = source;
-        store.options.table_bytes = 2 << 20;
-        store_open();
-        for (uint32_t i = 0; i < RECORDS; i++)
-            CHECK_EQ(lsmkv_put(store.db, number(i), strlen(number(i)), value, sizeof value, -1, NULL), 0);
-        CHECK_EQ(lsmkv_flush(store.db), 0);
-        CHECK_EQ(lsmkv_compact(store.db, NULL, NULL, NULL, NULL), 0);
-        for (int turn = 0; turn < 2; turn++) {
-            told.bytes = 0;
-            CHECK_EQ(count_pairs(NULL, 0), RECORDS);
-            CHECK(told.bytes > BYTES - (512 << 10) && told.bytes < BYTES + BYTES / 8);
-            told.bytes = 0;
-            const char *first = number(RECORDS / 2), *last = number(RECORDS / 2 + 20);
-            struct lsmkv_range few = {.has_start = 1, .has_stop = 1};
-            few.start = (struct lsmkv_slice){first, strlen(first)};
-            few.stop = (struct lsmkv_slice){last, strlen(last)};
-            CHECK(count_range(few) != 0);
-            CHECK_EQ(told.bytes, 0);
-        }
-        store_free();
+    walked_store(LSMKV_SOURCE_MAPPED, 0);
+    for (int turn = 0; turn < 2; turn++) {
+        told.bytes = 0;
+        CHECK_EQ(count_pairs(NULL, 0), WALKED);
+        CHECK(told.bytes > WALKED_BYTES - (512 << 10) && told.bytes < WALKED_BYTES + WALKED_BYTES / 8);
+        told.bytes = 0;
+        walk_some(WALKED / 2, WALKED / 2 + 20);
+        CHECK_EQ(told.bytes, 0);
     }
+    store_free();
+}
+
+/* Bytes that eight short walks read. */
+static uint64_t read_by_short_walks(void)
+{
+    struct lsmkv_stats before, after;
+    CHECK_EQ(lsmkv_get_stats(store.db, &before), 0);
+    for (uint32_t i = 1; i <= 8; i++)
+        walk_some(i * 1000, i * 1000 + 20);
+    CHECK_EQ(lsmkv_get_stats(store.db, &after), 0);
+    return after.read_bytes - before.read_bytes;
+}
+
+/* One over tables that are read opens each of them once, for itself, so that the system sees a file that is read in order;
+ * what was in the cache is mostly there still when it ends. */
+TEST(long_walks_go_beside_the_cache)
+{
+    walked_store(LSMKV_SOURCE_READ, 4 << 20);
+    uint64_t all = read_by_short_walks();
+    CHECK(all >= 8 * 4096);
+    struct lsmkv_stats stats;
+    CHECK_EQ(lsmkv_get_stats(store.db, &stats), 0);
+    CHECK(stats.tables > 1);
+    told.bytes = told.opened = 0;
+    for (int turn = 0; turn < 2; turn++) {
+        CHECK_EQ(count_pairs(NULL, 0), WALKED);
+        CHECK_EQ(told.opened, stats.tables);
+        CHECK_EQ(told.bytes, 0);
+        told.bytes = told.opened = 0;
+        CHECK(read_by_short_walks() <= all / 4);
+        CHECK_EQ(told.opened, 0);
+    }
+    store_free();
+}
+
+/* Nor does one over mapped tables wait for pages one by one when these have left memory. */
+TEST(long_walks_go_beside_a_mapping_that_left_memory)
+{
+    struct lsmkv_stats stats;
+    walked_store(LSMKV_SOURCE_MAPPED, 0);
+    CHECK_EQ(lsmkv_get_stats(store.db, &stats), 0);
+    CHECK(stats.tables > 1);
+    told.ops.map_resident = nothing_resident;
+    for (int turn = 0; turn < 2; turn++) {
+        told.opened = 0;
+        CHECK_EQ(count_pairs(NULL, 0), WALKED);
+        CHECK_EQ(told.opened, stats.tables);
+        walk_some(100, 120);
+        CHECK_EQ(told.opened, stats.tables);
+    }
+    store_free();
+}
+
+/* Windows are of the cache's budget: who has none left goes through the cache. All get every pair. */
+TEST(many_long_walks_at_once)
+{
+    enum { WALKS = 40, BUDGET = 1 << 20 };
+    struct lsmkv_pair pairs[8];
+    lsmkv_iter *walks[WALKS];
+    struct lsmkv_range all = {0};
+    struct lsmkv_stats stats;
+    size_t count, sums[WALKS] = {0};
+    walked_store(LSMKV_SOURCE_READ, BUDGET);
+    for (int i = 0; i < WALKS; i++)
+        CHECK_EQ(lsmkv_iter_new(store.db, NULL, &all, &walks[i]), 0);
+    for (int over = 0; over < WALKS;) {
+        over = 0;
+        for (int i = 0; i < WALKS; i++) {
+            int rc = lsmkv_iter_begin(walks[i], 8, 1 << 20, pairs, &count);
+            CHECK(rc == 0 || rc == LSMKV_NOTFOUND);
+            sums[i] += rc == 0 ? count : 0;
+            over += rc != 0;
+            lsmkv_iter_end(walks[i]);
+        }
+        CHECK_EQ(lsmkv_get_stats(store.db, &stats), 0);
+        CHECK(stats.anonymous_bytes <= BUDGET + (64 << 10));
+    }
+    for (int i = 0; i < WALKS; i++) {
+        CHECK_EQ(sums[i], WALKED);
+        lsmkv_iter_free(walks[i]);
+    }
+    store_free();
 }
 
 TEST(bounds)
