@@ -167,3 +167,19 @@ def test_looking_inside_changes_nothing(db):
     before = db.lsn, dict(db)
     db.stats(), db.levels, db.events(), db.explain(b"000001"), db.pending(), repr(db)
     assert (db.lsn, dict(db)) == before
+
+
+@pytest.mark.parametrize("source", ["mapped", "read"])
+def test_every_get_counts_once(tmp_path, source):
+    """Also one that has to wait for its bytes, or finds nothing."""
+    with lsmkv.open(tmp_path, table_source=source, cache_bytes=64 << 10) as db:
+        db.update((b"%06d" % i, bytes(100)) for i in range(20_000))
+        db.flush()
+    with lsmkv.open(tmp_path, table_source=source, cache_bytes=64 << 10) as db:
+        before = db.stats()
+        for i in range(0, 20_000, 10):
+            assert db[b"%06d" % i] == bytes(100)
+            assert b"%06d absent" % i not in db
+        after = db.stats()
+    assert after["gets"] - before["gets"] == 4000
+    assert after["gets_missed"] - before["gets_missed"] == 2000

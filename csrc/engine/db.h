@@ -133,6 +133,8 @@ struct lk_db {
     _Atomic int keeping; /* the keeper is at work */
     _Atomic uint32_t scans_since_seal;
     _Atomic uint64_t scans_at_merge, gets_at_merge; /* how many there had been when a merge last ended */
+    _Atomic uint64_t quiet_lsn,
+        quiet_since_ns; /* where the log ended when the planner last looked; since when it does */
     _Atomic uint32_t pauses;        /* callers that want no merges now */
     uint32_t handles;               /* open handles; registry.c's, under the registry mutex */
     struct lsmkv *namespaces;       /* borrowed: those of them that are on a namespace; the same */

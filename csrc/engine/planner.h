@@ -8,6 +8,7 @@
  *   sealed 0  runs 60 100s50%, slices  -> slice            the stretch of keys with most garbage in it, in all runs
  *   sealed 0  runs 1 30 32 31 900      -> merge 1..3       the newest that are alike
  *   sealed 0  runs 30 900, many scans  -> merge 0..1       they have paid for a second run what a merge costs
+ *   sealed 0  runs 30 900, many gets   -> merge 0..1       the same, once nobody writes: at a part of the price
  *   sealed 0  runs 30>9 32>9 9:40 ...  -> merge 0..1       a merge under way is finished first
  *   a damaged run is never an input, nor is the output of a merge under way; only neighbours are merged.
  *
@@ -41,6 +42,7 @@ struct lk_shape {
     uint64_t fifo_bytes, fifo_age_ns; /* options; 0: no limit */
     uint64_t now_ns;          /* the wall clock */
     uint64_t scans, gets;     /* seeks of scans, and gets, since a merge last ended */
+    int quiet;                /* nobody has written for a while: the core that merges is idle */
     int paused;               /* nothing but flushes */
     int flush_wanted;         /* writers are slowed for what L0 holds (engine/pace.h) */
     int merge_wanted;         /* somebody asked for everything in one run */

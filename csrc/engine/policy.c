@@ -1,7 +1,7 @@
 /* policy: what is merged without being asked. Pure: any thread.
  *
- *   default   garbage over the space limit, a slice at a time; runs that scans have paid for; tombstones that scans step
- *             over; more runs than allowed: those of like size, or, while nobody reads, the cheapest few
+ *   default   garbage over the space limit, a slice at a time; runs that scans have paid for, or, while nobody writes, gets;
+ *             tombstones that scans step over; more runs than allowed: those of like size, or, while nobody reads, the cheapest few
  *   leveled   each run at least LEVEL times as large as the next newer one; garbage; as few runs as that leaves
  *   tiered    more runs than allowed, those of like size first, and nothing else
  *   fifo      the oldest runs leave the store, data and all, by size or by age; nothing is merged
@@ -13,11 +13,12 @@
  * spent. The first half of the way, down to two runs, is taken at a quarter of it: memtable, view and two runs make
  * four sources. A get pays GET_NS for each run beyond the first, for one more line in flight. Until gets have paid a quarter of
  * what merging everything costs, and while nobody scans, PATIENCE times as many runs are allowed: a load that nobody reads is not
- * written twice. */
+ * written twice. While nobody writes, the core that merges has nothing else to do, and takes all runs of which gets and
+ * scans together have paid a part, one IDLE-th. */
 #include "engine/planner.h"
 
 enum { LEVEL = 8, MERGE_NS = 5, MERGE_LEAST = 3000000, SCAN_NS = 1000, STEP_NS = 16, STEPPED = 16, EAGER = 4 };
-enum { GET_NS = 25, PATIENCE = 4 };
+enum { GET_NS = 25, PATIENCE = 4, IDLE = 16 };
 
 /* A store of fewer slices is merged whole. */
 enum { SLICES_LEAST = 4 };
@@ -142,6 +143,28 @@ static int plan_reads(const struct lk_shape *shape, struct lk_job *job)
                                   "%llu scans have paid %.1f ms for %u runs; merging %u (%.1f MiB) is due at %.1f",
                                   (unsigned long long)shape->scans, paid / 1e6, shape->run_count,
                                   last - stretch.first + 1, LK_MIB(bytes), due / 1e6);
+    }
+    return 0;
+}
+
+/* The core is idle, and reads pay for runs. */
+static int plan_idle(const struct lk_shape *shape, struct lk_job *job)
+{
+    double reads = (double)shape->scans * SCAN_NS + (double)shape->gets * GET_NS,
+           paid = reads * (shape->run_count - 1.0);
+    struct lk_stretch stretch;
+
+    if (!shape->quiet || shape->run_count < 2)
+        return 0;
+    for (uint32_t from = 0; lk_plan_stretch(shape, from, &stretch); from = stretch.last + 1) {
+        double due = price(stretch.bytes) / IDLE;
+        if (paid >= due && stretch.last > stretch.first)
+            return lk_plan_decide(
+                job, LK_JOB_MERGE, stretch.first, stretch.last,
+                "nobody writes, and %llu gets and %llu scans have paid %.1f ms for %u runs; merging %u "
+                "(%.1f MiB) is due at %.1f",
+                (unsigned long long)shape->gets, (unsigned long long)shape->scans, paid / 1e6, shape->run_count,
+                stretch.last - stretch.first + 1, LK_MIB(stretch.bytes), due / 1e6);
     }
     return 0;
 }
@@ -329,8 +352,8 @@ int lk_policy_ask(const struct lk_shape *shape, struct lk_job *job)
 {
     switch (shape->policy) {
     case LSMKV_MERGE_DEFAULT:
-        return plan_space(shape, job) || plan_reads(shape, job) || plan_tombstones(shape, job) ||
-               lk_policy_count(shape, job);
+        return plan_space(shape, job) || plan_reads(shape, job) || plan_idle(shape, job) ||
+               plan_tombstones(shape, job) || lk_policy_count(shape, job);
     case LSMKV_MERGE_LEVELED:
         return plan_levels(shape, job) || plan_space(shape, job) || lk_policy_count(shape, job);
     case LSMKV_MERGE_FIFO:

@@ -7,7 +7,10 @@
 #include "engine/install.h"
 #include "engine/pace.h"
 #include "engine/slice.h"
+#include "engine/stall.h"
 #include "format/space.h"
+
+enum { QUIET_NS = 1000000000 };
 
 static void add_table(struct lk_shape_run *out, const struct lk_table *table)
 {
@@ -73,6 +76,17 @@ static void take_reads(struct lk_db *db, struct lk_shape *shape)
     shape->gets = count_gets(db) - atomic_load(&db->gets_at_merge);
 }
 
+/* Nobody has written for so long. Who sees first that the log is longer says so; the compactor looks every second. */
+static void take_quiet(struct lk_db *db, const struct lk_version *version, struct lk_shape *shape)
+{
+    const struct lk_segment *segment = version->memtables[0]->segment;
+    uint64_t lsn = lk_lsn(segment->number, atomic_load(&segment->end)), now = lk_stall_now(db);
+
+    if (atomic_exchange(&db->quiet_lsn, lsn) != lsn)
+        atomic_store(&db->quiet_since_ns, now);
+    shape->quiet = now - atomic_load(&db->quiet_since_ns) >= QUIET_NS;
+}
+
 void lk_shape_merged(struct lk_db *db)
 {
     atomic_store(&db->scans_at_merge, atomic_load(&db->counters.scans));
@@ -97,6 +111,7 @@ void lk_background_shape(struct lk_db *db, int slices, struct lk_shape *shape)
     shape->now_ns = lk_wall_ns(db);
     shape->paused = atomic_load(&db->pauses) != 0;
     take_reads(db, shape);
+    take_quiet(db, version, shape);
     shape->sealed = version->memtable_count - 1;
     shape->sealed_bytes = lk_background_l0_bytes(db, version);
     struct lk_l0 l0 = lk_pace_l0(db, version);

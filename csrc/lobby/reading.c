@@ -17,6 +17,15 @@ static uint64_t expiry_of(uint64_t stored)
     return stored ? stored : LSMKV_EXPIRY_NEVER;
 }
 
+/* One that has to be repeated is counted when it ends. */
+static inline void count_get(struct lk_epoch_slot *held, int rc)
+{
+    if (rc == 0 || rc == LSMKV_NOTFOUND)
+        lk_epoch_count(&held->gets);
+    if (rc == LSMKV_NOTFOUND)
+        lk_epoch_count(&held->misses);
+}
+
 static int read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, struct lk_slice wanted, struct lsmkv_read *read)
 {
     int rc = 0, slot = lk_handle_slot(db, &rc);
@@ -40,16 +49,12 @@ static int read_begin(lsmkv *db, const lsmkv_snapshot *snapshot, struct lk_slice
     lk_lobby_looked(snapshot); /* what is lent stays: the slot holds versions that the transaction replaces */
     struct lk_epoch_slot *held = hold_of(engine, slot);
     read->seen = present.lsn;
+    count_get(held, rc);
     if (rc == 0) {
-        lk_epoch_count(&held->gets);
         read->value = (struct lsmkv_slice){record.value.at, record.value.len};
         read->expiry_ns = expiry_of(record.expiry);
         read->hold = held;
         return 0;
-    }
-    if (rc == LSMKV_NOTFOUND) {
-        lk_epoch_count(&held->gets);
-        lk_epoch_count(&held->misses);
     }
     lk_epoch_leave(&engine->epochs, slot);
     return rc;
@@ -119,9 +124,7 @@ int lsmkv_read_many_begin(lsmkv *db, const lsmkv_snapshot *snapshot, const struc
             results[i] = lk_values_show(&engine->values, &record);
         if (results[i] == 0)
             values[i] = (struct lsmkv_slice){record.value.at, record.value.len};
-        lk_epoch_count(&held->gets);
-        if (results[i] == LSMKV_NOTFOUND)
-            lk_epoch_count(&held->misses);
+        count_get(held, results[i]);
     }
     lk_lobby_looked(snapshot);
     *read = (struct lsmkv_read){.hold = held, .seen = present.lsn};
@@ -143,6 +146,9 @@ static int get_copy(lsmkv *db, const lsmkv_snapshot *snapshot, const void *key, 
         if (rc == 0) {
             rc = lk_read_answer(db->db, snapshot ? &snapshot->at : NULL, wanted.key, value, answer);
             lk_lobby_looked(snapshot);
+            int slot = lk_read_enter(db->db);
+            count_get(hold_of(db->db, slot), rc);
+            lk_epoch_leave(&db->db->epochs, slot);
         }
         lk_handle_leave(db);
     }

@@ -6,6 +6,7 @@
  *   policy fifo, 100 MiB, 60 s       the last two for fifo
  *   scans 5000                       since a merge last ended
  *   gets 0                           the same; unless it is said, so many that they have paid for few runs
+ *   quiet                            nobody writes
  *   slices 20, 3..5 hold 90, 40      slices of the key space, and the best of them: tables of the bottom, its MiB in all
  *                                    runs, and those of them that are garbage
  *   paused
@@ -100,6 +101,8 @@ static void parse_line(char *line, struct lk_shape *shape)
                      &mib, &garbage) == 5);
         shape->slice_bytes = (uint64_t)(mib * (1 << 20));
         shape->slice_garbage = garbage * (1 << 20);
+    } else if (strcmp(line, "quiet") == 0) {
+        shape->quiet = 1;
     } else if (strcmp(line, "paused") == 0) {
         shape->paused = 1;
     } else {
@@ -151,6 +154,7 @@ static void random_shape(struct random *random, struct lk_shape *shape)
     shape->fifo_age_ns = random_below(random, 2) ? random_below(random, (uint64_t)1 << 50) : 0;
     shape->scans = random_below(random, 2) ? 0 : (uint64_t)1 << random_below(random, 40);
     shape->gets = random_below(random, 2) ? 0 : (uint64_t)1 << random_below(random, 40);
+    shape->quiet = random_below(random, 2) == 0;
     shape->sealed = (uint32_t)random_below(random, 12);
     shape->sealed_bytes = shape->sealed * random_below(random, 64 << 20);
     shape->flush_wanted = random_below(random, 4) == 0;
@@ -275,7 +279,7 @@ static void play(struct lk_shape *shape, const struct lk_job *job)
         to->shadowed = to->shadowed < records ? to->shadowed : records;
         to->tombstones = tombstones < records ? tombstones : records;
         gone += records == 0;
-        shape->scans = 0;
+        shape->scans = shape->gets = 0;
     }
     memmove(shape->runs + job->last + 1 - gone, shape->runs + job->last + 1,
             (shape->run_count - job->last - 1) * sizeof *to);

@@ -120,6 +120,36 @@ TEST(rest_is_rest)
         }
 }
 
+/* Gets pay for runs. They are merged when nobody has written for a second, not before. */
+TEST(an_idle_store_merges_what_gets_pay_for)
+{
+    struct lsmkv_step did;
+    begin(LSMKV_MERGE_DEFAULT);
+    store.options.run_count = 8;
+    store_close();
+    store_open();
+    for (uint32_t round = 0; round < 3; round++) {
+        put_numbers(round * 100, round * 100 + 100, filler);
+        CHECK_EQ(lsmkv_flush(store.db), 0);
+    }
+    CHECK_EQ(stats().runs, 3);
+    for (uint32_t i = 0; i < 20000; i++)
+        expect(number(i % 300), filler);
+    CHECK_EQ(lsmkv_pending(store.db), 0);
+    sim_advance(store.sim, 900000000u);
+    CHECK_EQ(lsmkv_pending(store.db), 0);
+    put(number(0), filler);
+    sim_advance(store.sim, 900000000u); /* since the write was not seen before, it counts from now */
+    CHECK_EQ(lsmkv_pending(store.db), 0);
+    sim_advance(store.sim, 1000000000u);
+    CHECK_EQ(lsmkv_step(store.db, &did), 0);
+    CHECK(strstr(did.why, "nobody writes") != NULL);
+    settle();
+    CHECK(stats().runs <= 2); /* the last put is another */
+    expect_numbers(0, 300, filler);
+    store_free();
+}
+
 /* ---- policies ----------------------------------------------------------------------------------- */
 
 TEST(a_store_changes_its_policy_when_it_is_opened)
