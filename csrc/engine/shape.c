@@ -76,15 +76,20 @@ static void take_reads(struct lk_db *db, struct lk_shape *shape)
     shape->gets = count_gets(db) - atomic_load(&db->gets_at_merge);
 }
 
-/* Nobody has written for so long. Who sees first that the log is longer says so; the compactor looks every second. */
+/* Nobody has written for so long. Who sees first that the log is longer says so; the compactor looks every second. Since
+ * when it is as long is stored before how long it is, so that nobody sees the new end with the time of the old one; and
+ * who was stopped after he had looked at the clock may find a time that is later than his. */
 static void take_quiet(struct lk_db *db, const struct lk_version *version, struct lk_shape *shape)
 {
     const struct lk_segment *segment = version->memtables[0]->segment;
     uint64_t lsn = lk_lsn(segment->number, atomic_load(&segment->end)), now = lk_stall_now(db);
 
-    if (atomic_exchange(&db->quiet_lsn, lsn) != lsn)
+    if (atomic_load(&db->quiet_lsn) != lsn) {
         atomic_store(&db->quiet_since_ns, now);
-    shape->quiet = now - atomic_load(&db->quiet_since_ns) >= QUIET_NS;
+        atomic_store(&db->quiet_lsn, lsn);
+    }
+    uint64_t since = atomic_load(&db->quiet_since_ns);
+    shape->quiet = now > since && now - since >= QUIET_NS;
 }
 
 void lk_shape_merged(struct lk_db *db)

@@ -150,6 +150,43 @@ TEST(an_idle_store_merges_what_gets_pay_for)
     store_free();
 }
 
+static uint64_t clock_shows;
+
+static uint64_t show_clock(struct lk_env *env)
+{
+    (void)env;
+    return clock_shows;
+}
+
+static int quiet_at(uint64_t ns)
+{
+    struct lk_shape shape;
+    clock_shows = ns;
+    lk_background_shape(engine(), 0, &shape);
+    return shape.quiet;
+}
+
+/* Who has read the clock before another thread saw the log grow comes to no conclusion from that. */
+TEST(quiet_begins_in_one_thread_and_is_asked_for_in_another)
+{
+    struct lk_env_ops ops = *lk_env_posix()->ops;
+    struct lk_env env = {.ops = &ops};
+    ops.monotonic_ns = show_clock;
+    clock_shows = 5000000000u;
+    store_new_real(LSMKV_SYNC_OS);
+    store.env = &env;
+    store_open();
+    put(number(0), filler);
+    CHECK_EQ(quiet_at(6000000000u), 0);
+    CHECK_EQ(quiet_at(5999999999u), 0);
+    CHECK_EQ(quiet_at(6999999999u), 0);
+    CHECK_EQ(quiet_at(7000000000u), 1);
+    put(number(1), filler);
+    CHECK_EQ(quiet_at(9000000000u), 0);
+    CHECK_EQ(quiet_at(8000000000u), 0);
+    store_free();
+}
+
 /* ---- policies ----------------------------------------------------------------------------------- */
 
 TEST(a_store_changes_its_policy_when_it_is_opened)
