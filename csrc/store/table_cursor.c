@@ -25,7 +25,7 @@ void lk_table_cursor_reuse(struct lk_table_cursor *cursor, struct lk_table *tabl
     cursor->fences = (struct lk_fences){0};
     cursor->scratch_page = 0;
     cursor->walk_from = cursor->told_to = cursor->gone_to = 0;
-    cursor->walks_on = 0;
+    cursor->walks_on = cursor->stays = 0;
     cursor->bytes = table->granules.base;
     cursor->bytes_at = cursor->shift = 0;
     cursor->unpacked = cursor->beside = 0;

@@ -16,7 +16,8 @@
  *                      ^ walk_from       ^ page            ^ told_to
  *
  * The window of a walk in place is lent by the cache, and so is part of its budget. Where the cache has none to lend, or
- * the page is too large for it, the walk goes as if it were short.
+ * the page is too large for it, the walk goes as if it were short; over a mapping it stays there for the rest of the table,
+ * of which the system is told: where pages are as large as that, faults are few, and what is told of is not read twice.
  *
  * Threads: as the cursor's. lk_walk_tells and lk_walk_goes_beside inside a slot, the rest outside. */
 #include "store/table_cursor.h"
@@ -36,11 +37,24 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
+/* Of the window that a walk in place has, or would have. */
+static uint64_t window_bytes(const struct lk_table_cursor *cursor)
+{
+    return least(LK_WINDOW, cursor->table->granules.cache->budget / SHARE) & ~(uint64_t)(LK_GRANULE - 1);
+}
+
+/* Fences are claims: `from` may be anything. What is read begins and ends with a granule. */
+int lk_walk_fits(const struct lk_table_cursor *cursor, uint64_t from, uint64_t end)
+{
+    uint64_t most = window_bytes(cursor);
+    return most >= WINDOW_LEAST && from < end && end - from <= most - LK_GRANULE;
+}
+
 /* A window for a walk in place. 0: there is none. */
 static int borrow(struct lk_table_cursor *cursor)
 {
     struct lk_cache *cache = cursor->table->granules.cache;
-    uint64_t bytes = least(LK_WINDOW, cache->budget / SHARE) & ~(uint64_t)(LK_GRANULE - 1);
+    uint64_t bytes = window_bytes(cursor);
     if (cursor->lender)
         return 1;
     if (bytes < WINDOW_LEAST || !lk_cache_lend(cache, bytes))
@@ -52,8 +66,13 @@ static int borrow(struct lk_table_cursor *cursor)
 
 /* ---- telling -------------------------------------------------------------------------------- */
 
-uint64_t lk_walk_tells(struct lk_table_cursor *cursor, uint64_t start, uint64_t end)
+uint64_t lk_walk_tells(struct lk_table_cursor *cursor, uint64_t start, uint64_t end, int fits)
 {
+    if (cursor->table->granules.mapped && !fits && !cursor->stays) {
+        cursor->told_to = cursor->gone_to ? start : cursor->told_to;
+        cursor->gone_to = 0;
+        cursor->stays = 1;
+    }
     if (start < cursor->walk_from || start > cursor->told_to) {
         cursor->walk_from = start;
         cursor->told_to = cursor->walks_on ? start : start + TELL_LEAST;
@@ -77,7 +96,7 @@ void lk_table_cursor_advise(struct lk_table_cursor *cursor)
     uint64_t from = cursor->missing.offset, bytes = cursor->missing.ahead;
     cursor->told_to = from + bytes;
     int64_t resident = granules->env->ops->map_resident(granules->env, granules->base + from, bytes);
-    if (resident >= 0 && (uint64_t)resident < bytes / 2 && borrow(cursor))
+    if (!cursor->stays && resident >= 0 && (uint64_t)resident < bytes / 2 && borrow(cursor))
         cursor->gone_to = cursor->told_to = cursor->table->pages_end;
     else
         granules->env->ops->will_need(granules->file, from, bytes);
@@ -117,7 +136,7 @@ struct lk_file *lk_walk_file(struct lk_table_cursor *cursor)
 int lk_table_cursor_fill(struct lk_table_cursor *cursor)
 {
     uint64_t from = cursor->beside_from, bytes = cursor->beside_to - from;
-    if (bytes && borrow(cursor) && bytes <= cursor->window_most - LK_GRANULE) {
+    if (bytes && borrow(cursor)) {
         int rc = lk_window_cover(cursor, from, bytes, LK_AHEAD_ON);
         if (rc == 0)
             return 0; /* else it may be the page before that cannot be read */

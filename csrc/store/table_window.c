@@ -132,8 +132,11 @@ static int page_in_place(struct lk_table_cursor *cursor, uint64_t start, uint64_
     cursor->beside = lk_window_has(cursor, start, end - start);
     if (cursor->beside)
         return 0;
-    uint64_t tell = walks ? lk_walk_tells(cursor, start, start + need) : 0;
-    int beside = walks && lk_walk_goes_beside(cursor, start);
+    /* after each chunk a walk begins anew in the page before */
+    uint64_t from = cursor->fences.offset[cursor->page ? cursor->page - 1 : 0];
+    int fits = walks && lk_walk_fits(cursor, from, end);
+    uint64_t tell = walks ? lk_walk_tells(cursor, start, start + need, fits) : 0;
+    int beside = fits && lk_walk_goes_beside(cursor, start);
     if (tell)
         return missing(cursor, cursor->told_to, 0, tell, LSMKV_WOULDBLOCK);
     if (!(beside && granules->mapped) && lk_granules_ready(granules, start, need))
@@ -142,8 +145,8 @@ static int page_in_place(struct lk_table_cursor *cursor, uint64_t start, uint64_
     if (!granules->mapped)
         most = least(most, granules->cache->budget / 16);
     int rc = missing(cursor, start, need, ahead == LK_AHEAD_ON ? least(most, left) : 0, LSMKV_WOULDBLOCK);
-    if (beside) { /* after each chunk a walk begins anew in the page before */
-        cursor->beside_from = cursor->fences.offset[cursor->page ? cursor->page - 1 : 0];
+    if (beside) {
+        cursor->beside_from = from;
         cursor->beside_to = end;
     }
     return rc;

@@ -374,6 +374,39 @@ TEST(long_walks_go_beside_a_mapping_that_left_memory)
     store_free();
 }
 
+/* A page that is too large for a window is met where it lies, told of ahead, and so are its neighbours. */
+TEST(long_walks_over_large_values)
+{
+    enum { LARGE = 300000, COUNT = 60 };
+    static char value[LARGE];
+    struct lsmkv_stats stats;
+    for (int mixed = 0; mixed < 2; mixed++) {
+        store_new_real(LSMKV_SYNC_OS);
+        told.ops = *lk_env_posix()->ops;
+        told.ops.will_need = tell;
+        told.ops.open = open_and_count;
+        told.env.ops = &told.ops;
+        store.env = &told.env;
+        store.options.table_source = LSMKV_SOURCE_MAPPED;
+        store.options.table_bytes = 8 << 20;
+        store.options.segment_bytes = 8 << 20;
+        store_open();
+        for (uint32_t i = 0; i < COUNT * 10; i++)
+            if (mixed || i % 10 == 0)
+                CHECK_EQ(lsmkv_put(store.db, number(i), strlen(number(i)), value, i % 10 ? 500 : LARGE, -1, NULL), 0);
+        CHECK_EQ(lsmkv_flush(store.db), 0);
+        CHECK_EQ(lsmkv_compact(store.db, NULL, NULL, NULL, NULL), 0);
+        told.ops.map_resident = nothing_resident;
+        CHECK_EQ(count_pairs(NULL, 0), mixed ? COUNT * 10 : COUNT); /* all bytes are verified now */
+        CHECK_EQ(lsmkv_get_stats(store.db, &stats), 0);
+        told.opened = told.bytes = 0;
+        CHECK_EQ(count_pairs(NULL, 0), mixed ? COUNT * 10 : COUNT);
+        CHECK(told.opened <= stats.tables);
+        CHECK(told.bytes >= COUNT * LARGE / 2);
+        store_free();
+    }
+}
+
 /* Windows are of the cache's budget: who has none left goes through the cache. All get every pair. */
 TEST(many_long_walks_at_once)
 {
