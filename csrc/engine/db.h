@@ -127,6 +127,7 @@ struct lk_db {
     int spare_making; /* the keeper makes one just now */
     uint64_t work_generation; /* rises with every wake */
     struct lk_version *left; /* owned: let go by their last reader, for the keeper to free (engine/leave.h) */
+    struct lk_left_file *left_files; /* owned: opened by readers that have ended, for the keeper to close; the same */
     uint64_t inline_seen; /* threads=0: the generation that was looked at last */
     _Atomic int closing; /* background work stops within 100 ms */
     struct lk_thread *keeper, *compactor;

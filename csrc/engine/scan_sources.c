@@ -97,8 +97,12 @@ void lk_scan_free(struct lk_scan *scan)
     if (!scan)
         return;
     lk_scan_end(scan);
-    for (uint32_t i = 0; i < scan->run_count; i++)
+    for (uint32_t i = 0; i < scan->run_count; i++) {
+        struct lk_file *file = lk_table_cursor_take_file(&scan->runs[i].run.inner);
+        if (file)
+            lk_leave_file(scan->db, file);
         scan->runs[i].run.cursor.ops->deinit(&scan->runs[i].run.cursor);
+    }
     for (uint32_t i = 0; scan->ranges && i < scan->memtable_count; i++)
         lk_ranges_deinit(&scan->ranges[i]);
     lk_free(scan->memtables);

@@ -63,6 +63,9 @@ static inline int lk_table_wants_advice(const struct lk_missing *missing)
 }
 void lk_table_cursor_advise(struct lk_table_cursor *cursor);
 
+/* The file that a walk has opened for itself becomes the caller's, who may not wait for a file to be closed. NULL: none. */
+struct lk_file *lk_table_cursor_take_file(struct lk_table_cursor *cursor);
+
 struct lk_run_cursor {
     struct lk_cursor cursor;
     struct lk_table *const *tables; /* borrowed, ascending by interval, count of them */

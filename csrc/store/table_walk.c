@@ -119,6 +119,14 @@ static void close_file(struct lk_table_cursor *cursor)
     cursor->file_of = NULL;
 }
 
+struct lk_file *lk_table_cursor_take_file(struct lk_table_cursor *cursor)
+{
+    struct lk_file *file = cursor->file;
+    cursor->file = NULL;
+    cursor->file_of = NULL;
+    return file;
+}
+
 struct lk_file *lk_walk_file(struct lk_table_cursor *cursor)
 {
     struct lk_table *table = cursor->table;

@@ -407,6 +407,45 @@ TEST(long_walks_over_large_values)
     }
 }
 
+static struct {
+    pthread_t caller;
+    _Atomic uint32_t here, elsewhere; /* files closed by the caller, and by others */
+} closes;
+
+static int close_and_count(struct lk_file *file)
+{
+    atomic_fetch_add(pthread_equal(closes.caller, pthread_self()) ? &closes.here : &closes.elsewhere, 1);
+    return lk_env_posix()->ops->close(file);
+}
+
+/* Who ends an iterator touches memory only: what a long walk has opened, the keeper closes, and without one it is closed at
+ * once. */
+TEST(an_iterator_ends_without_the_file_system)
+{
+    struct lsmkv_pair pairs[64];
+    size_t count;
+    for (uint32_t threads = 0; threads < 2; threads++) {
+        lsmkv_iter *iter = NULL;
+        walked_store(LSMKV_SOURCE_READ, 4 << 20);
+        store_close();
+        store.options.threads = threads;
+        told.ops.close = close_and_count;
+        closes.caller = pthread_self();
+        store_open();
+        told.opened = 0;
+        CHECK_EQ(lsmkv_iter_new(store.db, NULL, NULL, &iter), 0);
+        while (told.opened == 0 && CHECK_EQ(lsmkv_iter_begin(iter, 64, 1 << 20, pairs, &count), 0))
+            lsmkv_iter_end(iter);
+        closes.here = closes.elsewhere = 0;
+        lsmkv_iter_free(iter);
+        CHECK_EQ(closes.here, threads ? 0 : 1);
+        for (int i = 0; threads && closes.elsewhere == 0 && i < 2000; i++)
+            usleep(1000);
+        CHECK_EQ(closes.elsewhere, threads);
+        store_free();
+    }
+}
+
 /* Windows are of the cache's budget: who has none left goes through the cache. All get every pair. */
 TEST(many_long_walks_at_once)
 {
