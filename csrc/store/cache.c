@@ -230,6 +230,7 @@ static uint32_t take_unit_locked(struct lk_cache *cache, struct lk_granules *gra
 static int sweep_locked(struct lk_cache *cache, uint64_t bytes)
 {
     uint64_t steps = 0, taken = 0, index = atomic_load_explicit(&cache->used_index, memory_order_relaxed);
+    index += atomic_load_explicit(&cache->lent, memory_order_relaxed); /* what is lent cannot be taken from */
     int spare = index <= cache->budget - cache->budget / INDEX_LEAVES;
 
     for (const struct lk_granules *source = cache->sources; source; source = source->next)

@@ -21,7 +21,7 @@
  * engine's epochs tell through `stamp` and `passed`. What is wanted again before that is ready again.
  * The budget can be passed by one fill a thread, and by what readers still hold. Fences and lines leave last: each
  * serves hundreds of gets, and a get that finds its line reads one granule, or none when there is nothing. They are
- * kept from the hand while they take at most three quarters of the budget.
+ * kept from the hand while they take at most three quarters of the budget, with what is lent to long walks.
  *
  * Threads: ready from any thread inside an epoch slot, fill and copy from any thread outside one. */
 #ifndef LK_STORE_GRANULES_H

@@ -132,6 +132,28 @@ TEST(the_index_stays_while_records_come_and_go)
     }
 }
 
+/* Nor do the index and what is lent to long walks take it together. */
+TEST(records_have_room_beside_the_index_and_windows)
+{
+    static struct bed bed;
+    NEED(bed_open(&bed, 16 * LK_GRANULE, 0, 1));
+    bed.granules.index_from = 16;
+    for (uint64_t i = 16; i < COUNT; i++)
+        CHECK_EQ(lk_granules_fill(&bed.granules, i * LK_GRANULE, 1), 0);
+    CHECK_EQ(lk_cache_lend(&bed.cache, 4 * LK_GRANULE), 1);
+    CHECK_EQ(lk_cache_lend(&bed.cache, LK_GRANULE), 0);
+    for (uint64_t turn = 0; turn < 3; turn++)
+        for (uint64_t i = 0; i < 4; i++) {
+            CHECK_EQ(lk_granules_fill(&bed.granules, i * LK_GRANULE, 1), 0);
+            CHECK(atomic_load(&bed.cache.used) <= bed.cache.budget);
+        }
+    for (uint64_t i = 0; i < 4; i++)
+        CHECK_EQ(lk_granule_state(&bed.granules, (uint32_t)i), LK_GRANULE_READY);
+    lk_cache_take_back(&bed.cache, 4 * LK_GRANULE);
+    bed_close(&bed);
+    CHECK_EQ(atomic_load(&bed.cache.lent), 0);
+}
+
 TEST(absent_until_filled)
 {
     static struct bed bed;
