@@ -407,6 +407,62 @@ TEST(long_walks_over_large_values)
     }
 }
 
+/* Pairs before a walk fails, which has to be at this place. */
+static uint64_t walk_into(const char *file, uint64_t offset)
+{
+    struct lsmkv_pair pairs[64];
+    lsmkv_iter *iter = NULL;
+    size_t count;
+    uint64_t sum = 0;
+    int rc;
+    CHECK_EQ(lsmkv_iter_new(store.db, NULL, NULL, &iter), 0);
+    while ((rc = lsmkv_iter_begin(iter, 64, 1 << 20, pairs, &count)) == 0) {
+        for (size_t i = 0; i < count; i++, sum++)
+            CHECK(pairs[i].key.size == strlen(number((uint32_t)sum)) &&
+                  memcmp(pairs[i].key.data, number((uint32_t)sum), pairs[i].key.size) == 0);
+        lsmkv_iter_end(iter);
+    }
+    CHECK_EQ(rc, LSMKV_CORRUPT);
+    CHECK(strcmp(lsmkv_last_error()->file, file) == 0);
+    CHECK_EQ(lsmkv_last_error()->offset, offset);
+    lsmkv_iter_free(iter);
+    return sum;
+}
+
+/* A damaged page ends a walk that reads beside cache or mapping where it ends one that does not, and is named. */
+TEST(long_walks_end_at_the_page_that_is_damaged)
+{
+    enum { AT = 1 << 20 };
+    for (int source = LSMKV_SOURCE_MAPPED; source <= LSMKV_SOURCE_READ; source++) {
+        walked_store((uint32_t)source, 4 << 20);
+        told.ops.map_resident = nothing_resident;
+        if (source == LSMKV_SOURCE_MAPPED)
+            CHECK_EQ(count_pairs(NULL, 0), WALKED); /* the mapping counts as verified */
+        struct store_names tables = store_names(".tbl");
+        NEED(CHECK(tables.count > 2));
+        struct lk_dir *dir = store_dir();
+        struct lk_file *file = NULL;
+        uint8_t byte;
+        CHECK_EQ(store_env()->ops->open(dir, tables.at[1], LK_OPEN_WRITE, 0, &file), 0);
+        CHECK_EQ(store_env()->ops->read(file, AT + 77, &byte, 1), 1);
+        byte ^= 1;
+        CHECK_EQ(store_env()->ops->write(file, AT + 77, &byte, 1), 0);
+        CHECK_EQ(store_env()->ops->close(file), 0);
+        store_env()->ops->dir_close(dir);
+        told.opened = 0;
+        uint64_t beside = walk_into(tables.at[1], AT);
+        CHECK(told.opened > 0);
+        store_close();
+        store.options.table_source = LSMKV_SOURCE_READ;
+        store.options.cache_bytes = 64 << 10; /* no windows */
+        store_open();
+        uint64_t through = walk_into(tables.at[1], AT);
+        CHECK_EQ(beside, through);
+        CHECK(beside > 0 && beside < WALKED);
+        store_free();
+    }
+}
+
 static struct {
     pthread_t caller;
     _Atomic uint32_t here, elsewhere; /* files closed by the caller, and by others */
