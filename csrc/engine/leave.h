@@ -1,6 +1,7 @@
 /* leave: a reader lets go of a version. The last one to do so may hold tables that were merged away long ago, and to
- * unmap and remove those takes long, and to close a file may: so the keeper does it, and whoever ends a snapshot or an iterator, perhaps with the
- * interpreter lock held, touches memory only. Without a keeper (threads=0, or the engine stops) it is done at once. */
+ * unmap and remove those takes long, and to close a file may: so the keeper does it, and whoever ends a snapshot or an
+ * iterator, perhaps with the interpreter lock held, touches memory only. Without a keeper (threads=0, or the engine
+ * stops) it is done at once. */
 #ifndef LK_ENGINE_LEAVE_H
 #define LK_ENGINE_LEAVE_H
 

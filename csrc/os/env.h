@@ -59,7 +59,8 @@ struct lk_env_ops {
     int (*allocate)(struct lk_file *file, uint64_t offset, uint64_t bytes); /* reserves and extends; zeros */
     int (*truncate)(struct lk_file *file, uint64_t bytes);
     void (*will_need)(struct lk_file *file, uint64_t offset, uint64_t bytes); /* read-ahead hint */
-    void (*read_random)(struct lk_file *file); /* the system need not guess: who walks says will_need, or opens a file of his own */
+    /* The system need not guess: who walks says will_need, or opens the file anew. */
+    void (*read_random)(struct lk_file *file);
 
     /* Shared mappings of a file's first `bytes`. */
     int (*map)(struct lk_file *file, uint64_t bytes, int writable, void **out);

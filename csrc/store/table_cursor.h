@@ -20,8 +20,8 @@ struct lk_table_cursor {
     struct lk_table *table;    /* borrowed: pinned by the caller */
     struct lk_missing missing; /* in place, when status is WOULDBLOCK; the page where a failure ended the walk */
     int streaming;
-    uint32_t window_most;      /* streaming: bytes read at once; 0: 256 KiB. Whoever walks many tables has it less */
-    int tells;                 /* in place: a long walk asks for lk_table_cursor_advise, see table_window.c */
+    uint32_t window_most;      /* bytes read at once; 0: 256 KiB. Less for who walks many tables, or borrows it */
+    int tells;                 /* in place: a long walk asks for lk_table_cursor_advise, see table_walk.c */
     /* the rest is the business of table_....c */
     int single;                /* the page is one record larger than LK_PAGE_MAX */
     const uint8_t *bytes;      /* what stands at place bytes_at, and on: see table_window.c */
@@ -34,21 +34,21 @@ struct lk_table_cursor {
     uint64_t walk_from, told_to; /* file offsets: where this walk began, how far the system was told */
     uint64_t gone_to;          /* mapped: up to there the walk goes beside what has left memory */
     uint64_t beside_from, beside_to; /* what `missing` is to be read beside the cache for; 0, 0: it is not */
-    int stays; /* mapped: it met a page too large for its window, and is told of the rest of the table */
-    int beside; /* in place: the page stands in the window, not in the table's range */
-    struct lk_cache *lender; /* borrowed: in place, who lent the window; NULL: there is none */
-    int walks_on; /* the walk comes from another table of the run: there is no doubt about it */
+    int stays;                 /* mapped: a page was too large for the window, the rest of the table is told of */
+    int beside;                /* in place: the page stands in the window, not in the table's range */
+    struct lk_cache *lender;   /* borrowed: in place, who lent the window; NULL: there is none */
+    int walks_on;              /* the walk comes from another table of the run: there is no doubt about it */
     uint32_t page;
-    uint32_t scratch_page; /* which page stands in `scratch`: its number + 1; 0: none */
-    uint32_t scratch_bytes; /* of its records */
+    uint32_t scratch_page;     /* which page stands in `scratch`: its number + 1; 0: none */
+    uint32_t scratch_bytes;    /* of its records */
     struct lk_scratch scratch; /* owned */
-    struct lk_buf window; /* owned; begins at file offset window_at of window_of */
+    struct lk_buf window;      /* owned; begins at file offset window_at of window_of */
     uint64_t window_at;
     const struct lk_table *window_of; /* for comparison only */
-    struct lk_file *file; /* owned, NULL: none; that of table file_of, opened by the walk itself */
+    struct lk_file *file;      /* owned, NULL: none; that of table file_of, opened by the walk itself */
     const struct lk_table *file_of; /* for comparison only */
     struct lk_buf fence_bytes; /* streaming: owned private copy of the fences */
-    uint32_t *starts; /* backwards: owned; offsets of the page's records */
+    uint32_t *starts;          /* backwards: owned; offsets of the page's records */
     uint32_t start_count, start_cap, start_index;
 };
 
@@ -63,14 +63,14 @@ static inline int lk_table_wants_advice(const struct lk_missing *missing)
 }
 void lk_table_cursor_advise(struct lk_table_cursor *cursor);
 
-/* The file that a walk has opened for itself becomes the caller's, who may not wait for a file to be closed. NULL: none. */
+/* The file that a walk has opened for itself becomes the caller's, who may not wait for its closing. NULL: none. */
 struct lk_file *lk_table_cursor_take_file(struct lk_table_cursor *cursor);
 
 struct lk_run_cursor {
     struct lk_cursor cursor;
     struct lk_table *const *tables; /* borrowed, ascending by interval, count of them */
-    uint32_t count, index; /* index: the table walked; count before a seek and after the end */
-    struct lk_table_cursor inner; /* inner.missing, as above */
+    uint32_t count, index;          /* index: the table walked; count before a seek and after the end */
+    struct lk_table_cursor inner;   /* inner.missing, as above */
 };
 
 void lk_run_cursor_init(struct lk_run_cursor *cursor, struct lk_table *const *tables, uint32_t count, int streaming);
@@ -103,8 +103,8 @@ LK_MUST_CHECK int lk_window_whole(struct lk_table_cursor *cursor);
 int lk_window_has(const struct lk_table_cursor *cursor, uint64_t start, uint64_t need);
 LK_MUST_CHECK int lk_window_cover(struct lk_table_cursor *cursor, uint64_t start, uint64_t need, enum lk_ahead ahead);
 
-/* A walk enters [start, end), and would read [from, ..) of its page into its window. Does the window take as much? / How much
- * the system is to be told of behind told_to, 0: nothing / 1 when it reads into its window what is not there and fits. */
+/* A walk enters [start, end), and would read [from, end) into its window. Does the window take as much? / How much the
+ * system is to be told of behind told_to, 0: nothing / 1 when it reads into its window what is not there and fits. */
 int lk_walk_fits(const struct lk_table_cursor *cursor, uint64_t from, uint64_t end);
 uint64_t lk_walk_tells(struct lk_table_cursor *cursor, uint64_t start, uint64_t end, int fits);
 int lk_walk_goes_beside(const struct lk_table_cursor *cursor, uint64_t start);
