@@ -1,4 +1,6 @@
 /* Scans against a sorted array: bounds and directions, states held while everything moves under them. */
+#include <pthread.h>
+
 #include "store_kit.h"
 
 #include "engine/background.h"
@@ -253,7 +255,8 @@ static int64_t count_range(struct lsmkv_range range)
 static struct {
     struct lk_env_ops ops;
     struct lk_env env;
-    uint64_t bytes, opened;
+    uint64_t bytes;
+    _Atomic uint64_t opened; /* to be read; the keeper makes segments meanwhile */
 } told;
 
 static void tell(struct lk_file *file, uint64_t offset, uint64_t bytes)
@@ -264,7 +267,7 @@ static void tell(struct lk_file *file, uint64_t offset, uint64_t bytes)
 
 static int open_and_count(struct lk_dir *dir, const char *name, enum lk_open how, uint32_t mode, struct lk_file **out)
 {
-    told.opened++;
+    told.opened += how == LK_OPEN_READ;
     return lk_env_posix()->ops->open(dir, name, how, mode, out);
 }
 
@@ -497,7 +500,7 @@ TEST(an_iterator_ends_without_the_file_system)
         CHECK_EQ(closes.here, threads ? 0 : 1);
         for (int i = 0; threads && closes.elsewhere == 0 && i < 2000; i++)
             usleep(1000);
-        CHECK_EQ(closes.elsewhere, threads);
+        CHECK(closes.elsewhere >= threads); /* the keeper closes others too */
         store_free();
     }
 }
