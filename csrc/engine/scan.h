@@ -1,8 +1,8 @@
 /* scan: a range at a snapshot, a chunk at a time.
  *
- * Each chunk seeks anew to just past the last key looked at, under an epoch slot of its own: between chunks a scan holds
- * a counted version, its own memory and, a long one, a window and an open file for each run (store/table_walk.c), so a
- * forgotten iterator stops nobody: who finds no window left to borrow walks through the cache. In a chunk,
+ * Each chunk seeks anew to just past the last key looked at, under an epoch slot of its own: between chunks
+ * a scan holds a counted version, and of a long walk a window and an open file for each run (store/table_walk.c), so
+ * a forgotten iterator stops nobody: who finds no window left to borrow walks as if it were short. In a chunk,
  *
  *   source 0      the active memtable, through its order, up to the snapshot's limit
  *   source 1..    sealed memtables: one view over all of them when there is one, else each through its order

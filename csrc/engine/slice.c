@@ -28,15 +28,17 @@ static int begins_at(const struct lk_table *table, struct lk_slice key)
            (!ranges->count || lk_compare(ranges->at[0].start, key) >= 0);
 }
 
-/* What is shadowed goes; so do the tombstones of the bottom. */
+/* What is shadowed goes; so do the tombstones of the bottom. Of the bytes only pages count: what else is in a file is little,
+ * unless the tables are tiny. */
 static void add(struct walk *walk, const struct lk_table *table, int bottom)
 {
     const struct lk_table_meta *meta = &table->meta;
+    double bytes = meta->records ? (double)(table->pages_end - LK_TABLE_HEAD) : 0;
     uint64_t gone = atomic_load_explicit(&table->shadowed, memory_order_relaxed) + (bottom ? meta->tombstones : 0);
 
-    walk->bytes += meta->bytes;
+    walk->bytes += (uint64_t)bytes;
     if (meta->records)
-        walk->garbage += (double)meta->bytes * (gone < meta->records ? (double)gone / (double)meta->records : 1);
+        walk->garbage += bytes * (gone < meta->records ? (double)gone / (double)meta->records : 1);
 }
 
 /* Take in what run `index` has before `key` (NULL: all of it). 1: no table of it reaches across. */

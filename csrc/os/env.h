@@ -62,8 +62,11 @@ struct lk_env_ops {
     /* The system need not guess: who walks says will_need, or opens the file anew. */
     void (*read_random)(struct lk_file *file);
 
-    /* Shared mappings of a file's first `bytes`. */
+    /* Shared mappings of a file's first `bytes`. They are read at random: a page that is not in memory comes alone, and
+     * that it is looked at is no reason for the system to keep it. map_hot, for whole pages of a part: it is one, and
+     * neighbours come along. */
     int (*map)(struct lk_file *file, uint64_t bytes, int writable, void **out);
+    void (*map_hot)(struct lk_env *env, void *at, uint64_t bytes);
     void (*unmap)(struct lk_env *env, void *at, uint64_t bytes);
     int (*map_sync)(struct lk_file *file, void *at, uint64_t offset, uint64_t bytes); /* only this range */
     int (*map_prefault)(struct lk_env *env, void *at, uint64_t bytes); /* writable pages, ready to store */

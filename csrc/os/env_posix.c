@@ -136,6 +136,7 @@ static const struct lk_env_ops posix_ops = {
     .will_need = lk_posix_will_need,
     .read_random = lk_posix_read_random,
     .map = lk_posix_map,
+    .map_hot = lk_posix_map_hot,
     .unmap = lk_posix_unmap,
     .map_sync = lk_posix_map_sync,
     .map_prefault = lk_posix_map_prefault,

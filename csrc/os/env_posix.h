@@ -52,6 +52,7 @@ int lk_posix_map(struct lk_file *file, uint64_t bytes, int writable, void **out)
 void lk_posix_unmap(struct lk_env *env, void *at, uint64_t bytes);
 int lk_posix_map_sync(struct lk_file *file, void *at, uint64_t offset, uint64_t bytes);
 int lk_posix_map_prefault(struct lk_env *env, void *at, uint64_t bytes);
+void lk_posix_map_hot(struct lk_env *env, void *at, uint64_t bytes);
 int64_t lk_posix_map_resident(struct lk_env *env, const void *at, uint64_t bytes);
 int lk_posix_reserve(struct lk_env *env, uint64_t bytes, void **out);
 void lk_posix_unreserve(struct lk_env *env, void *at, uint64_t bytes);

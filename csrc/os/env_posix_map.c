@@ -46,6 +46,16 @@ int lk_posix_map(struct lk_file *file, uint64_t bytes, int writable, void **out)
     return 0;
 }
 
+/* A refusal leaves it as it was. */
+void lk_posix_map_hot(struct lk_env *env, void *at, uint64_t bytes)
+{
+    uintptr_t from = round_up((uintptr_t)at), to = round_down((uintptr_t)at + bytes);
+
+    (void)env;
+    if (from < to)
+        (void)madvise((void *)from, to - from, MADV_NORMAL);
+}
+
 void lk_posix_unmap(struct lk_env *env, void *at, uint64_t bytes)
 {
     (void)env;

@@ -211,6 +211,9 @@ static int attach(struct lk_table *table, struct lk_cache *cache, const struct l
     const uint8_t *base = table->granules.base;
     table->granules.index_from = (uint32_t)(footer->fences_at >> LK_GRANULE_SHIFT);
     table->granules.env->ops->read_random(table->file);
+    if (table->granules.mapped) /* its lines, which every get looks at first */
+        table->env->ops->map_hot(table->env, (void *)(uintptr_t)(base + footer->lines_at),
+                                 footer->checks_at - footer->lines_at);
     const uint64_t *heads = (const uint64_t *)(const void *)(base + footer->fences_at);
     table->fences =
         (struct lk_fences){heads, (const uint32_t *)(const void *)(heads + footer->fence_count), footer->fence_count};

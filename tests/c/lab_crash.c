@@ -22,6 +22,7 @@ enum { IMAGES_LEAST = 24, VIOLATIONS_SHOWN = 10, SECOND_EACH = 3, STORY_YIELD = 
 
 struct tally {
     uint64_t stories, boundaries, images, distinct, most, violations, unfinished;
+    uint64_t slices; /* merged in stories */
 };
 
 static struct tally tally;
@@ -175,7 +176,7 @@ static void crash_story(unsigned number, uint64_t quota)
     struct place place = {.story = &story, .number = number, .stop = UINT64_MAX};
     story_init(&story, number);
     uint64_t boundaries = count_boundaries(&story), fresh = 0, skip = 0;
-    uint64_t wanted = quota / (boundaries + 1) + 1;
+    uint64_t wanted = quota / (boundaries + 1) + 1, slices = story.slices;
     wanted = wanted < IMAGES_LEAST ? IMAGES_LEAST : wanted;
     if (story.wrong[0])
         report(&place, story.wrong, "the story itself");
@@ -187,6 +188,7 @@ static void crash_story(unsigned number, uint64_t quota)
         wanted = fresh < quota ? (quota - fresh) / (boundaries + 1) + 1 : 0;
     }
     tally.stories++;
+    tally.slices += slices;
     tally.distinct += fresh;
     tally.most = fresh > tally.most ? fresh : tally.most;
 }
@@ -296,6 +298,7 @@ static void gather(const struct tally *part)
     tally.most = part->most > tally.most ? part->most : tally.most;
     tally.violations += part->violations;
     tally.unfinished += part->unfinished;
+    tally.slices += part->slices;
 }
 
 /* A story has about a thousand legal states that are found at once and a few more that are found slowly: who wants more
@@ -334,13 +337,16 @@ static int run(int second, uint64_t images, unsigned workers, uint64_t seconds)
         lost += status != 0;
     double took = (double)(now_ns() - began) / 1e9;
     printf("%" PRIu64 " of %u stories, %" PRIu64 " boundaries, %" PRIu64 " images checked, %" PRIu64
-           " distinct, at most %" PRIu64 " of one story, %.1f s, %.0f images/s by %u processes%s\n",
-           tally.stories, stories, tally.boundaries, tally.images, tally.distinct, tally.most, took,
+           " distinct, at most %" PRIu64 " of one story, %" PRIu64
+           " slices merged, %.1f s, %.0f images/s by %u processes%s\n",
+           tally.stories, stories, tally.boundaries, tally.images, tally.distinct, tally.most, tally.slices, took,
            (double)tally.images / took, workers, tally.unfinished ? ", ended by the clock" : "");
     if (lost)
         printf("%d processes did not end well\n", lost);
     if (!second && tally.distinct >= 100000 && tally.most * 100 > tally.distinct)
         printf("one story counts for more than 1 %%\n");
+    if (!second && tally.slices == 0 && !tally.unfinished)
+        printf("no story merges a slice\n"), lost++;
     printf("%s: %" PRIu64 " cases, %" PRIu64 " violations\n", second ? "T1b" : "T1", tally.distinct,
            tally.violations + (uint64_t)lost);
     return tally.violations != 0 || lost != 0;
@@ -380,7 +386,9 @@ static int list(void)
     static struct story story;
     for (unsigned i = 0; i < STORIES; i++) {
         story_init(&story, i);
-        printf("%3u %-30s %5" PRIu64 " boundaries  %s\n", i, story.set->name, count_boundaries(&story), story.script);
+        uint64_t boundaries = count_boundaries(&story);
+        printf("%3u %-30s %5" PRIu64 " boundaries %3u slices  %s\n", i, story.set->name, boundaries, story.slices,
+               story.script);
         if (story.wrong[0])
             printf("    %s\n", story.wrong);
     }

@@ -407,6 +407,45 @@ TEST(stores_into_a_mapping_are_the_file)
     finish();
 }
 
+/* Is the mapping at that address marked as read at random? */
+static int is_random(const void *at)
+{
+    char line[512];
+    unsigned long from, to;
+    int here = 0, found = -1;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    while (maps && fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+            here = (uintptr_t)at >= from && (uintptr_t)at < to;
+        if (here && strncmp(line, "VmFlags:", 8) == 0)
+            found = strstr(line, " rr ") != NULL;
+    }
+    if (maps)
+        fclose(maps);
+    return found;
+}
+
+TEST(a_part_of_a_mapping_is_hot)
+{
+    struct lk_file *file;
+    void *at;
+    start();
+    CHECK_EQ(ops->open(dir, "f", LK_OPEN_CREATE, 0600, &file), 0);
+    CHECK_EQ(ops->allocate(file, 0, 1 << 20), 0);
+    CHECK_EQ(ops->map(file, 1 << 20, 0, &at), 0);
+    char *middle = (char *)at + (1 << 19);
+    ops->map_hot(env, middle + 10, 100000); /* only whole pages of it */
+    CHECK_EQ(is_random(at), 1);
+    CHECK_EQ(is_random(middle), 1);
+    CHECK_EQ(is_random(middle + 65536), 0);
+    CHECK_EQ(is_random(middle + 131072), 1);
+    ops->map_hot(env, at, 100); /* there is none */
+    CHECK_EQ(is_random(at), 1);
+    ops->unmap(env, at, 1 << 20);
+    CHECK_EQ(ops->close(file), 0);
+    finish();
+}
+
 TEST(prefault_beyond_the_file_is_an_error_and_no_signal)
 {
     void *at = NULL;

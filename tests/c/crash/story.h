@@ -9,7 +9,7 @@
  *   g put the next key in order   G compact a range
  *   x no space from here on   X space again   z the next write of the log finds half the space it needs
  *
- * The merge policy changes with every open. A number repeats the letter behind it: "12p f 3h". A story is played from its beginning up to a boundary of
+ * The merge policy changes with every open; O opens with the default one. A number repeats the letter behind it: "12p f 3h". A story is played from its beginning up to a boundary of
  * the simulator, again and again; the same seed is the same story. */
 #ifndef LK_TESTS_CRASH_STORY_H
 #define LK_TESTS_CRASH_STORY_H
@@ -101,6 +101,10 @@ static const char *const story_scripts[] = {
     "20g f 8g f n 12g f t t t t N 6d f t t t c o",
     "24g f 12p f 3G 8d r f 2G 4p",
     "20p f 20p f n G 6d f G N o 2G c s",
+    "O 99g c 12g f 3t s",
+    "O 3B c 16g f 3t s 12d f 3t c",
+    "O 3B c 8g 8d f t n 16g f 3t N s",
+    "O 3B c 20g f t O 20g f 3t s o",
 };
 enum { STORY_SCRIPTS = sizeof story_scripts / sizeof story_scripts[0], STORY_RANDOM = 16 };
 enum { STORIES = STORY_SETS * (STORY_SCRIPTS + STORY_RANDOM) };
@@ -129,6 +133,7 @@ struct story {
     uint64_t lsns[TIMELINE_MOST]; /* of the states; 0: not known any more */
     uint64_t times[TIMELINE_MOST]; /* when they were acknowledged */
     struct content *contents; /* borrowed, TIMELINE_MOST of them, filled with the states; NULL: nobody asks */
+    unsigned slices; /* merged before STORY_BOUNDARIES */
     unsigned proven; /* the state that was durable before the newest commit: a mark in the log says so */
     char wrong[400]; /* "" while all is well */
 };
@@ -517,6 +522,19 @@ static inline void story_open(struct story *story)
     memset(story->lsns, 0, sizeof story->lsns); /* they are not asked about again */
 }
 
+/* How many slices have been merged since the store was opened; what comes behind the last boundary does not count. */
+static inline void story_count_slices(struct story *story)
+{
+    static struct lsmkv_event events[64];
+    size_t count = 64;
+    for (uint64_t from = 0; count == 64; from = events[63].number + 1) {
+        if (lsmkv_get_events(story->db, from, events, 64, &count) != 0)
+            return;
+        for (size_t i = 0; i < count; i++)
+            story->slices += strcmp(events[i].what, "slice step") == 0;
+    }
+}
+
 static inline void story_close(struct story *story)
 {
     lsmkv_snapshot_free(story->snapshot);
@@ -525,6 +543,8 @@ static inline void story_close(struct story *story)
         return;
     lsmkv_release(story->side);
     story->side = NULL;
+    if (sim_boundaries(story->sim) <= STORY_BOUNDARIES)
+        story_count_slices(story);
     int rc = lsmkv_close(story->db);
     story_settled(story, "close", rc);
     lsmkv_release(story->db);
@@ -704,6 +724,9 @@ static inline void story_letter(struct story *story, char letter)
     case 't':
         story_step(story);
         break;
+    case 'O':
+        story->opens += 4 - (story->seed + story->opens) % 4;
+        /* fall through */
     case 'o':
         story_close(story);
         story_open(story);
@@ -747,7 +770,7 @@ static inline void story_play(struct story *story, uint64_t boundary)
     story_clock_ns = 0;
     story->side = NULL;
     story->side_next = 1;
-    story->in_order = story->opens = 0;
+    story->in_order = story->opens = story->slices = 0;
     memset(&story->now, 0, sizeof story->now);
     timeline_init(&story->timeline, 0);
     story->proven = 0;

@@ -314,6 +314,7 @@ const struct lk_env_ops sim_ops = {
     .will_need = sim_will_need,
     .read_random = sim_read_random,
     .map = sim_map,
+    .map_hot = sim_map_hot,
     .unmap = sim_unmap,
     .map_sync = sim_map_sync,
     .map_prefault = sim_map_prefault,

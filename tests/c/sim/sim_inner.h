@@ -297,6 +297,7 @@ void sim_unmap(struct lk_env *env, void *at, uint64_t bytes);
 int sim_map_sync(struct lk_file *file, void *at, uint64_t offset, uint64_t bytes);
 int sim_map_prefault(struct lk_env *env, void *at, uint64_t bytes);
 void sim_resident(struct lk_env *env, uint64_t *anonymous, uint64_t *files);
+void sim_map_hot(struct lk_env *env, void *at, uint64_t bytes);
 int64_t sim_map_resident(struct lk_env *env, const void *at, uint64_t bytes);
 int sim_reserve(struct lk_env *env, uint64_t bytes, void **out);
 void sim_unreserve(struct lk_env *env, void *at, uint64_t bytes);

@@ -165,6 +165,11 @@ void sim_resident(struct lk_env *env, uint64_t *anonymous, uint64_t *files)
     *anonymous = *files = 0;
 }
 
+void sim_map_hot(struct lk_env *env, void *at, uint64_t bytes)
+{
+    (void)env, (void)at, (void)bytes;
+}
+
 int64_t sim_map_resident(struct lk_env *env, const void *at, uint64_t bytes)
 {
     struct sim *sim = (struct sim *)env;
