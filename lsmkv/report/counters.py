@@ -81,7 +81,8 @@ GROUPS: dict[str, dict[str, str]] = {  # what is in no group comes last, as "oth
         "limited_ns": "nanoseconds that background work slept, to keep to background_bytes_per_second",
     },
     "held": {
-        "anonymous_bytes": "memory that the engine counts as its own; memory_bytes bounds it, but for windows of long scans over mapped tables",
+        "anonymous_bytes": "memory that the engine counts as its own; memory_bytes bounds it, but for windows of long "
+        "scans over mapped tables",
         "live_snapshots": "snapshots, and transactions, that are open",
         "live_iterators": "iterators that are neither at their end nor dropped",
         "expired_snapshots": "snapshots given up because of max_pinned_bytes",
