@@ -221,7 +221,12 @@ def test_consent_is_asked_for_on_a_terminal(store):
     "argv, says",
     [
         (["tables", "DB", "999"], "lsmkv tables: '999': nothing more is taken. Try: lsmkv tables --help"),
-        (["ls", "DB", "--deep"], "lsmkv scan: '--deep': nothing more is taken. Try: lsmkv scan --help"),
+        (["ls", "DB", "--deep"], "lsmkv scan: there is no option '--deep'. Try: lsmkv scan --help"),
+        (["get", "--wait", "DB", "k", "--", "-x"], "lsmkv get: there is no option '--wait'. Try: lsmkv get --help"),
+        (["exists", "DB", "k", "--", "-x"], "lsmkv exists: '-x': nothing more is taken. Try: lsmkv exists --help"),
+        (["put", "DB", "k", "v", "--ttl", "1h"], "lsmkv put: argument --ttl: 1h is not a number of seconds above 0."),
+        (["scan", "DB", "--limit", "x"], "lsmkv scan: argument --limit: x is not a whole number."),
+        (["stat", "DB", "--watch", "x"], "lsmkv stat: argument --watch: x is not a number of seconds above 0."),
         (["get", "", "k"], "lsmkv get: path='': it names the directory of a store"),
     ],
 )

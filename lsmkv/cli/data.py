@@ -73,7 +73,8 @@ def incr(args: Namespace, out: Output) -> int:
                 raise
             shown = formats.shorten(args.key)
             refuse = UsageError if isinstance(delta, float) else DataError
-            raise refuse(f"{shown} was not changed: {error}", f"lsmkv get {args.db} {shown}") from None
+            reason = str(error).removesuffix(": it stays as it is")
+            raise refuse(f"{shown} was not changed: {reason}", f"lsmkv get {args.db} {shown}") from None
     if args.json:
         out.object({**formats.field("key", args.key_format, key), "value": total})
     else:

@@ -14,7 +14,7 @@ from lsmkv.cli.exits import DONE, DataError, Interrupted, UsageError
 from lsmkv.cli.progress import Progress
 from lsmkv.cli.salvage import Lost
 from lsmkv.cli.stores import opened, opened_to_put
-from lsmkv.report.numbers import count, plural, rate, seconds, size
+from lsmkv.report.numbers import plural, rate, seconds, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def export(args: Namespace, out: Output) -> int:
         left_out = lost.document() if args.skip_damaged else {}
         out.object({"file": args.file, "format": form, "exported": number, "bytes": written, **left_out})
     else:
-        out.text(f"wrote {count(number)} pairs ({size(written)}) to {args.file}")
+        out.text(f"wrote {plural(number, 'pair')} ({size(written)}) to {args.file}")
     return lost.end(args.db)
 
 

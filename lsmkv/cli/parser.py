@@ -67,13 +67,21 @@ class Parser(argparse.ArgumentParser):
         """parse_args, but what is left over is told by the command, with its own help."""
         found, left = self.parse_known_args(words)
         if left:
-            words = ", ".join(printable(repr(word)) for word in left)
-            self.commands[found.command].error(f"{words}: nothing more is taken")
+            command = self.commands[found.command]
+            unknown = options_among(left, words)
+            shown = ", ".join(printable(repr(word)) for word in unknown or left)
+            command.error(f"there is no option {shown}" if unknown else f"{shown}: nothing more is taken")
         return found
 
     def error(self, message: str) -> NoReturn:
         """A usage error is one line: what is wrong, and how to see the right way."""
         self.exit(2, f"{self.prog}: {message}. Try: {self.prog} --help\n")
+
+
+def options_among(left: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Those of the words left over that were meant as options: what follows `--`, and a lone dash, are not."""
+    meant = words[: words.index("--")] if "--" in words else words
+    return [word for word in left if word.startswith("-") and len(word) > 1 and word in meant]
 
 
 class Version(argparse.Action):

@@ -89,21 +89,31 @@ def namespace(parser: ArgumentParser) -> None:
 
 
 def whole(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number") from None
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
     return number
 
 
 def lifetime(text: str) -> float:
-    number = float(text)
+    number = in_seconds(text)
     if not number > 0:
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
     return number
 
 
 def positive(text: str) -> float:
-    number = float(text)
+    number = in_seconds(text)
     if not 0 < number < 1e9:
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
     return number
+
+
+def in_seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0") from None
