@@ -79,34 +79,30 @@ static int plan_under_way(const struct lk_shape *shape, struct lk_job *job)
         for (uint32_t i = first; i <= last; i++)
             sound &= !shape->runs[i].damaged;
         if (sound)
-            return lk_plan_decide(job, LK_JOB_MERGE, first, last,
-                                  "the merge of %u runs into run %u goes on, %.1f MiB left or less", last - first + 1,
-                                  into, LK_MIB(lk_plan_bytes(shape, first, last)));
+            return lk_plan_decide(job, LK_JOB_MERGE, first, last, "the merge of %u runs goes on, %.1f %s left or less",
+                                  last - first + 1, LK_SHOWN(lk_plan_bytes(shape, first, last)));
     }
     return 0;
 }
 
 static int plan_flush(const struct lk_shape *shape, struct lk_job *job)
 {
-    double mib = LK_MIB(shape->sealed_bytes);
-
     if (shape->sealed == 0)
         return 0;
     if (shape->flush_wanted)
-        return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0, "writers are slowed for L0: %u sealed segments, %.1f MiB",
-                              shape->sealed, mib);
+        return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0, "writers are slowed for L0: %u sealed segments, %.1f %s",
+                              shape->sealed, LK_SHOWN(shape->sealed_bytes));
     if (shape->sealed >= shape->l0_segments && shape->sealed_bytes >= shape->segment_bytes)
-        return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0,
-                              "%u sealed segments (%.1f MiB), a flush is due at %u and %.1f MiB", shape->sealed, mib,
-                              shape->l0_segments, LK_MIB(shape->segment_bytes));
+        return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0, "%u sealed segments (%.1f %s), a flush is due at %u and %.1f %s",
+                              shape->sealed, LK_SHOWN(shape->sealed_bytes), shape->l0_segments,
+                              LK_SHOWN(shape->segment_bytes));
     if (shape->value_portion && shape->sealed_values >= shape->value_portion)
         return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0,
-                              "%u sealed segments hold %.1f MiB of values: a flush tells which others they replace",
-                              shape->sealed, LK_MIB(shape->sealed_values));
+                              "%u sealed segments hold %.1f %s of values: a flush tells which others they replace",
+                              shape->sealed, LK_SHOWN(shape->sealed_values));
     if (shape->sealed >= L0_FULL)
-        return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0,
-                              "%u sealed segments (%.1f MiB), a flush is due at %u of any size", shape->sealed, mib,
-                              L0_FULL);
+        return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0, "%u sealed segments (%.1f %s), a flush is due at %u of any size",
+                              shape->sealed, LK_SHOWN(shape->sealed_bytes), L0_FULL);
     return 0;
 }
 
@@ -120,8 +116,8 @@ static int plan_everything(const struct lk_shape *shape, struct lk_job *job)
         const struct lk_shape_run *only = &shape->runs[stretch.first];
         if (stretch.last > stretch.first)
             return lk_plan_decide(job, LK_JOB_MERGE, stretch.first, stretch.last,
-                                  "one run was asked for: %u runs, %.1f MiB", stretch.last - stretch.first + 1,
-                                  LK_MIB(stretch.bytes));
+                                  "one run was asked for: %u runs, %.1f %s", stretch.last - stretch.first + 1,
+                                  LK_SHOWN(stretch.bytes));
         if (stretch.first + 1 == shape->run_count && only->tombstones)
             return lk_plan_decide(job, LK_JOB_MERGE, stretch.first, stretch.last,
                                   "one run was asked for, and the bottom holds %llu tombstones",

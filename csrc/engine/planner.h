@@ -82,7 +82,10 @@ struct lk_stretch {
     uint64_t bytes;
 };
 
-#define LK_MIB(bytes) ((double)(bytes) / (1 << 20))
+/* Sizes in reasons: those of a small store in KiB. LK_SHOWN is two arguments, for "%.1f %s". */
+#define LK_UNIT(bytes) ((bytes) < 1 << 20 ? 1 << 10 : 1 << 20)
+#define LK_UNIT_NAME(bytes) ((bytes) < 1 << 20 ? "KiB" : "MiB")
+#define LK_SHOWN(bytes) (double)(bytes) / LK_UNIT(bytes), LK_UNIT_NAME(bytes)
 
 /* The first stretch that begins at `from` or later. 0: there is none. */
 int lk_plan_stretch(const struct lk_shape *shape, uint32_t from, struct lk_stretch *out);

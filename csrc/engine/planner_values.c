@@ -47,6 +47,6 @@ int lk_plan_values(const struct lk_shape *shape, struct lk_job *job)
         return 0;
     job->collect = 1;
     return lk_plan_decide(job, LK_JOB_MERGE, 0, shape->run_count - 1,
-                          "value segments hold %.1f MiB of garbage beside %.1f MiB of values",
-                          LK_MIB(shape->value_garbage), LK_MIB(shape->value_live));
+                          "value segments hold %.1f %s of garbage beside %.1f %s of values",
+                          LK_SHOWN(shape->value_garbage), LK_SHOWN(shape->value_live));
 }

@@ -79,12 +79,13 @@ static int plan_slice(const struct lk_shape *shape, const struct lk_stretch *str
     if (stretch->first > 0 || stretch->last + 1 != shape->run_count || shape->slices < SLICES_LEAST ||
         shape->slice_garbage <= 0 || shape->slice_garbage * (double)cost < freed * (double)shape->slice_bytes)
         return 0;
+    double unit = LK_UNIT(stretch->bytes);
     return lk_plan_decide(
         job, LK_JOB_SLICE, shape->slice_from, shape->slice_to,
-        "%.1f MiB of %.1f are shadowed or deleted, %.2f times what lives is allowed: of %u slices the one "
+        "%.1f %s of %.1f are shadowed or deleted, %.2f times what lives is allowed: of %u slices the one "
         "that gives most, %.1f of %.1f",
-        LK_MIB(garbage), LK_MIB(stretch->bytes), shape->space_limit, shape->slices, LK_MIB(shape->slice_garbage),
-        LK_MIB(shape->slice_bytes));
+        garbage / unit, LK_UNIT_NAME(stretch->bytes), (double)stretch->bytes / unit, shape->space_limit, shape->slices,
+        (double)shape->slice_garbage / unit, (double)shape->slice_bytes / unit);
 }
 
 /* Too much of a stretch is garbage: merge as much of it, from the newest run on, as brings it below the limit. */
@@ -99,7 +100,7 @@ static int plan_space(const struct lk_shape *shape, struct lk_job *job)
         double allowed = (shape->space_limit - 1) * live, small = (double)shape->segment_bytes / SMALL_PART;
         if (garbage <= (allowed > small ? allowed : small))
             continue;
-        double unit = stretch.bytes < 1 << 20 ? 1 << 10 : 1 << 20;
+        double unit = LK_UNIT(stretch.bytes);
         uint32_t last = stretch.first + (stretch.last > stretch.first);
         while (last < stretch.last && garbage - garbage_until(shape, &stretch, last) > allowed)
             last++;
@@ -108,7 +109,7 @@ static int plan_space(const struct lk_shape *shape, struct lk_job *job)
             return 1;
         return lk_plan_decide(job, LK_JOB_MERGE, stretch.first, last,
                               "%.1f %s of %.1f are shadowed or deleted: %.2f times what lives, %.2f allowed",
-                              garbage / unit, unit > 1024 ? "MiB" : "KiB", (double)stretch.bytes / unit,
+                              garbage / unit, LK_UNIT_NAME(stretch.bytes), (double)stretch.bytes / unit,
                               ratio(stretch.bytes, live), shape->space_limit);
     }
     return 0;
@@ -140,9 +141,9 @@ static int plan_reads(const struct lk_shape *shape, struct lk_job *job)
         }
         if (paid >= due && last > stretch.first && last <= stretch.last)
             return lk_plan_decide(job, LK_JOB_MERGE, stretch.first, last,
-                                  "%llu scans have paid %.1f ms for %u runs; merging %u (%.1f MiB) is due at %.1f",
+                                  "%llu scans have paid %.1f ms for %u runs; merging %u (%.1f %s) is due at %.1f",
                                   (unsigned long long)shape->scans, paid / 1e6, shape->run_count,
-                                  last - stretch.first + 1, LK_MIB(bytes), due / 1e6);
+                                  last - stretch.first + 1, LK_SHOWN(bytes), due / 1e6);
     }
     return 0;
 }
@@ -162,9 +163,9 @@ static int plan_idle(const struct lk_shape *shape, struct lk_job *job)
             return lk_plan_decide(
                 job, LK_JOB_MERGE, stretch.first, stretch.last,
                 "nobody writes, and %llu gets and %llu scans have paid %.1f ms for %u runs; merging %u "
-                "(%.1f MiB) is due at %.1f",
+                "(%.1f %s) is due at %.1f",
                 (unsigned long long)shape->gets, (unsigned long long)shape->scans, paid / 1e6, shape->run_count,
-                stretch.last - stretch.first + 1, LK_MIB(stretch.bytes), due / 1e6);
+                stretch.last - stretch.first + 1, LK_SHOWN(stretch.bytes), due / 1e6);
     }
     return 0;
 }
@@ -240,9 +241,9 @@ static int plan_tier(const struct lk_shape *shape, struct lk_job *job)
         for (uint32_t first = stretch.first; first < stretch.last; first++) {
             uint32_t last = tier_from(shape, first, stretch.last);
             if (last > first)
-                return lk_plan_decide(job, LK_JOB_MERGE, first, last, "%u runs, %u allowed: %u of like size, %.1f MiB",
+                return lk_plan_decide(job, LK_JOB_MERGE, first, last, "%u runs, %u allowed: %u of like size, %.1f %s",
                                       lk_plan_free(shape), lk_policy_limit(shape), last - first + 1,
-                                      LK_MIB(lk_plan_bytes(shape, first, last)));
+                                      LK_SHOWN(lk_plan_bytes(shape, first, last)));
         }
     return 0;
 }
@@ -266,9 +267,9 @@ static int plan_cheapest(const struct lk_shape *shape, uint32_t most, struct lk_
             }
     if (!runs)
         return 0;
-    return lk_plan_decide(job, LK_JOB_MERGE, best, best + runs - 1, "%u runs, %u allowed: the cheapest %u, %.1f MiB",
+    return lk_plan_decide(job, LK_JOB_MERGE, best, best + runs - 1, "%u runs, %u allowed: the cheapest %u, %.1f %s",
                           lk_plan_free(shape), lk_policy_limit(shape), runs,
-                          LK_MIB(lk_plan_bytes(shape, best, best + runs - 1)));
+                          LK_SHOWN(lk_plan_bytes(shape, best, best + runs - 1)));
 }
 
 int lk_policy_count(const struct lk_shape *shape, struct lk_job *job)
@@ -293,8 +294,9 @@ static int plan_levels(const struct lk_shape *shape, struct lk_job *job)
                 taken += shape->runs[++last].bytes;
             if (last > first)
                 return lk_plan_decide(job, LK_JOB_MERGE, first, last,
-                                      "levels: a run of %.1f MiB above one of %.1f MiB, less than %d times as large",
-                                      LK_MIB(shape->runs[first].bytes), LK_MIB(shape->runs[first + 1].bytes), LEVEL);
+                                      "levels: a run of %.1f %s above one of %.1f %s, less than %d times as large",
+                                      LK_SHOWN(shape->runs[first].bytes), LK_SHOWN(shape->runs[first + 1].bytes),
+                                      LEVEL);
         }
     return 0;
 }
@@ -332,8 +334,8 @@ static int plan_fifo(const struct lk_shape *shape, struct lk_job *job)
         bytes += shape->runs[first++].bytes;
     if (shape->fifo_bytes && drop_from(shape, first))
         return lk_plan_decide(job, LK_JOB_DROP, first, count - 1,
-                              "fifo: %.1f MiB in tables, %.1f allowed: the oldest %u runs leave",
-                              LK_MIB(lk_plan_bytes(shape, 0, count - 1)), LK_MIB(shape->fifo_bytes), count - first);
+                              "fifo: %.1f %s in tables, %.1f %s allowed: the oldest %u runs leave",
+                              LK_SHOWN(lk_plan_bytes(shape, 0, count - 1)), LK_SHOWN(shape->fifo_bytes), count - first);
     for (first = count; first > 0; first--) {
         uint64_t written = shape->runs[first - 1].written_ns;
         if (written > shape->now_ns || shape->now_ns - written <= shape->fifo_age_ns)

@@ -224,8 +224,8 @@ static void report(const struct lk_span_parts *step, struct lsmkv_step *did)
         }
     }
     snprintf(did->what, sizeof did->what, "range step");
-    snprintf(did->why, sizeof did->why, "a range was asked for: %u tables of %u runs, %.1f MiB", tables,
-             step->last - step->first + 1, (double)did->bytes_in / (1 << 20));
+    snprintf(did->why, sizeof did->why, "a range was asked for: %u tables of %u runs, %.1f %s", tables,
+             step->last - step->first + 1, LK_SHOWN(did->bytes_in));
     atomic_fetch_add_explicit(&step->db->counters.merge_bytes, did->bytes_out, memory_order_relaxed);
 }
 
