@@ -95,6 +95,18 @@ def test_a_level_is_a_named_tuple(db):
     assert level.kind == level[0] == "memtable" and repr(level).startswith("lsmkv.Level(kind='memtable'")
 
 
+def test_reasons_fit_a_small_store():
+    """Sizes in KiB where they are small, and no number that the levels do not show."""
+    with lsmkv.open(None, options="teach") as db:
+        for _ in range(3):
+            fill(db, 0, 400)
+        db.compact()
+        reasons = [event["detail"] for event in db.events()]
+    assert any(" KiB of " in reason for reason in reasons), reasons
+    odd = [reason for reason in reasons if "MiB" in reason or "into run" in reason]
+    assert not odd, odd
+
+
 def test_steps_tell_what_they_did(db):
     for _ in range(4):
         fill(db, 0, 400)
@@ -129,10 +141,11 @@ def test_events(db):
         == [event["number"] for event in db.events(from_=numbers[-1])]
     )
     assert db.events(numbers[-1] + 1) == []
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="from_ must be the number of an event, an int, not str"):
         db.events("first")
-    with pytest.raises(OverflowError):
-        db.events(-1)
+    for number in (-1, 1 << 70):
+        with pytest.raises(ValueError, match=f"from_={number}: events are numbered from 0 on"):
+            db.events(number)
 
 
 def test_explain_names_each_place(db):

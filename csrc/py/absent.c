@@ -32,7 +32,7 @@ static void absent_dealloc(PyObject *self)
 static PyMethodDef methods[] = {{"__reduce__", absent_reduce, METH_NOARGS, NULL}, {0}};
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "The type of ABSENT, which stands for no value: see compare_and_set()."},
+    {Py_tp_doc, "Stands for no value: as old or new of compare_and_set(), where None may be a value like any other."},
     {Py_tp_dealloc, absent_dealloc},
     {Py_tp_traverse, absent_traverse},
     {Py_tp_repr, absent_repr},

@@ -268,6 +268,21 @@ static Py_ssize_t take_events(struct lsm_store *store, uint64_t *from, PyObject 
     return (Py_ssize_t)count;
 }
 
+static int event_number(PyObject *given, uint64_t *out)
+{
+    if (!PyLong_Check(given)) {
+        PyErr_Format(PyExc_TypeError, "from_ must be the number of an event, an int, not %.100s",
+                     Py_TYPE(given)->tp_name);
+        return -1;
+    }
+    *out = PyLong_AsUnsignedLongLong(given);
+    if (!PyErr_Occurred())
+        return 0;
+    PyErr_Clear();
+    PyErr_Format(PyExc_ValueError, "from_=%.100R: events are numbered from 0 on", given);
+    return -1;
+}
+
 PyObject *lsm_store_events(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     static const struct lsm_params params = {"events", 1, 0, 1, {"from_"}};
@@ -276,9 +291,9 @@ PyObject *lsm_store_events(PyObject *self, PyObject *const *args, Py_ssize_t cou
     Py_ssize_t taken;
     if (lsm_params_read(&params, args, count, keywords, given) < 0)
         return NULL;
-    if (given[0])
-        from = PyLong_AsUnsignedLongLong(given[0]);
-    if (PyErr_Occurred() || !(list = PyList_New(0)))
+    if (given[0] && event_number(given[0], &from) < 0)
+        return NULL;
+    if (!(list = PyList_New(0)))
         return NULL;
     do
         taken = take_events(as_store(self), &from, list);

@@ -64,10 +64,12 @@ PyDoc_STRVAR(lsm_verify_doc,
              "What nothing refers to in value files is not read: value_file_bytes of stats() less value_live_bytes.\n\n"
              "Raises CorruptionError for the first damaged place; its damage attribute lists one CorruptionError for\n"
              "each. progress as for compact(). Cost: one sequential read of the whole store.");
-PyDoc_STRVAR(lsm_step_doc,
-             "step($self, /)\n--\n\n"
-             "Run one ready job of the background work now, in this thread, and return a dict that says what it did,\n"
-             "why, and what it read and wrote; None when there is none.\nCost: that of the job.");
+PyDoc_STRVAR(
+    lsm_step_doc,
+    "step($self, /)\n--\n\n"
+    "Run one ready job of the background work now, in this thread. None when there is none, else a dict of what\n"
+    "was done: what, why, bytes_in, bytes_out, records_in, records_out, nanoseconds.\n"
+    "Cost: that of the job.");
 PyDoc_STRVAR(
     lsm_compaction_paused_doc,
     "compaction_paused($self, /)\n--\n\n"
