@@ -11,6 +11,7 @@ import time
 import pytest
 
 import lsmkv as library
+from lsmkv.cli import exits
 
 READING = [["get", "k"], ["exists", "k"], ["scan"], ["export"], ["dump"], ["dump", "--format", "mdb"], ["verify"]]
 READING += [["info"], ["stat"], ["levels"], ["tables"], ["explain", "k"], ["options"]]
@@ -168,8 +169,21 @@ def test_no_permission(store):
     os.chmod(store, 0)
     try:
         assert b"ermission" in lsmkv("get", store, "k", status=3)[1]
+        os.chmod(store, 0o500)
+        os.chmod(store / "LOCK", 0o400)
+        assert b"LOCK: it cannot be opened for writing; to read, use flag" in lsmkv("put", store, "k", "v", status=3)[1]
+        lsmkv("get", store, "k")
+        said = lsmkv("put", store / "inner", "k", "v", status=3)[1]
+        assert b"can be neither opened nor made" in said and said.endswith(f"Try: ls -ld {store}\n".encode())
     finally:
         os.chmod(store, 0o700)
+
+
+def test_what_is_not_there_is_not_looked_at(tmp_path):
+    for missing in ("new", "new/er"):
+        error = PermissionError(13, "Permission denied", str(tmp_path / missing))
+        assert exits.explain(error).hint == f"ls -ld {tmp_path}"
+    assert exits.explain(PermissionError(13, "Permission denied", "nowhere")).hint == "ls -ld ."
 
 
 def test_key_too_long(path):

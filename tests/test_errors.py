@@ -184,6 +184,22 @@ def test_a_file_that_is_gone_is_damage_and_not_an_absent_store(full, name, flag)
     assert "backup" in str(caught.value)
 
 
+@pytest.mark.parametrize("length, says", [(None, "is missing"), (0, "has lost its head"), (50, "has lost its head")])
+def test_a_log_that_is_gone_is_named_and_not_the_one_before_it(full, length, says):
+    with lsmkv.open(full) as db:
+        db[b"last"] = b"1"
+    file = max(full.glob("*.log"))
+    if length is None:
+        file.unlink()
+    else:
+        os.truncate(file, length)
+    with pytest.raises(lsmkv.CorruptionError) as caught:
+        lsmkv.open(full)
+    said = str(caught.value)
+    assert said.startswith(f"{file.name} {says}: the log was on the disk through "), said
+    assert caught.value.file == file.name and said.endswith("put that file back, or restore a backup"), said
+
+
 FEW_FILES = """
 import errno, resource, sys
 import lsmkv

@@ -45,8 +45,8 @@ static int read_current(struct lk_env *env, struct lk_dir *dir, uint32_t *number
         rc = LSMKV_NOTFOUND;
     if (rc == 0 && lk_current_get((const char *)text.at, text.len, number) < 0)
         rc = lk_fail_corrupt("CURRENT", 0,
-                             "CURRENT does not name a manifest: it is damaged; `lsmkv verify` and a backup "
-                             "are the next steps");
+                             "CURRENT does not name a manifest: without it the store cannot be opened; put that file "
+                             "back, or restore a backup");
     lk_buf_deinit(&text);
     return rc;
 }
@@ -287,7 +287,10 @@ static int load(struct lk_env *env, struct lk_dir *dir, struct lk_manifest_state
                          "wrote it",
                          name, version, LK_FORMAT_VERSION);
         else if (good != 1 || head.number != state->manifest_number)
-            rc = lk_fail_corrupt(name, 0, "the head of %s fails verification", name);
+            rc = lk_fail_corrupt(name, 0,
+                                 "the head of %s fails verification: without it the store cannot be opened; put that "
+                                 "file back, or restore a backup",
+                                 name);
     }
     if (rc == 0)
         rc = replay(state, &bytes, head.identity, name);

@@ -165,6 +165,7 @@ struct chain {
     struct lk_recovered *out;
     const struct lk_listing *listing;
     uint32_t log_first;
+    uint32_t torn; /* the newest segment whose head is half there; 0: none */
     char stop_name[24];
     uint64_t closed;         /* the log was closed cleanly up to here; 0: not */
     int value_lost;          /* replay stopped before a frame whose value is not there */
@@ -230,12 +231,17 @@ static int replay(struct chain *chain, struct lk_segment *segment)
     return keep(chain, memtable);
 }
 
-static int is_listed(const struct lk_listing *listing, uint32_t number)
+static int is_among(const struct lk_numbers *numbers, uint32_t number)
 {
-    for (uint32_t i = 0; i < listing->logs.count; i++)
-        if (listing->logs.at[i] == number)
+    for (uint32_t i = 0; i < numbers->count; i++)
+        if (numbers->at[i] == number)
             return 1;
     return 0;
+}
+
+static int is_listed(const struct lk_listing *listing, uint32_t number)
+{
+    return is_among(&listing->logs, number);
 }
 
 /* A segment leaves only after the edit that raises log_first is durable: one that is counted on and gone shows that
@@ -259,8 +265,10 @@ static int visit(struct chain *chain, uint32_t number)
     int rc = lk_segment_load(chain->db->env, chain->db->dir, number, chain->db->store, mapped, &segment);
     if (rc == LSMKV_NOTFOUND)
         return lk_numbers_add(&chain->out->unused, number);
-    if (rc == LSMKV_WOULDBLOCK)
+    if (rc == LSMKV_WOULDBLOCK) {
+        chain->torn = number;
         return lk_numbers_add(&chain->out->stale, number);
+    }
     if (rc < 0)
         return rc;
     if (follows(chain, segment))
@@ -287,6 +295,28 @@ static int check_first(const struct lk_manifest_state *state, const struct lk_li
                            name);
 }
 
+/* Is the segment that was durable gone, or its head? Then nothing is wrong where replay ended. */
+static int is_lost(const struct chain *chain)
+{
+    uint64_t proven = chain->out->proven;
+    uint32_t number = lk_lsn_number(proven);
+    return number != chain->out->last_number && lk_lsn_offset(proven) > LK_FILE_HEAD &&
+           (!is_listed(chain->listing, number) || is_among(&chain->out->unused, number) || chain->torn == number);
+}
+
+static int fail_lost(const struct chain *chain)
+{
+    uint64_t proven = chain->out->proven;
+    uint32_t number = lk_lsn_number(proven);
+    char name[24];
+    lk_file_name(name, LK_FILE_LOG, number);
+    return lk_fail_corrupt(name, 0,
+                           "%s %s: the log was on the disk through %u:%u once; nothing was changed, and the store is "
+                           "not opened; put that file back, or restore a backup",
+                           name, is_listed(chain->listing, number) ? "has lost its head" : "is missing", number,
+                           lk_lsn_offset(proven));
+}
+
 int lk_recover(struct lk_db *db, const struct lk_manifest_state *state, const struct lk_listing *listing,
                struct lk_recovered *out)
 {
@@ -308,10 +338,12 @@ int lk_recover(struct lk_db *db, const struct lk_manifest_state *state, const st
                              "%.300s; the record that refers to it was on the disk once (byte %u of %s): nothing was "
                              "changed; restore a backup",
                              chain.loss.text, out->last_end, chain.stop_name);
+    else if (damaged && is_lost(&chain))
+        rc = fail_lost(&chain);
     else if (damaged)
         rc = lk_fail_corrupt(chain.stop_name, out->last_end,
                              "the log is damaged at byte %u of %s: it was on the disk through %u:%u once; nothing was "
-                             "changed; restore a backup, or move the store away and rescue what reads",
+                             "changed, and the store is not opened; put that file back, or restore a backup",
                              out->last_end, chain.stop_name, lk_lsn_number(out->proven), lk_lsn_offset(out->proven));
     out->value_lost = chain.value_lost;
     if (rc < 0) {

@@ -120,7 +120,7 @@ static int take_lock(struct lk_db *db)
         return 0;
     db->lock = NULL;
     if (rc != -EWOULDBLOCK)
-        return lk_fail_os(-rc, "lock", "LOCK");
+        return lk_fail_os(-rc, "it cannot be opened for writing; to read, use flag=\"r\"", "LOCK");
     rc = lk_fail(LSMKV_LOCKED,
                  "%s is open for writing in another process (pid %d): reading works (flag=\"r\"); to write, "
                  "close it there first",

@@ -153,7 +153,8 @@ int lk_engine_directory(struct lk_env *env, const char *path, const struct lsmkv
     else if (rc == -ENOTDIR)
         status = lk_fail(LSMKV_EXISTS, "%s is not a directory: a store is a directory; name another path", path);
     else
-        status = lk_fail_os(-rc, "open the directory", path);
+        status = lk_fail_os(
+            -rc, create ? "the directory can be neither opened nor made" : "the directory cannot be opened", path);
     lk_error()->os_errno = -rc;
     return status;
 }

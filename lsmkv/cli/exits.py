@@ -81,9 +81,9 @@ def judge(error: BaseException, db: str) -> tuple[int, str]:
     if isinstance(error, lsmkv.OptionsError | OverflowError):
         return USAGE, ""
     if isinstance(error, FileExistsError) and isinstance(error, lsmkv.LsmkvError):
-        return IO, "another directory: the store needs one of its own"
+        return IO, ""  # its words say what to do
     if isinstance(error, PermissionError):
-        return IO, f"ls -ld {error.filename or db}"
+        return IO, f"ls -ld {nearest(str(error.filename or db))}"
     if isinstance(error, OSError | MemoryError | lsmkv.LsmkvError):
         return IO, ""
     if isinstance(error, ValueError):
@@ -98,6 +98,15 @@ def cannot_open(error: BaseException) -> bool:
 
 def remedy(error: Any, db: str) -> str:
     return f"putting {error.file or 'that file'} back, or restoring all of {db}, from a backup"
+
+
+def nearest(path: str) -> str:
+    """The path, or where it would be made."""
+    import os
+
+    while not os.path.lexists(path):
+        path = os.path.dirname(path) or "."
+    return path
 
 
 def whereabouts(db: str, command: str) -> str:
