@@ -120,7 +120,7 @@ def test_a_malformed_line_ends_the_import_and_is_named(path, tmp_path, name):
     assert done.stderr.count(b"\n") == 1 and b"--skip-bad" in done.stderr
     assert f"{tmp_path / name}:{lines[0]}: ".encode() in done.stderr
     assert list(content(path)) == [b"a"]  # what came before it is stored, as the message says
-    assert b"1 pair before it" in done.stderr
+    assert b"stored before it: 1 pair" in done.stderr
 
 
 @pytest.mark.parametrize("name", BAD)

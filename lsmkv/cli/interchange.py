@@ -146,7 +146,7 @@ def bad_line(name: str, bad: BadLine, args: Namespace, out: Output, total: Tally
     where = f"{'standard input' if name == '-' else name}:{bad.line}"
     if not args.skip_bad:
         raise DataError(
-            f"{where}: {bad.reason}; {plural(total.stored, 'pair')} before it are stored",
+            f"{where}: {bad.reason}; stored before it: {plural(total.stored, 'pair')}",
             "--skip-bad goes on and counts such lines",
             line=bad.line,
             stored=total.stored,
