@@ -1,10 +1,10 @@
-"""What large_value_bytes costs and saves: python benchmarks/large_values.py [--megabytes N] [--overwrites N] [--folder DIR]
+"""What large_value_bytes costs and saves: python benchmarks/large_values.py [--megabytes N] [--overwrites N]
 
-A store of values of 4 KiB of noise is filled, overwritten at random, settled (flush, compact), read at random twice and
-scanned: once with the values in the tables ("inline"), once in files of their own ("apart"). Space is what the file system
-gives to the whole directory, for each byte of keys and values that lives. Rates are by the clock, processor times those of
-all threads. Below some hundred megabytes the log, of which up to 32 MiB are reserved at once, is most of the space. The
-result is a table as in docs/value-segments.md. Fixed seeds.
+A store of values of 4 KiB of noise is filled, overwritten at random, settled (flush, compact), read at random twice
+and scanned: once with the values in the tables ("inline"), once in files of their own ("apart"). Space is what the
+file system gives to the whole directory, for each byte of keys and values that lives. Rates are by the clock,
+processor times those of all threads. Below some hundred megabytes the log, of which up to 32 MiB are reserved at
+once, is most of the space. The result is a table as in docs/value-segments.md. Fixed seeds.
 """
 
 import argparse
