@@ -165,7 +165,28 @@ def test_a_truncated_table(full):
     os.truncate(file, file.stat().st_size // 2)
     with pytest.raises((lsmkv.CorruptionError, lsmkv.FormatError)) as caught:
         read_everything(full)
-    assert file.name in str(caught.value)
+    said = str(caught.value)
+    assert file.name in said and said.endswith(
+        "without it the store cannot be opened; put that file back, or restore a backup"
+    )
+
+
+def test_a_truncated_value_segment(full):
+    """It opens: what lies before the cut is read, and what lies behind it raises."""
+    with lsmkv.open(full, large_value_bytes=1000) as db:
+        for number in range(3):
+            db[b"large%d" % number] = bytes(5000)
+        db.flush()
+    (file,) = full.glob("*.val")
+    os.truncate(file, 6000)
+    with lsmkv.open(full) as db:
+        assert db[b"large0"] == bytes(5000)
+        with pytest.raises(lsmkv.CorruptionError, match="the value is lost; other keys can be read") as caught:
+            db[b"large2"]
+        assert caught.value.file == file.name and caught.value.recoverable
+    os.truncate(file, 30)
+    with pytest.raises(lsmkv.CorruptionError, match=f"the head of value segment {file.name}"):
+        lsmkv.open(full)
 
 
 @pytest.mark.parametrize("flag", ["r", "w", "c"])

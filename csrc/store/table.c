@@ -15,6 +15,9 @@
 #include "util/buf.h"
 #include "util/checksum.h"
 
+/* What follows from damage that is found when a table is opened, and what to do. */
+#define CLOSED "without it the store cannot be opened; put that file back, or restore a backup"
+
 int lk_table_corrupt(const struct lk_table *table, uint64_t offset, const char *what)
 {
     int opened = table->granules.state != NULL;
@@ -54,7 +57,8 @@ static int read_footer(struct lk_env *env, struct lk_file *file, const char *nam
     const char *what = "";
 
     if (bytes < LK_FOOTER)
-        return lk_fail_corrupt(name, bytes, "%s: %llu bytes are too few for a table", name, (unsigned long long)bytes);
+        return lk_fail_corrupt(name, bytes, "%s: %llu bytes are too few for a table: " CLOSED, name,
+                               (unsigned long long)bytes);
     uint64_t at = bytes - LK_FOOTER;
     int rc = lk_io_read(env, file, name, at, from, sizeof from);
     if (rc < 0)
@@ -62,7 +66,8 @@ static int read_footer(struct lk_env *env, struct lk_file *file, const char *nam
     rc = lk_footer_get(from, bytes, footer, &what);
     if (rc == -2)
         return lk_fail(LSMKV_FORMAT, "%s: %s; the file was not changed", name, what);
-    return rc < 0 ? lk_fail_corrupt(name, at, "%s: %s, at offset %llu", name, what, (unsigned long long)at) : 0;
+    return rc < 0 ? lk_fail_corrupt(name, at, "%s: %s, at offset %llu: " CLOSED, name, what, (unsigned long long)at)
+                  : 0;
 }
 
 int lk_table_read_tail(struct lk_env *env, struct lk_file *file, const char *name, uint64_t bytes,
@@ -80,8 +85,8 @@ int lk_table_read_tail(struct lk_env *env, struct lk_file *file, const char *nam
         return rc;
     tail->len = (size_t)length;
     if (lk_checksum(lk_checksum_seed(footer->identity, at), tail->at, tail->len) != footer->tail_sum)
-        return lk_fail_corrupt(name, at, "%s: the checks and properties at offset %llu fail their checksum", name,
-                               (unsigned long long)at);
+        return lk_fail_corrupt(name, at, "%s: the checks and properties at offset %llu fail their checksum: " CLOSED,
+                               name, (unsigned long long)at);
     return 0;
 }
 
@@ -254,7 +259,7 @@ static int load(struct lk_table *table, struct lk_cache *cache, int mapped)
 
     if (rc == 0 && bytes != table->meta.bytes)
         rc = lk_fail_corrupt(table->name, bytes < table->meta.bytes ? bytes : table->meta.bytes,
-                             "%s: the file has %llu bytes, the manifest says %llu", table->name,
+                             "%s: the file has %llu bytes, the manifest says %llu: " CLOSED, table->name,
                              (unsigned long long)bytes, (unsigned long long)table->meta.bytes);
     if (rc == 0)
         rc = lk_table_read_tail(table->env, table->file, table->name, bytes, &table->footer, &tail);
