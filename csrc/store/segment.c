@@ -215,7 +215,10 @@ static int read_head(struct lk_segment *segment, uint64_t bytes, uint64_t store)
             if (marks <= 0) /* nothing behind it was ever durable, or a later proof says otherwise */
                 return marks < 0 ? marks : LSMKV_WOULDBLOCK;
         }
-        return lk_fail_corrupt(segment->name, 0, "the head of log segment %s fails verification", segment->name);
+        return lk_fail_corrupt(segment->name, 0,
+                               "the head of log segment %s fails verification: the store cannot be opened; put that "
+                               "file back, or restore a backup",
+                               segment->name);
     }
     if (head.number != segment->number || head.store != store)
         return lk_fail_corrupt(segment->name, 0, "%s is a segment of another store or place (it says number %u)",

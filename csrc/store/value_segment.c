@@ -95,7 +95,9 @@ static int read_head(struct lk_value_segment *segment, uint64_t bytes, uint64_t 
                        "%s has format %u; this build reads format %u: open it with the release that wrote it",
                        segment->name, version, LK_FORMAT_VERSION);
     if (good != 1 || head.number != segment->number || head.store != store)
-        return lk_fail_corrupt(segment->name, 0, "the head of value segment %s fails verification, or is another's",
+        return lk_fail_corrupt(segment->name, 0,
+                               "the head of value segment %s fails verification, or is another's: the store cannot be "
+                               "opened; put that file back, or restore a backup",
                                segment->name);
     segment->identity = head.identity;
     segment->capacity = 0; /* nothing is appended to it */
