@@ -691,7 +691,7 @@ def inspect(db):
         db.explain(WORDS)
     with refused(TypeError):
         db.events(WORDS)
-    with refused(OverflowError):
+    with refused(ValueError):
         db.events(-1)
 
 
