@@ -180,6 +180,9 @@ def test_an_empty_store_takes_less_than_a_mebibyte(path, taken):
         for key in list(db):
             del db[key]
         db.compact()
+        deadline = time.monotonic() + 60
+        while taken(path) >= 1 << 20 and time.monotonic() < deadline:
+            time.sleep(0.01)  # a log that readers may still have looked at goes when they cannot any more
         assert taken(path) < 1 << 20
         db[b"k"] = b"v"
         assert dict(db) == {b"k": b"v"}
