@@ -278,6 +278,8 @@ static int event_number(PyObject *given, uint64_t *out)
     *out = PyLong_AsUnsignedLongLong(given);
     if (!PyErr_Occurred())
         return 0;
+    if (!PyErr_ExceptionMatches(PyExc_OverflowError))
+        return -1;
     PyErr_Clear();
     PyErr_Format(PyExc_ValueError, "from_=%.100R: events are numbered from 0 on", given);
     return -1;
