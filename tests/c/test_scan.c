@@ -257,6 +257,7 @@ static struct {
     struct lk_env env;
     uint64_t bytes;
     _Atomic uint64_t opened; /* to be read; the keeper makes segments meanwhile */
+    _Atomic uint64_t hot;
 } told;
 
 static void tell(struct lk_file *file, uint64_t offset, uint64_t bytes)
@@ -277,19 +278,33 @@ static int64_t nothing_resident(struct lk_env *env, const void *at, uint64_t byt
     return 0;
 }
 
-enum { WALKED = 9000, WALKED_VALUE = 500, WALKED_BYTES = WALKED * WALKED_VALUE };
-
-/* A settled store of a few tables, whose environment counts what is told and opened. */
-static void walked_store(uint32_t source, uint32_t cache_bytes)
+static void count_hot(struct lk_env *env, void *at, uint64_t bytes)
 {
-    static char value[WALKED_VALUE];
+    told.hot++;
+    lk_env_posix()->ops->map_hot(env, at, bytes);
+}
+
+/* A store, not open yet, whose environment counts what is told, opened and marked as hot. */
+static void new_told_store(uint32_t source)
+{
     store_new_real(LSMKV_SYNC_OS);
+    told.hot = 0;
     told.ops = *lk_env_posix()->ops;
     told.ops.will_need = tell;
     told.ops.open = open_and_count;
+    told.ops.map_hot = count_hot;
     told.env.ops = &told.ops;
     store.env = &told.env;
     store.options.table_source = source;
+}
+
+enum { WALKED = 9000, WALKED_VALUE = 500, WALKED_BYTES = WALKED * WALKED_VALUE };
+
+/* A settled store of a few tables. */
+static void walked_store(uint32_t source, uint32_t cache_bytes)
+{
+    static char value[WALKED_VALUE];
+    new_told_store(source);
     store.options.table_bytes = 2 << 20;
     store.options.cache_bytes = cache_bytes;
     store_open();
@@ -366,6 +381,7 @@ TEST(long_walks_go_beside_a_mapping_that_left_memory)
     walked_store(LSMKV_SOURCE_MAPPED, 0);
     CHECK_EQ(lsmkv_get_stats(store.db, &stats), 0);
     CHECK(stats.tables > 1);
+    CHECK(told.hot >= stats.tables); /* the lines of each */
     told.ops.map_resident = nothing_resident;
     for (int turn = 0; turn < 2; turn++) {
         told.opened = 0;
@@ -384,13 +400,7 @@ TEST(long_walks_over_large_values)
     static char value[LARGE];
     struct lsmkv_stats stats;
     for (int mixed = 0; mixed < 2; mixed++) {
-        store_new_real(LSMKV_SYNC_OS);
-        told.ops = *lk_env_posix()->ops;
-        told.ops.will_need = tell;
-        told.ops.open = open_and_count;
-        told.env.ops = &told.ops;
-        store.env = &told.env;
-        store.options.table_source = LSMKV_SOURCE_MAPPED;
+        new_told_store(LSMKV_SOURCE_MAPPED);
         store.options.table_bytes = 8 << 20;
         store.options.segment_bytes = 8 << 20;
         store_open();
