@@ -10,7 +10,7 @@ C := @+$(MAKE) --no-print-directory -s -j$(JOBS) -C csrc
 export VENV
 
 # The C tests in which threads meet.
-THREADED := test_epoch test_memtable test_order test_granules test_commit test_registry test_scan test_write_if test_transaction
+THREADED := test_epoch test_memtable test_order test_granules test_commit test_registry test_scan test_write_if test_transaction test_leaps
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check change lab matrix sanitized bench notebook fmt lint types build sdist clean

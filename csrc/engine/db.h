@@ -4,6 +4,7 @@
  *   write.c commit.c rotate.c      frame, index, publish; group commit; the next segment
  *   spare.c pace.c                 the segment after that; how fast writers may write
  *   read.c scan.c snapshot.c       one key; a range; a frozen state
+ *   scan_leap.c                    a range of deleted keys is walked once
  *   apart.c                        large values: into value segments, and whether they are there
  *   namespace.c                    key spaces of their own: made, opened, dropped
  *   transaction.c reads.c conflict.c   a private version; what it looked at; whether that still stands
@@ -30,6 +31,7 @@
 #include "engine/manifest.h"
 #include "engine/version.h"
 #include "os/thread.h"
+#include "store/gaps.h"
 #include "store/epoch.h"
 #include "store/values.h"
 
@@ -47,7 +49,7 @@ struct lk_stalls {
 };
 
 struct lk_counters { /* relaxed; any thread */
-    _Atomic uint64_t puts, deletes, range_deletes, scans; /* gets are counted in the epoch slots */
+    _Atomic uint64_t puts, deletes, range_deletes, scans, leaps; /* gets are counted in the epoch slots */
     _Atomic uint64_t user_bytes, log_bytes, flush_bytes, merge_bytes, recovery_bytes;
     _Atomic uint64_t syncs;
     struct lk_stalls stalls[LK_STALL_CAUSES]; /* engine/stall.h */
@@ -71,6 +73,7 @@ struct lk_db {
     uint32_t fork_generation;
     enum lk_segment_kind segment_kind;
     int map_tables, readonly, clean_open;
+    uint32_t gap_least;          /* dead keys in a row from which on a walk asks and tells; else for tests */
 
     /* Published with release, read with acquire inside an epoch slot. */
     struct lk_epochs epochs;
@@ -90,6 +93,7 @@ struct lk_db {
     struct lk_memtable *void_spare; /* owned: came too late for its number; freed after the mutex is given back */
     int rotated;                    /* the background is to be told, after the mutex is given back */
     uint32_t batch_keys_factor;     /* more lines for the next segment, after a batch did not fit */
+    struct lk_gaps gaps;             /* where nothing lives; readers try the mutex for it (engine/scan_leap.c) */
     _Atomic uint32_t pace_space;    /* space debt in thousandths, as engine/pace.h counts; set by background.c */
     _Atomic uint64_t pace_unit;     /* ns that a KiB of log costs a flush; 0: not known yet; set by background.c */
 

@@ -34,6 +34,7 @@ static void add_counters(struct lk_db *db, struct lsmkv_stats *out)
 {
     struct lk_counters *counters = &db->counters;
     out->scans = get(&counters->scans);
+    out->leaps = get(&counters->leaps);
     out->puts = get(&counters->puts);
     out->deletes = get(&counters->deletes);
     out->range_deletes = get(&counters->range_deletes);

@@ -7,6 +7,14 @@
 #include "engine/scan.h"
 #include "store/view.h"
 
+/* Dead keys that a walk has met in a row (scan_leap.c). */
+struct lk_dead_row {
+    struct lk_buf from, to; /* owned: the first that counts; scratch */
+    uint64_t wall_ns;       /* 0, or the scan's: some had expired */
+    uint32_t count, ask_at; /* of them, since the last leap; at how many a gap is asked for */
+    int marked;             /* `from` is set */
+};
+
 struct lk_scan {
     struct lk_db *db;
     struct lk_snapshot at; /* own reference to the version */
@@ -25,6 +33,7 @@ struct lk_scan {
     struct lk_buf apart, fetched; /* owned: indices of its pairs that are references yet; what they refer to */
     struct lk_buf shelf; /* owned: pairs of the present chunk that did not stay where they were */
     struct lk_buf from, to; /* owned: what was walked, for a transaction to remember */
+    struct lk_dead_row row;
 };
 
 /* Walk on from where the last chunk ended. 0: *count pairs, perhaps none when patience ran out; NOTFOUND: over;
@@ -32,6 +41,12 @@ struct lk_scan {
  * defer: such a value's reference stands in its pair until lk_scan_fetch. Inside a slot. */
 LK_MUST_CHECK int lk_scan_collect(struct lk_scan *scan, struct lk_merge *merge, int defer, size_t most,
                                   size_t most_bytes, struct lsmkv_pair *pairs, size_t *count);
+/* Where a walk stands on a dead key. 1: it has leapt, and stands somewhere else. Inside a slot. */
+int lk_scan_leap(struct lk_scan *scan, struct lk_merge *merge);
+/* The row of dead keys ends: at `key`, which is alive or outside of the range, or, NULL, because there are no more, after the dead key `last`.
+ * Inside a slot. */
+void lk_scan_row_ends(struct lk_scan *scan, const struct lk_slice *key, struct lk_slice last);
+
 /* Copy lent pairs into the scan's own memory. 0 or NOMEM. */
 LK_MUST_CHECK int lk_scan_keep(struct lk_scan *scan, struct lsmkv_pair *pairs, size_t count);
 /* Read what the references among the *found kept pairs refer to. One that cannot be read ends the chunk before it (*found

@@ -49,7 +49,7 @@ static __attribute__((noinline)) int shelve(struct lk_scan *scan, const struct l
 {
     struct lk_buf *shelf = &scan->shelf;
     uintptr_t before = (uintptr_t)shelf->at;
-    int rc = lk_buf_reserve(shelf, record->key.len + record->value.len);
+    int rc = lk_buf_reserve(shelf, record->key.len + record->value.len + 1); /* an empty pair stands somewhere, too */
     if (rc < 0)
         return rc;
     for (size_t i = 0; (uintptr_t)shelf->at != before && i < count * 2; i++) {
@@ -124,13 +124,18 @@ int lk_scan_collect(struct lk_scan *scan, struct lk_merge *merge, int defer, siz
         const struct lk_cursor *cursor = lk_merge_current(merge);
         const struct lk_record *record = &cursor->record;
         if (beyond(scan, record->key)) {
+            if (UNLIKELY(scan->row.count))
+                lk_scan_row_ends(scan, &record->key, last);
             scan->over = 1;
             break;
         }
-        if (lk_record_visible(record, scan->at.wall_ns)) {
+        int lives = lk_record_visible(record, scan->at.wall_ns);
+        if (lives) {
             taken = take(scan, cursor, defer, pairs, found, &last, &more);
             if (UNLIKELY(taken != 0))
                 break;
+            if (UNLIKELY(scan->row.count || scan->row.marked))
+                lk_scan_row_ends(scan, &last, last);
             found++;
             bytes += more;
         } else if (UNLIKELY(cursor->fleeting)) {
@@ -142,11 +147,16 @@ int lk_scan_collect(struct lk_scan *scan, struct lk_merge *merge, int defer, siz
         if (UNLIKELY(rc < 0))
             return rc;
         any = 1;
+        if (!lives && lk_scan_leap(scan, merge))
+            continue;
         if (found < most && bytes < most_bytes)
             lk_merge_step(merge);
     }
-    if (!merge->valid && merge->status == 0)
+    if (!merge->valid && merge->status == 0) {
+        if (scan->row.count)
+            lk_scan_row_ends(scan, NULL, any ? last : lk_buf_slice(&scan->last));
         scan->over = 1;
+    }
     if (any && last.at != scan->last.at)
         rc = lk_buf_copy(&scan->last, last);
     scan->started |= any;

@@ -74,6 +74,7 @@ int lk_scan_new(struct lk_db *db, const struct lk_snapshot *snapshot, const stru
         return lk_fail(LSMKV_NOMEM, "memory ran out while a scan was opened");
     scan->db = db;
     scan->slot = -1;
+    scan->row.ask_at = db->gap_least;
     int rc = 0;
     if (snapshot) {
         lk_snapshot_share(snapshot, &scan->at);
@@ -118,6 +119,8 @@ void lk_scan_free(struct lk_scan *scan)
     lk_buf_deinit(&scan->shelf);
     lk_buf_deinit(&scan->from);
     lk_buf_deinit(&scan->to);
+    lk_buf_deinit(&scan->row.from);
+    lk_buf_deinit(&scan->row.to);
     if (scan->at.version)
         lk_leave_snapshot(&scan->at);
     lk_free(scan);

@@ -61,6 +61,7 @@ static struct lk_db *db_new(struct lk_env *env, const char *path, struct lk_dir 
     db->id[1] = id[1];
     db->fork_generation = lk_fork_generation;
     db->readonly = (options->flags & LSMKV_OPEN_READONLY) != 0;
+    db->gap_least = LK_GAP_LEAST;
     db->manifest = (struct lk_manifest){.env = env, .dir = dir, .mode = options->mode & 0666};
     lk_epochs_init(&db->epochs);
     lk_mutex_init(&db->write_mutex);

@@ -149,6 +149,20 @@ static int hold_values(struct lk_memtable *memtable, const struct lk_value_uses 
     return rc;
 }
 
+/* Before it is visible: where something is put there is no gap. */
+static void tell_gaps(struct lk_db *db, const struct op *op)
+{
+    const uint8_t *at = op->record ? NULL : op->batch->bytes.at, *end = op->record ? NULL : at + op->batch->bytes.len;
+    struct lk_record record;
+    if (op->record && lk_record_kind(op->record) == LK_PUT)
+        lk_gaps_put(&db->gaps, op->record->key);
+    while (at < end && db->gaps.count) {
+        at = lk_record_get(at, end, &record);
+        if (lk_record_kind(&record) == LK_PUT)
+            lk_gaps_put(&db->gaps, record.key);
+    }
+}
+
 /* Append the op as one frame. WOULDBLOCK: its lines are full, nothing was changed, seal first. */
 static int append(struct lk_db *db, const struct op *op, uint64_t hash, int sync)
 {
@@ -177,6 +191,8 @@ static int append(struct lk_db *db, const struct op *op, uint64_t hash, int sync
     count_op(db, op);
     if (sync)
         db->lsn_sync_wanted = db->lsn_appended;
+    if (db->gaps.count)
+        tell_gaps(db, op);
     lk_commit_publish(db);
     return 0;
 }

@@ -548,6 +548,7 @@ LSMKV_MUST_CHECK LSMKV_API int lsmkv_verify(lsmkv *db, lsmkv_found found, lsmkv_
 struct lsmkv_stats {
     uint64_t lsn_visible, lsn_durable; /* segment number << 32 | offset */
     uint64_t puts, deletes, range_deletes, gets, gets_missed, scans; /* calls since open, this engine */
+    uint64_t leaps; /* of scans, over deleted and expired keys that an earlier one has met */
     uint64_t memtable_bytes, memtable_keys; /* active segment */
     uint64_t sealed_segments, sealed_bytes; /* L0 */
     uint64_t runs, tables, table_bytes, table_records, table_tombstones;

@@ -50,6 +50,7 @@ static const struct {
     X(gets),
     X(gets_missed),
     X(scans),
+    X(leaps),
     X(memtable_bytes),
     X(memtable_keys),
     X(sealed_segments),

@@ -49,6 +49,7 @@ GROUPS: dict[str, dict[str, str]] = {  # what is in no group comes last, as "oth
         "gets": "keys looked up",
         "gets_missed": "keys among them that were not there",
         "scans": "iterators begun: ranges, views, first() and the like",
+        "leaps": "times that one of them leapt over deleted and expired keys which an earlier one had met",
     },
     "bytes accepted": {
         "user_bytes": "bytes of keys and values that callers gave; the measure for write amplification",

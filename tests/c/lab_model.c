@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/db.h"
+#include "engine/handle.h"
 #include "twin/transacting.h"
 
 enum { HISTORY = 600, RANDOM_SETS = 8, MISTAKES_MOST = 5 };
@@ -256,6 +258,8 @@ static void open_store(struct history *h, const int there[SPACES])
     h->options.space_limit = 1.05 + (double)(h->seed % 5) / 10;
     expect(h, lk_open_in(env_of(h), h->path, &h->options, &db), 0, "open");
     h->handles[0] = db;
+    if (db)
+        db->db->gap_least = 1 + (uint32_t)(h->seed % 3); /* rows of dead keys are short here */
     h->options.key_codec = NULL; /* from now on whatever the store says */
     if (db && strcmp(lsmkv_key_codec(db), codec_of(h, 0)) != 0)
         wrong(h, "the store has the codec %s", lsmkv_key_codec(db));

@@ -672,6 +672,30 @@ TEST(a_failure_is_latched)
     store_free();
 }
 
+/* A pair of a packed page is lent from a shelf of the scan's own; nothing of it is nowhere. */
+TEST(an_empty_pair_is_lent_from_somewhere)
+{
+    lsmkv_iter *iter = NULL;
+    struct lsmkv_pair pair = {0};
+    size_t count = 0;
+    if (!lsmkv_feature("lz4"))
+        return;
+    store_new(LSMKV_SYNC_OS);
+    store.options.compression = LSMKV_COMPRESSION_LZ4;
+    store_open();
+    put("", "");
+    put_numbers(0, 100, "the same again and again and again");
+    CHECK_EQ(lsmkv_flush(store.db), 0);
+    CHECK_EQ(lsmkv_compact(store.db, NULL, NULL, NULL, NULL), 0);
+    expect_count(101); /* all that is needed is in memory now */
+    CHECK_EQ(lsmkv_iter_new(store.db, NULL, NULL, &iter), 0);
+    CHECK_EQ(lsmkv_try_iter_begin(iter, 1, 1 << 20, &pair, &count), 0);
+    CHECK(count == 1 && pair.key.size == 0 && pair.value.size == 0);
+    CHECK(pair.key.data != NULL && pair.value.data != NULL);
+    lsmkv_iter_free(iter);
+    store_free();
+}
+
 int main(int argc, char **argv)
 {
     return check_run(argc, argv);

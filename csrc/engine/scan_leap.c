@@ -1,0 +1,104 @@
+/* scan_leap: a walk over dead keys leaps over known gaps (store/gaps.h), and tells of what it has walked.
+ *
+ *      x x x x x x x x x x x x x x x x x x x x x x x x x x x x x 7
+ *      '-- least ---'  leap -------------------> '-- walked ---'        then told: from the first leap on, up to 7
+ *                 ^ from
+ *
+ * The gaps are the writer's, under write_mutex. A reader only ever tries that mutex, for a few comparisons, and without it
+ * goes on step by step: he waits for nobody, and who waits for him waits as long as for a small put. */
+#include "engine/scan_inner.h"
+#include "store/visible.h"
+
+/* A transaction's own writes are in no list, and a store that is only read has no writer to keep one. */
+static int may_leap(const struct lk_scan *scan)
+{
+    return scan->at.own == 0 && !scan->db->readonly;
+}
+
+/* Where to, into row.to. 0: nowhere. */
+static int find(struct lk_scan *scan, struct lk_slice key)
+{
+    struct lk_db *db = scan->db;
+    struct lk_dead_row *row = &scan->row;
+    int found = 0;
+    if (!lk_mutex_try(&db->write_mutex))
+        return 0;
+    const struct lk_gap *gap =
+        lk_gaps_find(&db->gaps, (struct lk_gap_view){scan->at.lsn, scan->at.wall_ns}, key);
+    if (gap && lk_buf_copy(&row->to, lk_gap_key(scan->reverse ? &gap->from : &gap->to)) == 0) {
+        found = 1;
+        if (gap->wall_ns)
+            row->wall_ns = scan->at.wall_ns;
+    }
+    lk_mutex_unlock(&db->write_mutex);
+    return found;
+}
+
+int lk_scan_leap(struct lk_scan *scan, struct lk_merge *merge)
+{
+    struct lk_dead_row *row = &scan->row;
+    const struct lk_record *record = &lk_merge_current(merge)->record;
+    if (lk_record_kind(record) != LK_DELETE)
+        row->wall_ns = scan->at.wall_ns;
+    if (++row->count < row->ask_at)
+        return 0;
+    row->ask_at = 2 * row->count;
+    if (!may_leap(scan) || (!row->marked && lk_buf_copy(&row->from, record->key) < 0))
+        return 0;
+    row->marked = 1;
+    if (!find(scan, record->key))
+        return 0;
+    struct lk_slice to = lk_buf_slice(&row->to);
+    row->count = 0;
+    row->ask_at = scan->db->gap_least;
+    atomic_fetch_add_explicit(&scan->db->counters.leaps, 1, memory_order_relaxed);
+    if (scan->reverse)
+        lk_merge_seek_back(merge, &to, 1);
+    else
+        lk_merge_seek(merge, &to, 0);
+    return 1;
+}
+
+/* The least key after `key`. */
+static int after(struct lk_buf *to, struct lk_slice key)
+{
+    int rc = lk_buf_copy(to, key);
+    return rc == 0 ? lk_buf_append(to, "", 1) : rc;
+}
+
+static void tell(struct lk_scan *scan, struct lk_slice from, struct lk_slice to)
+{
+    struct lk_db *db = scan->db;
+    if (!lk_mutex_try(&db->write_mutex))
+        return;
+    lk_gaps_walked(&db->gaps, (struct lk_gap_view){scan->at.lsn, scan->row.wall_ns}, from, to, db->lsn_appended);
+    lk_mutex_unlock(&db->write_mutex);
+}
+
+/* Forward [from, to), backward (to, from], which is [just after to, just after from). */
+static void tell_row(struct lk_scan *scan, const struct lk_slice *key, struct lk_slice last)
+{
+    struct lk_dead_row *row = &scan->row;
+    struct lk_buf *low = &row->to;
+    if (!scan->reverse) {
+        if (!key && after(&row->to, last) < 0)
+            return;
+        tell(scan, lk_buf_slice(&row->from), key ? *key : lk_buf_slice(&row->to));
+        return;
+    }
+    lk_buf_reset(low);
+    if ((key && after(low, *key) < 0) || lk_buf_append(&row->from, "", 1) < 0)
+        return;
+    tell(scan, lk_buf_slice(low), lk_buf_slice(&row->from));
+}
+
+void lk_scan_row_ends(struct lk_scan *scan, const struct lk_slice *key, struct lk_slice last)
+{
+    struct lk_dead_row *row = &scan->row;
+    if (row->marked && row->count >= scan->db->gap_least)
+        tell_row(scan, key, last);
+    row->wall_ns = 0;
+    row->count = 0;
+    row->ask_at = scan->db->gap_least;
+    row->marked = 0;
+}
