@@ -31,8 +31,8 @@
 #include "engine/manifest.h"
 #include "engine/version.h"
 #include "os/thread.h"
-#include "store/gaps.h"
 #include "store/epoch.h"
+#include "store/gaps.h"
 #include "store/values.h"
 
 enum { LK_EVENTS = 256 };

@@ -10,9 +10,9 @@
 /* Dead keys that a walk has met in a row (scan_leap.c). */
 struct lk_dead_row {
     struct lk_buf from, to; /* owned: the first that counts; scratch */
-    uint64_t wall_ns;       /* 0, or the scan's: some had expired */
+    uint64_t wall_ns; /* 0, or the scan's: some had expired */
     uint32_t count, ask_at; /* of them, since the last leap; at how many a gap is asked for */
-    int marked;             /* `from` is set */
+    int marked, leapt; /* `from` is set; a gap was leapt over */
 };
 
 struct lk_scan {
@@ -41,6 +41,7 @@ struct lk_scan {
  * defer: such a value's reference stands in its pair until lk_scan_fetch. Inside a slot. */
 LK_MUST_CHECK int lk_scan_collect(struct lk_scan *scan, struct lk_merge *merge, int defer, size_t most,
                                   size_t most_bytes, struct lsmkv_pair *pairs, size_t *count);
+void lk_scan_row_begins(struct lk_scan *scan);
 /* Where a walk stands on a dead key. 1: it has leapt, and stands somewhere else. Inside a slot. */
 int lk_scan_leap(struct lk_scan *scan, struct lk_merge *merge);
 /* The row of dead keys ends: at `key`, which is alive or outside of the range, or, NULL, because there are no more, after the dead key `last`.

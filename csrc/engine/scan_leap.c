@@ -9,6 +9,14 @@
 #include "engine/scan_inner.h"
 #include "store/visible.h"
 
+/* A few dead keys, and a walk asks; a gap of its own takes more of them (gap_least). */
+enum { ASK = 4 };
+
+static uint32_t a_few(const struct lk_scan *scan)
+{
+    return scan->db->gap_least < ASK ? scan->db->gap_least : ASK;
+}
+
 /* A transaction's own writes are in no list, and a store that is only read has no writer to keep one. */
 static int may_leap(const struct lk_scan *scan)
 {
@@ -23,8 +31,7 @@ static int find(struct lk_scan *scan, struct lk_slice key)
     int found = 0;
     if (!lk_mutex_try(&db->write_mutex))
         return 0;
-    const struct lk_gap *gap =
-        lk_gaps_find(&db->gaps, (struct lk_gap_view){scan->at.lsn, scan->at.wall_ns}, key);
+    const struct lk_gap *gap = lk_gaps_find(&db->gaps, (struct lk_gap_view){scan->at.lsn, scan->at.wall_ns}, key);
     if (gap && lk_buf_copy(&row->to, lk_gap_key(scan->reverse ? &gap->from : &gap->to)) == 0) {
         found = 1;
         if (gap->wall_ns)
@@ -42,21 +49,31 @@ int lk_scan_leap(struct lk_scan *scan, struct lk_merge *merge)
         row->wall_ns = scan->at.wall_ns;
     if (++row->count < row->ask_at)
         return 0;
-    row->ask_at = 2 * row->count;
+    row->ask_at = 2 * row->count < scan->db->gap_least ? scan->db->gap_least : 2 * row->count;
     if (!may_leap(scan) || (!row->marked && lk_buf_copy(&row->from, record->key) < 0))
         return 0;
     row->marked = 1;
     if (!find(scan, record->key))
         return 0;
     struct lk_slice to = lk_buf_slice(&row->to);
+    row->leapt = 1;
     row->count = 0;
-    row->ask_at = scan->db->gap_least;
+    row->ask_at = a_few(scan);
     atomic_fetch_add_explicit(&scan->db->counters.leaps, 1, memory_order_relaxed);
     if (scan->reverse)
         lk_merge_seek_back(merge, &to, 1);
     else
         lk_merge_seek(merge, &to, 0);
     return 1;
+}
+
+void lk_scan_row_begins(struct lk_scan *scan)
+{
+    struct lk_dead_row *row = &scan->row;
+    row->wall_ns = 0;
+    row->count = 0;
+    row->ask_at = a_few(scan);
+    row->marked = row->leapt = 0;
 }
 
 /* The least key after `key`. */
@@ -95,10 +112,7 @@ static void tell_row(struct lk_scan *scan, const struct lk_slice *key, struct lk
 void lk_scan_row_ends(struct lk_scan *scan, const struct lk_slice *key, struct lk_slice last)
 {
     struct lk_dead_row *row = &scan->row;
-    if (row->marked && row->count >= scan->db->gap_least)
+    if (row->marked && row->count >= (row->leapt ? a_few(scan) : scan->db->gap_least))
         tell_row(scan, key, last);
-    row->wall_ns = 0;
-    row->count = 0;
-    row->ask_at = scan->db->gap_least;
-    row->marked = 0;
+    lk_scan_row_begins(scan);
 }

@@ -74,7 +74,7 @@ int lk_scan_new(struct lk_db *db, const struct lk_snapshot *snapshot, const stru
         return lk_fail(LSMKV_NOMEM, "memory ran out while a scan was opened");
     scan->db = db;
     scan->slot = -1;
-    scan->row.ask_at = db->gap_least;
+    lk_scan_row_begins(scan);
     int rc = 0;
     if (snapshot) {
         lk_snapshot_share(snapshot, &scan->at);

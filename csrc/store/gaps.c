@@ -116,8 +116,7 @@ static void drop_inside(struct lk_gaps *gaps, uint32_t own)
 {
     for (uint32_t i = gaps->count; i-- > 0;) {
         const struct lk_gap *gap = &gaps->at[own], *other = &gaps->at[i];
-        if (i == own || order(lk_gap_key(&gap->from), &other->from) > 0 ||
-            order(lk_gap_key(&gap->to), &other->to) < 0)
+        if (i == own || order(lk_gap_key(&gap->from), &other->from) > 0 || order(lk_gap_key(&gap->to), &other->to) < 0)
             continue;
         drop(gaps, i);
         if (own == gaps->count) /* it was the last, and stands in the other's place */

@@ -36,11 +36,12 @@ struct lk_gap_bound {
 };
 
 struct lk_gap {
-    struct lk_gap_bound from, to;     /* [from, to); equal: it only watches */
-    struct lk_gap_bound below, above; /* outside, nothing was put from `below` and before `above`; none: nothing at all there */
-    uint64_t since, proved;           /* LSNs */
-    uint64_t wall_ns;                 /* some of it had expired by then; 0: all of it is deleted */
-    uint32_t unused;                  /* records put since it was last of use */
+    struct lk_gap_bound from, to; /* [from, to); equal: it only watches */
+    struct lk_gap_bound below,
+        above; /* outside, nothing was put from `below` and before `above`; none: nothing at all there */
+    uint64_t since, proved; /* LSNs */
+    uint64_t wall_ns; /* some of it had expired by then; 0: all of it is deleted */
+    uint32_t unused; /* records put since it was last of use */
 };
 
 struct lk_gaps {

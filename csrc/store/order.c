@@ -7,7 +7,7 @@
 #include "util/alloc.h"
 #include "util/sort.h"
 
-enum { TOP_MAX = 512, MIDDLE_MAX = 16 * 1024, AHEAD = 8 };
+enum { TOP_MAX = 512, MIDDLE_MAX = 16 * 1024, AHEAD = 8, FEW = 16 };
 
 static void record_at(const struct lk_memtable *memtable, uint32_t position, struct lk_record *out)
 {
@@ -79,16 +79,56 @@ static int entry_before(struct lk_memtable *memtable, const struct lk_entry *a, 
     return a->head != b->head ? a->head < b->head : compare_entries(memtable, a, b) < 0;
 }
 
+/* The first entry of the chunk from `low` on that is not before `entry`. */
+static uint32_t first_from(struct lk_memtable *memtable, const struct lk_chunk *chunk, uint32_t low,
+                           const struct lk_entry *entry)
+{
+    uint32_t high = chunk->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (entry_before(memtable, &chunk->at[middle], entry))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Few among many: their places are looked for, and what lies between is copied. */
+static void merge_few(struct lk_memtable *memtable, const struct lk_chunk *many, const struct lk_chunk *few,
+                      struct lk_entry *to)
+{
+    uint32_t from = 0;
+    for (uint32_t i = 0; i < few->count; i++) {
+        uint32_t place = first_from(memtable, many, from, &few->at[i]);
+        memcpy(to, &many->at[from], (place - from) * sizeof *to);
+        to += place - from;
+        *to++ = few->at[i];
+        from = place;
+    }
+    memcpy(to, &many->at[from], (many->count - from) * sizeof *to);
+}
+
+static void merge_like(struct lk_memtable *memtable, const struct lk_chunk *a, const struct lk_chunk *b,
+                       struct lk_entry *to)
+{
+    uint32_t i = 0, j = 0;
+    while (i < a->count || j < b->count) {
+        int left = j == b->count || (i < a->count && entry_before(memtable, &a->at[i], &b->at[j]));
+        *to++ = left ? a->at[i++] : b->at[j++];
+    }
+}
+
 /* a and b in one; takes both over (also on failure). b may be NULL. */
 static struct lk_chunk *chunk_merge(struct lk_memtable *memtable, struct lk_chunk *a, struct lk_chunk *b)
 {
     if (!a || !b)
         return a ? a : b;
     struct lk_chunk *both = chunk_new(memtable->segment->env, a->count + b->count);
-    for (uint32_t i = 0, j = 0, out = 0; both && out < both->count; out++) {
-        int left = j == b->count || (i < a->count && entry_before(memtable, &a->at[i], &b->at[j]));
-        both->at[out] = left ? a->at[i++] : b->at[j++];
-    }
+    if (both && b->count < a->count / FEW)
+        merge_few(memtable, a, b, both->at);
+    else if (both)
+        merge_like(memtable, a, b, both->at);
     chunk_unref(a);
     chunk_unref(b);
     return both;

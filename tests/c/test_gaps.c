@@ -85,7 +85,8 @@ static int check_reader(uint64_t at, uint64_t moment)
             continue;
         found++;
         for (unsigned j = 0; j < KEYS; j++) {
-            int inside = lk_compare(key(j), lk_gap_key(&gap->from)) >= 0 && lk_compare(key(j), lk_gap_key(&gap->to)) < 0;
+            int inside =
+                lk_compare(key(j), lk_gap_key(&gap->from)) >= 0 && lk_compare(key(j), lk_gap_key(&gap->to)) < 0;
             if (inside && lives(&states[at % STATES], j, moment)) {
                 fprintf(stderr, "  key %u lives at LSN %u, %u, in the gap found for key %u\n", j, (unsigned)at,
                         (unsigned)moment, i);

@@ -81,7 +81,8 @@ static void take_all(int reverse)
             CHECK_EQ(lsmkv_flush(store.db), 0); /* dead keys in tables are dead keys */
     }
     CHECK_STR(end_key(reverse), "");
-    CHECK(stats().leaps > QUEUE - 8 * LK_GAP_LEAST); /* after each flush and merge the first walks have none to leap over */
+    CHECK(stats().leaps >
+          QUEUE - 8 * LK_GAP_LEAST); /* after each flush and merge the first walks have none to leap over */
     store_free();
 }
 
