@@ -1,8 +1,8 @@
 """Queues: benchmarks/queue_ends.py [--records N] [--stores NAMES] [--folder FOLDER]
 
-N records of 16 + 100 bytes are put in ascending order, and then the first is looked up and deleted until none is left: a
-queue, whose consumed part is full of deleted keys. Told is what one such step takes by the clock, for each quarter of
-the way. The stores take turns, in the words of stores.py; who takes longer than the limit is given up.
+N records of 16 + 100 bytes are put in ascending order, and then the first is looked up and deleted until none is left:
+a queue, whose consumed part is full of deleted keys. Told is what one such step takes by the clock, for each quarter of
+the way. The stores are those of stores.py, one after the other; one that takes longer than the limit is given up.
 """
 
 import argparse

@@ -73,7 +73,7 @@ struct lk_db {
     uint32_t fork_generation;
     enum lk_segment_kind segment_kind;
     int map_tables, readonly, clean_open;
-    uint32_t gap_least;          /* dead keys in a row from which on a walk asks and tells; else for tests */
+    uint32_t gap_least;          /* LK_GAP_LEAST: dead keys in a row that are worth telling of; tests ask for fewer */
 
     /* Published with release, read with acquire inside an epoch slot. */
     struct lk_epochs epochs;

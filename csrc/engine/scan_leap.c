@@ -1,15 +1,17 @@
 /* scan_leap: a walk over dead keys leaps over known gaps (store/gaps.h), and tells of what it has walked.
  *
  *      x x x x x x x x x x x x x x x x x x x x x x x x x x x x x 7
- *      '-- least ---'  leap -------------------> '-- walked ---'        then told: from the first leap on, up to 7
- *                 ^ from
+ *      '-a few-'  leap ------------------------> '-- walked ---'        then told: from the first leap on, up to 7
+ *            ^ from
  *
- * The gaps are the writer's, under write_mutex. A reader only ever tries that mutex, for a few comparisons, and without it
- * goes on step by step: he waits for nobody, and who waits for him waits as long as for a small put. */
+ * Where there is nothing to leap over, the row must be longer before it is worth telling (gap_least).
+ *
+ * The gaps are the writer's, under write_mutex. A reader only ever tries that mutex, for a few comparisons, and without
+ * it goes on step by step: he waits for nobody, and who waits for him waits as long as for a small put. */
 #include "engine/scan_inner.h"
 #include "store/visible.h"
 
-/* A few dead keys, and a walk asks; a gap of its own takes more of them (gap_least). */
+/* Dead keys in a row after which a walk asks. */
 enum { ASK = 4 };
 
 static uint32_t a_few(const struct lk_scan *scan)

@@ -4,19 +4,19 @@
  *                    [ gap: nothing lives here )     ^ first()
  *      below |-------------- watched --------------------------| above
  *
- * Why. Who takes the first key again and again walks over all that were taken before: the n-th of them costs n steps, until a
- * merge takes the tombstones away. So a walk that has met LK_GAP_LEAST dead keys in a row asks for a gap, and when it
- * meets a living key it tells what it has walked.
+ * Why. Who takes the first key again and again walks over all that were taken before: the n-th of them costs n steps,
+ * until a merge takes the tombstones away. So a walk that has met LK_GAP_LEAST dead keys in a row tells what it has
+ * walked, and later ones leap.
  *
  * Why it is true. A gap says of [from, to): nothing lives there, as readers from LSN `proved` on see it. A walk at that
  * LSN has shown it, and since then nobody has put a key there: every put is told here before it can be seen, and cuts
- * the gap in two. Deletes, flushes and merges bring nothing to life. What has expired stays so for readers whose clock is not
- * behind wall_ns.
+ * the gap in two. Deletes, flushes and merges bring nothing to life. What has expired stays so for readers whose clock
+ * is not behind wall_ns.
  *
  * A walk sees the state at its own LSN, and meanwhile others write. So a gap also watches what lies around it: from LSN
- * `since` on nothing was put between `below` and `above` but what has cut it. A walk whose LSN is at least `since`,
- * and that stays between the two, makes it longer. A walk that has seen all that was written begins a gap at once; any other begins an
- * empty one, which watches, and the next walk fills it.
+ * `since` on nothing was put between `below` and `above` but what has cut it. A walk whose LSN is at least `since`, and
+ * that stays between the two, makes it longer. A walk that has seen all that was written begins a gap at once; any
+ * other begins an empty one, which watches, and the next walk fills it.
  *
  * Constant memory, no allocation: longer keys are rounded so that less is claimed. A gap that is of no use while
  * LK_GAP_UNUSED records are put is given up, so that writers do not pay for what nobody walks over.
@@ -58,8 +58,8 @@ struct lk_gap_view {
 void lk_gaps_put(struct lk_gaps *gaps, struct lk_slice key);
 /* The gap with `key` in it, if it is one for `view`, lent until the next call; NULL: none. */
 const struct lk_gap *lk_gaps_find(struct lk_gaps *gaps, struct lk_gap_view view, struct lk_slice key);
-/* A walk at view.lsn has met no living key in [from, to). view.wall_ns: 0 when all that it met were deleted. written: the LSN
- * of the newest put that was told. */
+/* A walk at view.lsn has met no living key in [from, to). view.wall_ns: 0 when all that it met were deleted. written:
+ * the LSN of the newest put that was told. */
 void lk_gaps_walked(struct lk_gaps *gaps, struct lk_gap_view view, struct lk_slice from, struct lk_slice to,
                     uint64_t written);
 
