@@ -19,6 +19,9 @@ class Paused:
     def __init__(self, store: Any) -> None:
         self._store = store
 
+    def __repr__(self) -> str:
+        return f"<no merges of {self._store.path!r} within its block>"
+
     def __enter__(self) -> None:
         self._store._pause()
 

@@ -284,6 +284,19 @@ def test_a_store_in_a_directory_that_is_not_there(tmp_path):
     assert complained.decode().endswith(f"Try: mkdir -p {tmp_path / 'no'}\n")
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a file system that takes no new directories")
+def test_where_no_store_can_be_made_nobody_is_told_to_make_one():
+    for words in (("put", "/proc/fruit.db", "apple", "red"), ("incr", "/proc/fruit.db", "visits")):
+        said = start(*words).communicate()[1].decode()
+        assert "Try: another path: /proc takes no new directories" in said and "lsmkv put /proc" not in said
+
+
+@pytest.mark.parametrize("command", ["get", "delete"])
+def test_a_key_that_is_not_there_is_told_as_it_was_typed(path, command):
+    library.open(path, key="(str,i64)").close()
+    assert start(command, path, '["pear",7]').communicate()[1] == f'lsmkv {command}: ["pear",7] is not there\n'.encode()
+
+
 @pytest.mark.parametrize("name", ["nofile", "nofile.jsonl"])
 def test_import_of_a_file_that_is_not_there(tmp_path, name):
     _, complained = lsmkv("import", tmp_path / "db", tmp_path / name, status=3)

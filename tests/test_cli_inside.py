@@ -230,6 +230,21 @@ def test_doctor(path):
     assert "everything a store needs is here" in lsmkv("doctor")
 
 
+def test_doctor_of_a_store(store):
+    before = sorted(os.listdir(store))
+    names = {check["name"]: check for check in answer("doctor", store)["checks"]}
+    assert names["store"]["state"] == "good" and f"lsmkv verify {store}" in names["store"]["text"]
+    assert sorted(os.listdir(store)) == before
+    lsmkv("flush", store)
+    table = next(file for file in store.iterdir() if file.suffix == ".tbl")
+    table.unlink()
+    told = answer("doctor", store, status=4)
+    (found,) = (check for check in told["checks"] if check["state"] == "bad")
+    assert not told["healthy"] and found["name"] == "store"
+    assert f"{table.name} is missing" in found["text"] and f"putting {table.name} back" in found["fix"]
+    assert "lsmkv can work here, but this store is damaged" in lsmkv("doctor", store, status=4)
+
+
 def test_doctor_names_the_apt_line_for_a_library_that_is_missing():
     for check in answer("doctor")["checks"]:
         if check["name"] in ("lz4", "zstd"):

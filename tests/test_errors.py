@@ -307,6 +307,26 @@ def test_a_damaged_page_is_an_error_for_its_keys_and_no_others(path):
                     pass
 
 
+def test_what_a_merge_leaves_beside_damage_is_told(path):
+    with lsmkv.open(path, merge_policy="none", threads=0) as db:
+        for value in (b"old", b"new"):
+            db.update((b"%06d" % i, value * 30) for i in range(3000))
+            db.flush()
+        assert any(event["detail"].startswith("1 sealed segment (") for event in db.events())
+    flip(files(path, ".tbl")[0], 100_000)
+    with lsmkv.open(path, merge_policy="none", threads=0) as db:
+        with pytest.raises(
+            lsmkv.CorruptionError, match="left alone from the damage on, and with it what was to be"
+        ) as e:
+            db.compact()
+        assert e.value.recoverable and sum(level.run > 0 for level in db.levels) == 3  # neither of the two has gone
+        (event,) = (event for event in db.events() if event["what"] == "merge stopped")
+        assert event["detail"].startswith(
+            f"the damaged run is left alone until the store is opened anew: {e.value.file}"
+        )
+        assert db[b"000000"] == db[b"002999"] == b"new" * 30
+
+
 # ---- somebody else has it -------------------------------------------------------------------
 
 HOLD = "import lsmkv, sys; db = lsmkv.open(sys.argv[1]); db[b'k'] = b'v'; print('held', flush=True); input()"

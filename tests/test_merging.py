@@ -81,7 +81,9 @@ def test_an_ascending_load_is_merged_without_writing(path):
 
 def test_compaction_paused(path):
     with lsmkv.open(path, merge_policy="tiered", **SMALL) as db:
-        with db.compaction_paused() as nothing:
+        pause = db.compaction_paused()
+        assert repr(pause) == f"<no merges of {db.path!r} within its block>"
+        with pause as nothing:
             assert nothing is None
             with db.compaction_paused():
                 for _ in range(6):

@@ -81,8 +81,15 @@ def test_what_it_was_made_with_must_agree(db):
     for other in ({}, {"key": "i64"}, {"key": "str", "value": "json"}):
         with pytest.raises(lsmkv.CodecMismatchError, match='namespace "n" was made with'):
             db.namespace("n", **other)
-    with pytest.raises(lsmkv.OptionsError, match="namespace 'n' .*another ttl than the 6000 ms asked for .5000"):
-        db.namespace("n", key="str", ttl=6)
+    with pytest.raises(
+        lsmkv.OptionsError, match="namespace 'n' of .* made with a ttl of 5 s; it is opened with ttl=6.5: "
+    ):
+        db.namespace("n", key="str", ttl=6.5)
+    db.namespace("eternal")
+    with pytest.raises(
+        lsmkv.OptionsError, match="made without a ttl: its keys live for ever; it is opened with ttl=6: "
+    ):
+        db.namespace("eternal", ttl=6)
     assert db.namespace("n", key="str", ttl=5) is not db.namespace("n", key="str")
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+import tempfile
 import typing
 
 import pytest
@@ -125,6 +126,18 @@ def test_an_empty_path_is_not_a_directory(empty, flag):
         lsmkv.open(empty, flag)
 
 
+@pytest.mark.parametrize("flag", "rw")
+def test_a_temporary_store_is_new(tmp_path, monkeypatch, flag):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(
+        lsmkv.OptionsError, match="path=None makes a temporary store, which is new and empty: leave flag"
+    ):
+        lsmkv.open(None, flag)
+    assert not list(tmp_path.iterdir())
+    with lsmkv.open(None, "n") as db:
+        assert not db
+
+
 def test_unknown_names_list_the_known_ones(path):
     with pytest.raises(lsmkv.OptionsError, match="'pagebytes': perhaps page_bytes. There are durability, "):
         lsmkv.open(path, pagebytes=4096)
@@ -149,6 +162,14 @@ def test_wrong_flags(path, flag):
 def test_wrong_arguments(path, call):
     with pytest.raises(TypeError):
         eval(call, {"LSM": lsmkv.LSM, "p": path})
+
+
+def test_what_has_to_be_named_is_named(path):
+    with lsmkv.open(path) as db:
+        with pytest.raises(TypeError, match=r"no positional arguments \(1 given\): name it, as in popitem\(last=...\)"):
+            db.popitem(False)
+        with pytest.raises(TypeError, match=r"prefix\(\) takes at most 1 positional argument \(2 given\)|exactly one"):
+            db.prefix(b"a", b"b")
 
 
 def test_arguments_by_name(path):

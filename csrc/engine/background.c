@@ -99,7 +99,7 @@ static int make_view(struct lk_db *db, struct lsmkv_step *did)
     if (rc == 0) {
         did->records_in = did->records_out = view->count;
         snprintf(did->what, sizeof did->what, "scan view");
-        snprintf(did->why, sizeof did->why, "scans go on over %u sealed segments", sealed);
+        snprintf(did->why, sizeof did->why, "scans go on over %u sealed segment%s", sealed, sealed == 1 ? "" : "s");
         rc = install_view(db, view);
     }
     lk_version_unref(version);

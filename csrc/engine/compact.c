@@ -89,11 +89,12 @@ static int step_span(struct lk_db *db, const struct lk_span *span, struct lsmkv_
 
 static int name_damage(const struct lk_table *table, uint32_t run, uint32_t runs)
 {
-    int rc =
-        lk_fail_corrupt(table->name, 0,
-                        "%s is damaged: run %u of %u was left alone, everything else was merged; `lsmkv verify` names "
-                        "the place; keys outside it can be read and written",
-                        table->name, run, runs);
+    int rc = lk_fail_corrupt(
+        table->name, 0,
+        "%s is damaged: run %u of %u was left alone from the damage on, and with it what was to be merged "
+        "into it; nothing is lost by that; `lsmkv verify` names the place; keys outside it can be read "
+        "and written",
+        table->name, run, runs);
     lk_error()->recoverable = 1;
     return rc;
 }

@@ -173,7 +173,8 @@ int lk_quarantine(struct lk_db *db, const struct lk_version *version, uint32_t f
             if (strcmp(lk_error()->file, table->name) != 0)
                 continue;
             if (!atomic_exchange_explicit(&table->damaged, 1, memory_order_relaxed))
-                lk_event(db, "merge stopped", "run %u is left alone: %.160s", table->meta.run, lk_error()->text);
+                lk_event(db, "merge stopped", "the damaged run is left alone until the store is opened anew: %.160s",
+                         lk_error()->text);
             return 1;
         }
     return 0;

@@ -139,8 +139,8 @@ static int install(struct flush *flush)
 static void report(const struct flush *flush, struct lsmkv_step *did)
 {
     snprintf(did->what, sizeof did->what, "flush step");
-    snprintf(did->why, sizeof did->why, "%u sealed segments (%.1f %s) into a new run", flush->count,
-             LK_SHOWN(flush->bytes_in));
+    snprintf(did->why, sizeof did->why, "%u sealed segment%s (%.1f %s) into a new run", flush->count,
+             flush->count == 1 ? "" : "s", LK_SHOWN(flush->bytes_in));
     did->bytes_in = flush->bytes_in;
     lk_rewrite_report(&flush->rewrite, did);
     atomic_fetch_add_explicit(&flush->db->counters.flush_bytes, flush->rewrite.bytes_out, memory_order_relaxed);

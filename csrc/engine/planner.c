@@ -89,17 +89,18 @@ static int plan_flush(const struct lk_shape *shape, struct lk_job *job)
 {
     if (shape->sealed == 0)
         return 0;
+    const char *s = shape->sealed == 1 ? "" : "s";
     if (shape->flush_wanted)
-        return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0, "writers are slowed for L0: %u sealed segments, %.1f %s",
-                              shape->sealed, LK_SHOWN(shape->sealed_bytes));
+        return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0, "writers are slowed for L0: %u sealed segment%s, %.1f %s",
+                              shape->sealed, s, LK_SHOWN(shape->sealed_bytes));
     if (shape->sealed >= shape->l0_segments && shape->sealed_bytes >= shape->segment_bytes)
-        return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0, "%u sealed segments (%.1f %s), a flush is due at %u and %.1f %s",
-                              shape->sealed, LK_SHOWN(shape->sealed_bytes), shape->l0_segments,
-                              LK_SHOWN(shape->segment_bytes));
+        return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0,
+                              "%u sealed segment%s (%.1f %s), a flush is due at %u and %.1f %s", shape->sealed, s,
+                              LK_SHOWN(shape->sealed_bytes), shape->l0_segments, LK_SHOWN(shape->segment_bytes));
     if (shape->value_portion && shape->sealed_values >= shape->value_portion)
         return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0,
-                              "%u sealed segments hold %.1f %s of values: a flush tells which others they replace",
-                              shape->sealed, LK_SHOWN(shape->sealed_values));
+                              "%u sealed segment%s with %.1f %s of values: a flush tells which others they replace",
+                              shape->sealed, s, LK_SHOWN(shape->sealed_values));
     if (shape->sealed >= L0_FULL)
         return lk_plan_decide(job, LK_JOB_FLUSH, 0, 0, "%u sealed segments (%.1f %s), a flush is due at %u of any size",
                               shape->sealed, LK_SHOWN(shape->sealed_bytes), L0_FULL);

@@ -334,8 +334,9 @@ static int plan_fifo(const struct lk_shape *shape, struct lk_job *job)
         bytes += shape->runs[first++].bytes;
     if (shape->fifo_bytes && drop_from(shape, first))
         return lk_plan_decide(job, LK_JOB_DROP, first, count - 1,
-                              "fifo: %.1f %s in tables, %.1f %s allowed: the oldest %u runs leave",
-                              LK_SHOWN(lk_plan_bytes(shape, 0, count - 1)), LK_SHOWN(shape->fifo_bytes), count - first);
+                              "fifo: %.1f %s in tables, %.1f %s allowed: %u of %u runs, the oldest, leave",
+                              LK_SHOWN(lk_plan_bytes(shape, 0, count - 1)), LK_SHOWN(shape->fifo_bytes), count - first,
+                              count);
     for (first = count; first > 0; first--) {
         uint64_t written = shape->runs[first - 1].written_ns;
         if (written > shape->now_ns || shape->now_ns - written <= shape->fifo_age_ns)
@@ -343,7 +344,7 @@ static int plan_fifo(const struct lk_shape *shape, struct lk_job *job)
     }
     if (shape->fifo_age_ns && drop_from(shape, first))
         return lk_plan_decide(job, LK_JOB_DROP, first, count - 1,
-                              "fifo: the oldest %u runs were written more than %.1f s ago, and leave", count - first,
+                              "fifo: %u of %u runs, written more than %.1f s ago, leave", count - first, count,
                               (double)shape->fifo_age_ns / 1e9);
     return 0;
 }

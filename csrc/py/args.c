@@ -65,8 +65,12 @@ int lsm_bytes_copy(struct lsm_bytes *bytes, PyObject *object, const char *what)
 
 static int refuse_count(const struct lsm_params *params, Py_ssize_t count)
 {
-    PyErr_Format(PyExc_TypeError, "%s() takes at most %d positional arguments (%zd given)", params->method,
-                 params->by_position, count);
+    if (params->by_position == 0 && params->count)
+        PyErr_Format(PyExc_TypeError, "%s() takes no positional arguments (%zd given): name it, as in %s(%s=...)",
+                     params->method, count, params->method, params->names[0]);
+    else
+        PyErr_Format(PyExc_TypeError, "%s() takes at most %d positional argument%s (%zd given)", params->method,
+                     params->by_position, params->by_position == 1 ? "" : "s", count);
     return -1;
 }
 

@@ -213,6 +213,10 @@ static int make_directory(struct request *request)
 
 static int take_path(struct lsm_module *module, struct request *request, PyObject *path)
 {
+    if (path == Py_None && !(request->options.flags & LSMKV_OPEN_CREATE))
+        return lsm_refuse_option(module,
+                                 "path=None makes a temporary store, which is new and empty: leave flag= out, or name "
+                                 "the directory of a store that is there");
     if (path == Py_None)
         return make_directory(request);
     request->path = PyOS_FSPath(path);

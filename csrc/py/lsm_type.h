@@ -109,12 +109,19 @@ PyDoc_STRVAR(lsm_stats_doc, "stats($self, /)\n--\n\nA dict of counters and gauge
                             ">>> db[\"apple\"] = \"red\"\n"
                             ">>> db.stats()[\"puts\"]\n"
                             "1");
-PyDoc_STRVAR(lsm_events_doc,
-             "events($self, from_=0)\n--\n\n"
-             "What the engine did lately, oldest first, as a list of dicts: number, at_ns (wall clock), what, detail.\n"
-             "Events before number from_ are left out; old ones are forgotten. Cost: memory only.\n\n"
-             ">>> db.events()[0][\"what\"]\n"
-             "'open'");
+PyDoc_STRVAR(
+    lsm_events_doc,
+    "events($self, from_=0)\n--\n\n"
+    "What the engine did lately, oldest first, as a list of dicts: number, at_ns (wall clock), what, detail.\n"
+    "Events before number from_ are left out; all but the last 256 are forgotten. Cost: memory only.\n\n"
+    "what: \"open\"; \"flush step\", \"merge step\", \"slice step\" (a merge of a part of the keys), \"move step\" (a\n"
+    "table that nothing overlaps), \"drop runs\", \"scan view\", each with its reason; \"collect\" and \"value lost\" "
+    "of\n"
+    "large values; \"merge stopped\" before damage; \"snapshot expired\"; \"namespace\"; \"failure\"; \"count\"; "
+    "\"set\n"
+    "aside\" and \"leftover\", of files that nothing needs. The merges of compact() are not among them.\n\n"
+    ">>> db.events()[0][\"what\"]\n"
+    "'open'");
 PyDoc_STRVAR(
     lsm_explain_doc,
     "explain($self, key, /)\n--\n\n"

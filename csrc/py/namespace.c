@@ -51,11 +51,14 @@ static int agree(const struct lsm_store *store, const struct wish *wish, lsmkv *
     lsmkv_get_options(db, &present);
     if (wish->options.ttl_ms == 0 || wish->options.ttl_ms == present.ttl_ms)
         return 0;
-    PyErr_Format(
-        store->head.module->errors.options,
-        "namespace %R of %R was made with another ttl than the %llu ms asked for (%llu, 0 being for ever): open "
-        "it without one; nothing was changed",
-        name, store->path, (unsigned long long)wish->options.ttl_ms, (unsigned long long)present.ttl_ms);
+    char made[48] = "without a ttl: its keys live for ever";
+    if (present.ttl_ms)
+        PyOS_snprintf(made, sizeof made, "with a ttl of %.10g s", (double)present.ttl_ms / 1e3);
+    char asked[24];
+    PyOS_snprintf(asked, sizeof asked, "%.10g", (double)wish->options.ttl_ms / 1e3);
+    PyErr_Format(store->head.module->errors.options,
+                 "namespace %R of %R was made %s; it is opened with ttl=%s: leave that out; nothing was changed", name,
+                 store->path, made, asked);
     return -1;
 }
 

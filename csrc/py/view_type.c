@@ -175,7 +175,7 @@ static Py_ssize_t view_len(PyObject *self)
     if (is_whole(as_view(self)))
         return lsm_source_len((PyObject *)as_view(self)->source);
     PyErr_Format(PyExc_TypeError,
-                 "a %s over a range has no len(): its keys would have to be counted one by one. Use .count()",
+                 "an %s over a range has no len(): its keys would have to be counted one by one. Use .count()",
                  Py_TYPE(self)->tp_name);
     return -1;
 }

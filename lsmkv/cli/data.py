@@ -9,7 +9,6 @@ from lsmkv.cli import formats
 from lsmkv.cli.exits import DONE, NEGATIVE, USAGE, CommandError, DataError, UsageError
 from lsmkv.cli.stores import opened, opened_to_put
 from lsmkv.report.numbers import plural
-from lsmkv.report.text import escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def get(args: Namespace, out: Output) -> int:
             found = formats.field("value", args.value_format, value) if value is not None else {}
             out.object({**formats.field("key", args.key_format, key), "found": value is not None, **found})
         elif value is None:
-            out.note(f"lsmkv get: {escape(key, 60)} is not there")
+            out.note(f"lsmkv get: {formats.told(args.key_format, key)} is not there")
         else:
             show(args, out, key, value)
     return NEGATIVE if None in values else DONE
@@ -187,7 +186,7 @@ def delete_keys(args: Namespace, out: Output) -> int:
         out.object({"deleted": len(keys) - len(missing), "missing": absent, "dry_run": args.dry_run})
     else:
         for key in missing:
-            out.note(f"lsmkv delete: {escape(key, 60)} is not there")
+            out.note(f"lsmkv delete: {formats.told(args.key_format, key)} is not there")
         if args.dry_run:
             out.text(f"would delete {plural(len(keys) - len(missing), 'key')}")
     return NEGATIVE if missing else DONE

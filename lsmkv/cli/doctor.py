@@ -23,6 +23,9 @@ MAPPED = {"ext2", "ext3", "ext4", "xfs", "tmpfs"}  # and overlay over them: the 
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse", "fuseblk", "fuse.sshfs", "ceph", "glusterfs"}
 
 
+STORE = "store"  # the name of what is found out about DB itself, not about where it lies
+
+
 class Finding(NamedTuple):
     state: str  # good, note, bad
     name: str
@@ -31,7 +34,9 @@ class Finding(NamedTuple):
 
 
 def examine(path: str | None) -> list[Finding]:
-    where = nearest_directory(os.path.abspath(path or "."))
+    place = os.path.abspath(path or ".")
+    store = the_store(place, path or ".")
+    where = nearest_directory(beside(place) if store else place)
     return [
         this_build(),
         this_python(),
@@ -41,7 +46,37 @@ def examine(path: str | None) -> list[Finding]:
         trial(where),
         open_files(),
         *compression(),
+        *([store] if store else []),
     ]
+
+
+def the_store(path: str, name: str) -> Finding | None:
+    """Whether the store at path can be opened; None when there is none."""
+    from lsmkv.cli.exits import explain
+    from lsmkv.cli.stores import raw
+    from lsmkv.cli.upkeep import totals
+    from lsmkv.report.numbers import plural
+
+    try:
+        with raw(path):
+            pass
+    except (lsmkv.StoreNotFoundError, lsmkv.StoreNotADirectoryError):
+        return None
+    except Exception as error:
+        told = explain(error, name, "doctor")
+        damaged = isinstance(error, lsmkv.CorruptionError | lsmkv.FormatError)
+        return Finding("bad" if damaged else "note", STORE, told.text, told.hint and f"try {told.hint}")
+    files, total = totals(path)
+    return Finding(
+        "good", STORE, f"opens: {plural(files, 'file')}, {size(total)}; lsmkv verify {name} reads every byte"
+    )
+
+
+def beside(store: str) -> str:
+    """Where the trial goes: not into somebody's store, where nothing else belongs, if there is another place."""
+    parent = os.path.dirname(store)
+    near = os.access(parent, os.W_OK | os.X_OK) and os.stat(parent).st_dev == os.stat(store).st_dev
+    return parent if near else store
 
 
 def nearest_directory(path: str) -> str:

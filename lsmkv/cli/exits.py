@@ -18,6 +18,8 @@ exit codes:   0 done, 1 negative answer, 2 usage, 3 input or output failed,
 
 OF_WHAT_IS_THERE = ("destroy", "diff", "dump", "export", "verify")  # a store made for them would be of no use
 
+THAT_MAKE_A_STORE = ("put", "incr", "batch", "import", "load")  # and have just failed to
+
 
 # kind: the error's class, and facts: (name, value) pairs, are for --json
 Failure = namedtuple("Failure", "code kind text hint facts", defaults=("", ()))
@@ -119,6 +121,8 @@ def whereabouts(db: str, command: str) -> str:
         return f"another path: {db} holds other things, and a store is a directory with a file CURRENT in it"
     if command in OF_WHAT_IS_THERE:
         return "another path: a store is a directory with a file CURRENT in it"
+    if command in THAT_MAKE_A_STORE:
+        return f"another path: {os.path.dirname(os.path.abspath(db))} takes no new directories"
     return f"lsmkv put {db} KEY VALUE (it makes the store)"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import lsmkv
-from lsmkv.cli.exits import DONE, IO
+from lsmkv.cli.exits import DAMAGED, DONE, IO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,14 +38,15 @@ def version(args: Namespace, out: Output) -> int:
 
 
 def doctor(args: Namespace, out: Output) -> int:
-    from lsmkv.cli.doctor import examine
+    from lsmkv.cli.doctor import STORE, examine
 
     findings = examine(args.db)
-    healthy = all(finding.state != "bad" for finding in findings)
+    bad = {finding.name for finding in findings if finding.state == "bad"}
+    status = (DAMAGED if bad == {STORE} else IO) if bad else DONE
     if args.json:
         checks = [finding._asdict() for finding in findings]
-        out.object({"healthy": healthy, "checks": checks, "features": lsmkv.features()})
-        return DONE if healthy else IO
+        out.object({"healthy": not bad, "checks": checks, "features": lsmkv.features()})
+        return status
     from lsmkv.report.text import columns
 
     marks = {"good": "ok", "note": "--", "bad": "NO"}
@@ -55,8 +56,11 @@ def doctor(args: Namespace, out: Output) -> int:
     for finding in findings:
         if finding.fix:
             out.text(f"\n{finding.name}: {finding.fix}")
-    out.text("\neverything a store needs is here" if healthy else "\nlsmkv cannot work here: see the lines marked NO")
-    return DONE if healthy else IO
+    if bad == {STORE}:
+        out.text("\nlsmkv can work here, but this store is damaged: see the line marked NO")
+    else:
+        out.text("\nlsmkv cannot work here: see the lines marked NO" if bad else "\neverything a store needs is here")
+    return status
 
 
 def demo(args: Namespace, out: Output) -> int:

@@ -13,6 +13,8 @@ def doctor(declare: Declare) -> None:
         "meta:doctor",
         "tell what this build can do and whether this machine lets it",
         db=False,
+        tells="Where DB is a store it is opened too, for reading: one that is damaged and\n"
+        "cannot be opened is told, with exit code 4. lsmkv verify reads what is in it.\n",
         examples=["lsmkv doctor", "lsmkv doctor /mnt/disk/fruit.db"],
     )
     parser.add_argument("db", metavar="DB", nargs="?", help="a store, or where one will be (default: here)")
