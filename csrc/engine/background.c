@@ -75,7 +75,8 @@ static int install_view(struct lk_db *db, struct lk_view *view)
 {
     lk_mutex_lock(&db->write_mutex);
     struct lk_version *old = atomic_load(&db->version);
-    struct lk_version *made = lk_version_new(old->memtables, old->memtable_count, old->runs, old->run_count);
+    struct lk_version *made =
+        lk_version_new(old->memtables, old->memtable_count, old->runs, old->run_count, old->installs);
     if (made) {
         made->view = view;
         made->view_from = old->memtable_count - view->memtable_count;

@@ -169,7 +169,8 @@ static int count_bottom(const struct lk_run *bottom, struct lk_tally *live)
 static int add_run(struct lk_db *db, const struct lk_version *version, uint32_t index, struct lk_watch *watch,
                    struct lk_tally *live)
 {
-    struct lk_version *below = lk_version_new(NULL, 0, version->runs + index + 1, version->run_count - index - 1);
+    struct lk_version *below =
+        lk_version_new(NULL, 0, version->runs + index + 1, version->run_count - index - 1, version->installs);
     struct lk_tally change = {0};
     if (!below)
         return lk_fail(LSMKV_NOMEM, "memory ran out while keys were counted");

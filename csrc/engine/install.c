@@ -113,7 +113,7 @@ static int swap(struct lk_db *db, const struct lk_change *change, struct lk_vers
     uint32_t keep = old->memtable_count;
     while (keep > 1 && old->memtables[keep - 1]->segment->number <= change->memtables_through)
         keep--;
-    struct lk_version *made = lk_version_new(old->memtables, keep, change->runs, change->run_count);
+    struct lk_version *made = lk_version_new(old->memtables, keep, change->runs, change->run_count, old->installs + 1);
     if (!made)
         return lk_fail(LSMKV_NOMEM, "memory ran out while a version was made");
     if (old->view && keep == old->memtable_count) {

@@ -181,7 +181,7 @@ static int swap(struct lk_db *db, struct lk_memtable *fresh)
         list[0] = fresh;
         for (uint32_t i = 0; i < old->memtable_count; i++)
             list[i + 1] = old->memtables[i];
-        made = lk_version_new(list, old->memtable_count + 1, old->runs, old->run_count);
+        made = lk_version_new(list, old->memtable_count + 1, old->runs, old->run_count, old->installs);
     }
     lk_free(list);
     if (!made)

@@ -19,10 +19,16 @@ static uint32_t a_few(const struct lk_scan *scan)
     return scan->db->gap_least < ASK ? scan->db->gap_least : ASK;
 }
 
-/* A transaction's own writes are in no list, and a store that is only read has no writer to keep one. */
+/* A transaction's own writes are in no list, a part of a state (LSN 0, engine/count.c) is none, and a store that is only
+ * read has no writer to keep a list. */
 static int may_leap(const struct lk_scan *scan)
 {
-    return scan->at.own == 0 && !scan->db->readonly;
+    return scan->at.own == 0 && scan->at.lsn != 0 && !scan->db->readonly;
+}
+
+static struct lk_gap_view view_of(const struct lk_scan *scan, uint64_t wall_ns)
+{
+    return (struct lk_gap_view){scan->at.lsn, scan->at.version->installs, wall_ns};
 }
 
 /* Where to, into row.to. 0: nowhere. */
@@ -33,7 +39,7 @@ static int find(struct lk_scan *scan, struct lk_slice key)
     int found = 0;
     if (!lk_mutex_try(&db->write_mutex))
         return 0;
-    const struct lk_gap *gap = lk_gaps_find(&db->gaps, (struct lk_gap_view){scan->at.lsn, scan->at.wall_ns}, key);
+    const struct lk_gap *gap = lk_gaps_find(&db->gaps, view_of(scan, scan->at.wall_ns), key);
     if (gap && lk_buf_copy(&row->to, lk_gap_key(scan->reverse ? &gap->from : &gap->to)) == 0) {
         found = 1;
         if (gap->wall_ns)
@@ -90,7 +96,7 @@ static void tell(struct lk_scan *scan, struct lk_slice from, struct lk_slice to)
     struct lk_db *db = scan->db;
     if (!lk_mutex_try(&db->write_mutex))
         return;
-    lk_gaps_walked(&db->gaps, (struct lk_gap_view){scan->at.lsn, scan->row.wall_ns}, from, to, db->lsn_appended);
+    lk_gaps_walked(&db->gaps, view_of(scan, scan->row.wall_ns), from, to, db->lsn_appended);
     lk_mutex_unlock(&db->write_mutex);
 }
 

@@ -206,6 +206,7 @@ int lk_scan_fetch(struct lk_scan *scan, struct lsmkv_pair *pairs, size_t *found)
         if (rc < 0 && index > 0) { /* what stands before it is shown first; the next chunk begins with the failure */
             *found = index;
             scan->over = 0;
+            lk_scan_row_begins(scan);
             return lk_buf_copy(&scan->last, lk_slice(pairs[index - 1].key.data, pairs[index - 1].key.size));
         }
         *value = (struct lsmkv_slice){scan->fetched.at + from, scan->fetched.len - from};

@@ -278,7 +278,7 @@ static int first_version(struct start *start)
         list[0] = active;
         for (uint32_t i = 0; i < recovered->count; i++)
             list[i + 1] = recovered->memtables[recovered->count - 1 - i];
-        struct lk_version *version = lk_version_new(list, recovered->count + 1, start->runs, start->run_count);
+        struct lk_version *version = lk_version_new(list, recovered->count + 1, start->runs, start->run_count, 0);
         rc = version ? lk_version_check(version) : lk_fail(LSMKV_NOMEM, "memory ran out while %s was opened", db->path);
         if (rc < 0)
             lk_version_unref(version);

@@ -62,7 +62,7 @@ static int replace(struct lk_transaction *transaction, struct lk_memtable *fresh
             list[0] = fresh;
         for (uint32_t i = 0; i < keep; i++)
             list[more + i] = old->memtables[drop + i];
-        made = lk_version_new(list, keep + more, old->runs, old->run_count);
+        made = lk_version_new(list, keep + more, old->runs, old->run_count, old->installs);
     }
     lk_free(list);
     if (!made)

@@ -86,12 +86,13 @@ uint64_t lk_run_value_bytes(const struct lk_run *run)
 /* ---- versions ---------------------------------------------------------------------------- */
 
 struct lk_version *lk_version_new(struct lk_memtable *const *memtables, uint32_t memtable_count,
-                                  struct lk_run *const *runs, uint32_t run_count)
+                                  struct lk_run *const *runs, uint32_t run_count, uint64_t installs)
 {
     struct lk_version *version = lk_alloc_zero(sizeof *version);
     if (!version)
         return NULL;
     atomic_store(&version->references, 1);
+    version->installs = installs;
     version->memtables = lk_alloc((memtable_count + 1) * sizeof *version->memtables);
     version->runs = lk_alloc((run_count + 1) * sizeof *version->runs);
     if (!version->memtables || !version->runs) {
@@ -112,7 +113,7 @@ struct lk_version *lk_version_new(struct lk_memtable *const *memtables, uint32_t
 struct lk_version *lk_version_from(const struct lk_version *version, uint32_t index)
 {
     return lk_version_new(version->memtables + index, version->memtable_count - index, version->runs,
-                          version->run_count);
+                          version->run_count, version->installs);
 }
 
 uint32_t lk_version_find(const struct lk_version *version, uint32_t segment)

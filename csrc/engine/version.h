@@ -33,6 +33,7 @@ struct lk_run {
 struct lk_version {
     _Atomic uint32_t references;
     uint32_t memtable_count, run_count;
+    uint64_t installs; /* of runs, before it and by it: each may have taken away what had expired, or the oldest data */
     struct lk_memtable **memtables; /* owned array of shared */
     struct lk_run **runs; /* owned array of shared */
     struct lk_view *view; /* shared; NULL: none. One order over memtables[view_from..] */
@@ -70,7 +71,7 @@ static inline struct lk_table *lk_run_table(const struct lk_run *run, struct lk_
 
 /* A version with these memtables and runs, in this order; references are taken. NULL: memory ran out. */
 struct lk_version *lk_version_new(struct lk_memtable *const *memtables, uint32_t memtable_count,
-                                  struct lk_run *const *runs, uint32_t run_count);
+                                  struct lk_run *const *runs, uint32_t run_count, uint64_t installs);
 /* The part of a version that stood when its memtable `index` was the active one: that and older ones, all runs, no
  * view. NULL: memory ran out. */
 struct lk_version *lk_version_from(const struct lk_version *version, uint32_t index);

@@ -35,14 +35,14 @@ static void drop(struct lk_gaps *gaps, uint32_t index)
     gaps->at[index] = gaps->at[--gaps->count];
 }
 
-/* A place for one more: a free one, or that of the one that has been of no use for longest, but not of `kept`. */
-static struct lk_gap *place(struct lk_gaps *gaps, const struct lk_gap *kept)
+/* A place for one more: a free one, or that of the one that has been of no use for longest. */
+static struct lk_gap *place(struct lk_gaps *gaps)
 {
-    struct lk_gap *worst = NULL;
+    struct lk_gap *worst = gaps->at;
     if (gaps->count < LK_GAPS)
         return &gaps->at[gaps->count++];
-    for (uint32_t i = 0; i < gaps->count; i++)
-        if (&gaps->at[i] != kept && (!worst || gaps->at[i].unused > worst->unused))
+    for (uint32_t i = 1; i < gaps->count; i++)
+        if (gaps->at[i].unused > worst->unused)
             worst = &gaps->at[i];
     return worst;
 }
@@ -59,7 +59,7 @@ static void cut(struct lk_gaps *gaps, struct lk_gap *gap, struct lk_slice key)
     at_most(&gap->to, key);
     gap->above = gap->to;
     if (more)
-        *(at_start ? gap : place(gaps, gap)) = right;
+        *(at_start ? gap : place(gaps)) = right;
 }
 
 /* 0: it has been of no use for too long. */
@@ -92,8 +92,8 @@ const struct lk_gap *lk_gaps_find(struct lk_gaps *gaps, struct lk_gap_view view,
 {
     for (uint32_t i = 0; i < gaps->count; i++) {
         struct lk_gap *gap = &gaps->at[i];
-        if (view.lsn < gap->proved || view.wall_ns < gap->wall_ns || order(key, &gap->from) < 0 ||
-            order(key, &gap->to) >= 0)
+        int sees = view.lsn >= gap->proved && view.installs >= gap->installs && view.wall_ns >= gap->wall_ns;
+        if (!sees || order(key, &gap->from) < 0 || order(key, &gap->to) >= 0)
             continue;
         gap->unused = 0;
         return gap;
@@ -124,6 +124,11 @@ static void drop_inside(struct lk_gaps *gaps, uint32_t own)
     }
 }
 
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static void grow(struct lk_gaps *gaps, struct lk_gap *gap, struct lk_gap_view view, const struct lk_gap_bound *from,
                  const struct lk_gap_bound *to)
 {
@@ -133,8 +138,9 @@ static void grow(struct lk_gaps *gaps, struct lk_gap *gap, struct lk_gap_view vi
         gap->from = *from;
     if (empty || order(lk_gap_key(to), &gap->to) > 0)
         gap->to = *to;
-    gap->proved = empty || view.lsn > gap->proved ? view.lsn : gap->proved;
-    gap->wall_ns = empty || view.wall_ns > gap->wall_ns ? view.wall_ns : gap->wall_ns;
+    gap->proved = most(empty ? 0 : gap->proved, view.lsn);
+    gap->installs = most(empty ? 0 : gap->installs, view.installs);
+    gap->wall_ns = most(empty ? 0 : gap->wall_ns, view.wall_ns);
     gap->unused = 0;
     drop_inside(gaps, (uint32_t)(gap - gaps->at));
 }
@@ -148,7 +154,7 @@ void lk_gaps_walked(struct lk_gaps *gaps, struct lk_gap_view view, struct lk_sli
         return;
     at_most(&low, from);
     at_most(&high, to);
-    if (order(from, &high) >= 0)
+    if (order(from, &high) >= 0) /* rounding has left nothing, or the walk has gone back */
         return;
     for (uint32_t i = 0; i < gaps->count; i++) {
         struct lk_gap *gap = &gaps->at[i];
@@ -158,8 +164,8 @@ void lk_gaps_walked(struct lk_gaps *gaps, struct lk_gap_view view, struct lk_sli
             grow(gaps, gap, view, &low, &high);
         return; /* else the next walk may */
     }
-    struct lk_gap *fresh = place(gaps, NULL);
-    *fresh = (struct lk_gap){.from = low, .to = low, .since = written, .proved = written};
+    struct lk_gap *fresh = place(gaps);
+    *fresh = (struct lk_gap){.from = low, .to = low, .since = written};
     if (view.lsn >= written)
         grow(gaps, fresh, view, &low, &high);
 }

@@ -8,10 +8,11 @@
  * until a merge takes the tombstones away. So a walk that has met LK_GAP_LEAST dead keys in a row tells what it has
  * walked, and later ones leap.
  *
- * Why it is true. A gap says of [from, to): nothing lives there, as readers from LSN `proved` on see it. A walk at that
- * LSN has shown it, and since then nobody has put a key there: every put is told here before it can be seen, and cuts
- * the gap in two. Deletes, flushes and merges bring nothing to life. What has expired stays so for readers whose clock
- * is not behind wall_ns.
+ * Why it is true. A gap says of [from, to): nothing lives there, as readers see it from LSN `proved` on who do not look
+ * at older runs than the walk that has shown it (`installs`). Since then nobody has put a key there: every put is told
+ * here before it can be seen, and cuts the gap in two. Deletes, flushes and merges bring nothing to life; but what they take
+ * away, at no LSN of its own (what had expired, the oldest runs), older versions still show. What has expired stays so for
+ * readers whose clock is not behind wall_ns.
  *
  * A walk sees the state at its own LSN, and meanwhile others write. So a gap also watches what lies around it: from LSN
  * `since` on nothing was put between `below` and `above` but what has cut it. A walk whose LSN is at least `since`, and
@@ -40,6 +41,7 @@ struct lk_gap {
     struct lk_gap_bound below,
         above; /* outside, nothing was put from `below` and before `above`; none: nothing at all there */
     uint64_t since, proved; /* LSNs */
+    uint64_t installs; /* as `proved`, of the version (engine/version.h) */
     uint64_t wall_ns; /* some of it had expired by then; 0: all of it is deleted */
     uint32_t unused; /* records put since it was last of use */
 };
@@ -49,9 +51,9 @@ struct lk_gaps {
     struct lk_gap at[LK_GAPS];
 };
 
-/* How far a walk sees. */
+/* What a walk sees. */
 struct lk_gap_view {
-    uint64_t lsn, wall_ns;
+    uint64_t lsn, installs, wall_ns;
 };
 
 /* The key was put. Before anybody can see it. */

@@ -130,7 +130,7 @@ static inline void house_start(struct lk_run *const *runs, uint32_t run_count)
     uint32_t number = atomic_fetch_add(&db->number_next, 1);
 
     db->active = house_memtable();
-    atomic_store(&db->version, lk_version_new(&db->active, 1, runs, run_count));
+    atomic_store(&db->version, lk_version_new(&db->active, 1, runs, run_count, 0));
     lk_memtable_unref(db->active); /* the version has it */
     CHECK_EQ(lk_install_complete(db, &complete, 0), 0);
     CHECK_EQ(lk_manifest_create(&db->manifest, number, db->store, &complete), 0);
@@ -304,7 +304,8 @@ static inline void house_seal(void)
     memcpy(list + 1, old->memtables, old->memtable_count * sizeof list[0]);
     atomic_store(&house.db.active->sealed, 1);
     house.db.active = list[0];
-    atomic_store(&house.db.version, lk_version_new(list, old->memtable_count + 1, old->runs, old->run_count));
+    atomic_store(&house.db.version,
+                 lk_version_new(list, old->memtable_count + 1, old->runs, old->run_count, old->installs));
     lk_memtable_unref(list[0]);
     lk_epoch_retire(&house.db.epochs, old, house_release);
 }

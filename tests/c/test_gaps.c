@@ -5,13 +5,18 @@
 
 enum { KEYS = 60, STATES = 12, LONG = 4 };
 
-/* What one state of the store holds. until: the moment it expires; 0: the key is not there. */
+/* A record: until when it lives (0: there is none), its name, and the install that took it away (the oldest data leave a
+ * store so): who sees an older one still has it. */
+struct fact {
+    uint64_t until, born, lost;
+};
+
 struct state {
-    uint64_t until[KEYS];
+    struct fact facts[KEYS];
 };
 
 static struct state states[STATES]; /* of the newest LSNs: states[lsn % STATES] */
-static uint64_t lsn, now;
+static uint64_t lsn, installs, now;
 static struct lk_gaps gaps;
 static uint8_t key_bytes[KEYS][LK_GAP_KEY + 8];
 static size_t key_size[KEYS];
@@ -35,61 +40,71 @@ static struct lk_slice key(unsigned i)
     return lk_slice(key_bytes[i], key_size[i]);
 }
 
-static int lives(const struct state *state, unsigned i, uint64_t moment)
+static int lives(struct lk_gap_view view, unsigned i)
 {
-    return state->until[i] > moment;
+    const struct fact *fact = &states[view.lsn % STATES].facts[i];
+    return fact->until > view.wall_ns && fact->lost > view.installs;
 }
 
-static struct state *next_state(void)
+static struct fact *next_fact(unsigned i)
 {
     struct state *before = &states[lsn % STATES], *after = &states[(lsn + 1) % STATES];
     *after = *before;
     lsn++;
-    return after;
+    return &after->facts[i];
 }
 
 static void put(unsigned i, uint64_t until)
 {
     lk_gaps_put(&gaps, key(i)); /* before it can be seen */
-    next_state()->until[i] = until;
+    *next_fact(i) = (struct fact){until, lsn, UINT64_MAX};
 }
 
 static void erase(unsigned i)
 {
-    next_state()->until[i] = 0;
+    *next_fact(i) = (struct fact){0};
+}
+
+/* The newest record of the key, at no LSN of its own. */
+static void lose(unsigned i)
+{
+    uint64_t born = states[lsn % STATES].facts[i].born;
+    installs++;
+    for (unsigned j = 0; j < STATES; j++)
+        if (states[j].facts[i].born == born && states[j].facts[i].lost == UINT64_MAX)
+            states[j].facts[i].lost = installs;
 }
 
 /* A walk over dead keys as far as they go; what it has met is told. */
-static void walk(struct random *random, uint64_t at, uint64_t moment)
+static void walk(struct random *random, struct lk_gap_view view)
 {
-    const struct state *state = &states[at % STATES];
     unsigned from = (unsigned)random_below(random, KEYS), to = from;
     uint64_t wall = 0;
-    while (to < KEYS && !lives(state, to, moment)) {
-        if (state->until[to])
-            wall = moment;
+    while (to < KEYS && !lives(view, to)) {
+        const struct fact *fact = &states[view.lsn % STATES].facts[to];
+        if (fact->until && fact->lost > view.installs) /* it meets the record, and that has expired */
+            wall = view.wall_ns;
         to++;
     }
-    if (to == from || to == KEYS)
-        return;
-    lk_gaps_walked(&gaps, (struct lk_gap_view){at, wall}, key(from), key(to), lsn);
+    if (to > from && to < KEYS)
+        lk_gaps_walked(&gaps, (struct lk_gap_view){view.lsn, view.installs, wall}, key(from), key(to), lsn);
 }
 
 /* Whatever is found holds for that reader, for all keys. */
-static int check_reader(uint64_t at, uint64_t moment)
+static int check_reader(struct lk_gap_view view)
 {
     int found = 0;
     for (unsigned i = 0; i < KEYS; i++) {
-        const struct lk_gap *gap = lk_gaps_find(&gaps, (struct lk_gap_view){at, moment}, key(i));
+        const struct lk_gap *gap = lk_gaps_find(&gaps, view, key(i));
         if (!gap)
             continue;
         found++;
         for (unsigned j = 0; j < KEYS; j++) {
             int inside =
                 lk_compare(key(j), lk_gap_key(&gap->from)) >= 0 && lk_compare(key(j), lk_gap_key(&gap->to)) < 0;
-            if (inside && lives(&states[at % STATES], j, moment)) {
-                fprintf(stderr, "  key %u lives at LSN %u, %u, in the gap found for key %u\n", j, (unsigned)at,
-                        (unsigned)moment, i);
+            if (inside && lives(view, j)) {
+                fprintf(stderr, "  key %u lives at LSN %u, install %u, %u, in the gap found for key %u\n", j,
+                        (unsigned)view.lsn, (unsigned)view.installs, (unsigned)view.wall_ns, i);
                 CHECK(0);
                 return found;
             }
@@ -105,11 +120,16 @@ TEST(keys_ascend)
         CHECK(lk_compare(key(i - 1), key(i)) < 0);
 }
 
-/* The LSN and the moment of a reader who may be late. */
 static uint64_t late(struct random *random, uint64_t newest, uint64_t most)
 {
     uint64_t behind = random_below(random, 3) ? 0 : random_below(random, most);
     return behind < newest ? newest - behind : newest;
+}
+
+/* A reader who may be late. */
+static struct lk_gap_view any_view(struct random *random)
+{
+    return (struct lk_gap_view){late(random, lsn, STATES - 1), late(random, installs, 4), late(random, now, 8)};
 }
 
 TEST(no_reader_is_told_of_a_gap_that_is_none_for_him)
@@ -122,19 +142,21 @@ TEST(no_reader_is_told_of_a_gap_that_is_none_for_him)
         memset(states, 0, sizeof states);
         memset(&gaps, 0, sizeof gaps);
         lsn = STATES;
-        now = 100;
+        installs = now = 100;
         for (unsigned step = 0; step < 1500 && check_failures == 0; step++) {
             unsigned i = (unsigned)random_below(&random, KEYS);
             uint64_t what = random_below(&random, 24);
             if (what < puts)
                 put(i, seed % 2 ? UINT64_MAX : now + random_below(&random, 12));
-            else if (what < 12)
+            else if (what < 11)
                 erase(i);
+            else if (what < 12)
+                lose(i);
             else if (what < 13)
                 now++;
             else
-                walk(&random, late(&random, lsn, STATES - 1), late(&random, now, 8));
-            found += (uint64_t)check_reader(late(&random, lsn, STATES - 1), late(&random, now, 8));
+                walk(&random, any_view(&random));
+            found += (uint64_t)check_reader(any_view(&random));
         }
     }
     CHECK(found > 50000);
@@ -142,12 +164,12 @@ TEST(no_reader_is_told_of_a_gap_that_is_none_for_him)
 
 static void walked(uint64_t at, unsigned from, unsigned to, uint64_t written)
 {
-    lk_gaps_walked(&gaps, (struct lk_gap_view){at, 0}, key(from), key(to), written);
+    lk_gaps_walked(&gaps, (struct lk_gap_view){at, 0, 0}, key(from), key(to), written);
 }
 
 static int has(unsigned i, uint64_t at)
 {
-    return lk_gaps_find(&gaps, (struct lk_gap_view){at, 0}, key(i)) != NULL;
+    return lk_gaps_find(&gaps, (struct lk_gap_view){at, 0, 0}, key(i)) != NULL;
 }
 
 TEST(a_gap_grows_at_both_ends_as_long_as_nothing_is_put_there)
@@ -196,6 +218,33 @@ TEST(a_put_cuts_and_a_walk_over_the_place_joins)
     CHECK(has(29, 13) && !has(31, 13) && !has(32, 13));
     lk_gaps_put(&gaps, key(20));
     CHECK(!has(20, 13) && has(21, 13));
+}
+
+TEST(one_gap_takes_the_place_of_those_that_lie_in_it)
+{
+    make_keys();
+    for (unsigned last = 0; last < 2; last++) { /* the one that grows stands before the others, or behind them */
+        memset(&gaps, 0, sizeof gaps);
+        if (!last)
+            walked(10, 0, 2, 10);
+        for (unsigned i = 1; i < 5; i++) {
+            lk_gaps_put(&gaps, key(8 * i - 1));
+            walked(10 + i, 8 * i, 8 * i + 2, 10 + i);
+        }
+        CHECK_EQ(gaps.count, last ? 4 : 5);
+        walked(20, 0, 50, 20);
+        CHECK_EQ(gaps.count, 1);
+        CHECK(has(0, 20) && has(49, 20) && !has(50, 20));
+    }
+}
+
+TEST(a_walk_that_has_gone_back_tells_nothing)
+{
+    make_keys();
+    memset(&gaps, 0, sizeof gaps);
+    walked(10, 20, 10, 10);
+    walked(10, 20, 20, 10);
+    CHECK_EQ(gaps.count, 0);
 }
 
 TEST(what_nobody_asks_for_is_given_up)

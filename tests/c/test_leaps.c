@@ -12,13 +12,18 @@ static uint64_t clock_of(void *context)
     return atomic_load((_Atomic uint64_t *)context);
 }
 
-static void begin(void)
+static void prepare(void)
 {
     store_new_in(LSMKV_SYNC_OS, &(struct sim_config){.file_bytes = 8 << 20, .no_history = 1});
     store.options.segment_bytes = 1 << 16;
     atomic_store(&now_ns, 1000 * (uint64_t)MS);
     store.options.wall_ns = clock_of;
     store.options.wall_context = &now_ns;
+}
+
+static void begin(void)
+{
+    prepare();
     store_open();
 }
 
@@ -104,11 +109,11 @@ TEST(what_is_put_into_a_gap_is_seen_at_once)
     expect_count(ROW + 1);
     lsmkv_batch *batch;
     CHECK_EQ(lsmkv_batch_new(&batch), 0);
-    CHECK_EQ(lsmkv_batch_put(batch, number(ROW / 4), 6, "b", 1), 0);
+    CHECK_EQ(lsmkv_batch_put(batch, number(ROW / 2 - 1), 6, "b", 1), 0);
     CHECK_EQ(lsmkv_batch_delete(batch, number(ROW / 2), 6), 0);
     CHECK_EQ(lsmkv_write(store.db, batch, -1, NULL), 0);
     lsmkv_batch_free(batch);
-    CHECK_STR(end_key(0), number(ROW / 4));
+    CHECK_STR(end_key(0), number(ROW / 2 - 1));
     expect_count(ROW + 1);
     store_free();
 }
@@ -172,6 +177,91 @@ TEST(what_has_expired_in_a_gap_that_was_leapt_over_counts_for_what_is_told)
     CHECK_EQ(engine()->gaps.count, 1);
     atomic_store(&now_ns, 1005 * (uint64_t)MS);
     CHECK_STR(end_key(0), number(ROW));
+    store_free();
+}
+
+static void steps(void)
+{
+    struct lsmkv_step did;
+    int rc;
+    while ((rc = lsmkv_step(store.db, &did)) == 0)
+        ;
+    CHECK_EQ(rc, LSMKV_NOTFOUND);
+}
+
+/* A key that the present has lost without a write, between many that are deleted; `old` has it yet. */
+static void check_lost(const lsmkv_snapshot *old, const char *next, int64_t pairs)
+{
+    CHECK_STR(get("000500"), NULL);
+    CHECK_STR(end_key(0), next);
+    CHECK_STR(end_key(0), next);
+    CHECK_EQ(stats().leaps, 1);
+    CHECK_STR(end_key_at(old, 0), "000500");
+    CHECK_EQ(count_pairs(old, 0), pairs);
+    CHECK_EQ(count_pairs(old, 1), pairs);
+    CHECK_EQ(stats().leaps, 1);
+}
+
+static void erase_around(uint32_t kept)
+{
+    erase_numbers(kept - ROW, kept);
+    erase_numbers(kept + 1, kept + ROW);
+}
+
+TEST(an_older_version_meets_what_fifo_has_dropped_since)
+{
+    lsmkv_snapshot *old = NULL;
+    prepare();
+    store.options.merge_policy = LSMKV_MERGE_FIFO;
+    store.options.fifo_age_ms = 10000;
+    store_open();
+    put("000500", "in the oldest run");
+    CHECK_EQ(lsmkv_flush(store.db), 0);
+    atomic_store(&now_ns, 5000 * (uint64_t)MS);
+    put("y", "in a younger one");
+    CHECK_EQ(lsmkv_flush(store.db), 0);
+    erase_around(500);
+    put("x", "stays");
+    CHECK_EQ(lsmkv_snapshot_new(store.db, &old), 0);
+    atomic_store(&now_ns, 12000 * (uint64_t)MS);
+    steps();
+    check_lost(old, "x", 3);
+    lsmkv_snapshot_free(old);
+    store_free();
+}
+
+TEST(an_older_version_meets_what_had_expired_when_it_was_merged_away)
+{
+    lsmkv_snapshot *old = NULL;
+    begin();
+    CHECK_EQ(lsmkv_pause(store.db), 0);
+    for (int run = 0; run < 12; run++) {
+        CHECK_EQ(lsmkv_put_until(store.db, "000500", 6, "e", 1, 2000 * (uint64_t)MS, -1, NULL), 0);
+        put_numbers(1000, 1100, "v");
+        CHECK_EQ(lsmkv_flush(store.db), 0);
+    }
+    erase_around(500);
+    CHECK_EQ(lsmkv_snapshot_new(store.db, &old), 0);
+    atomic_store(&now_ns, 3000 * (uint64_t)MS);
+    CHECK_EQ(lsmkv_resume(store.db), 0);
+    steps();
+    check_lost(old, "001000", 101);
+    lsmkv_snapshot_free(old);
+    store_free();
+}
+
+/* The first walk ends on a living key with a leap, and goes on into the next row. */
+TEST(a_row_ends_at_a_living_key_that_a_leap_has_reached)
+{
+    begin();
+    put_numbers(0, 3 * ROW, "v");
+    erase_numbers(0, ROW);
+    CHECK_STR(end_key(0), number(ROW));
+    erase_numbers(ROW + 1, 2 * ROW);
+    expect_count(ROW + 1);
+    CHECK_STR(end_key(0), number(ROW));
+    expect_count(ROW + 1);
+    CHECK(stats().leaps > 2);
     store_free();
 }
 
