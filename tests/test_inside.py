@@ -107,6 +107,19 @@ def test_reasons_fit_a_small_store():
     assert not odd, odd
 
 
+def test_what_compact_does_is_told(db):
+    for _ in range(3):
+        fill(db, 0, 400)
+        db.flush()
+    before = len(db.events())
+    db.compact()
+    told = [event["what"] for event in db.events()[before:]]
+    assert "merge step" in told and set(told) <= {"flush step", "merge step", "move step"}
+    fill(db, 100, 200)
+    db.compact(b"000120", b"000140")
+    assert "range step" in [event["what"] for event in db.events()]
+
+
 def test_steps_tell_what_they_did(db):
     for _ in range(4):
         fill(db, 0, 400)

@@ -109,13 +109,6 @@ static int make_view(struct lk_db *db, struct lsmkv_step *did)
 
 /* ---- jobs --------------------------------------------------------------------------------------- */
 
-static void report(struct lk_db *db, const struct lsmkv_step *did)
-{
-    lk_event(db, did->what, "%s: %llu bytes in, %llu out, %llu records out, %.1f ms", did->why,
-             (unsigned long long)did->bytes_in, (unsigned long long)did->bytes_out,
-             (unsigned long long)did->records_out, (double)did->nanoseconds / 1e6);
-}
-
 /* Flush, and let writers know how fast that is. What a limit on background work slept, they do not pay for. */
 static int flush_paced(struct lk_db *db, struct lsmkv_step *did)
 {
@@ -152,7 +145,7 @@ int lk_background_flush_locked(struct lk_db *db)
     struct lsmkv_step did = {0};
     int rc = flush_l0(db, &did);
     if (rc == 0)
-        report(db, &did);
+        lk_event_step(db, &did);
     return rc == LSMKV_NOTFOUND ? 0 : rc;
 }
 
@@ -165,7 +158,7 @@ static int run_job(struct lk_db *db, const struct lk_job *job, struct lsmkv_step
     if (rc == 0 && job->kind == LK_JOB_FLUSH)
         snprintf(did->why, sizeof did->why, "%s", job->why);
     if (rc == 0)
-        report(db, did);
+        lk_event_step(db, did);
     return rc;
 }
 

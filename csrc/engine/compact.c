@@ -5,6 +5,7 @@
 
 #include "engine/background.h"
 #include "engine/compaction.h"
+#include "engine/events.h"
 #include "engine/inspect.h"
 #include "engine/install.h"
 #include "engine/pin.h"
@@ -125,6 +126,7 @@ static int compact(struct lsmkv *handle, const struct lk_span *span, lsmkv_progr
     while (rc == 0 && (rc = span ? step_span(handle->db, span, &did, &left) : step(handle->db, &did, &left)) == 0) {
         total = total ? total : left;
         done += did.bytes_in;
+        lk_event_step(handle->db, &did);
         rc = tell(handle, progress, context, done, total);
         memset(&did, 0, sizeof did);
     }

@@ -17,3 +17,10 @@ void lk_event(struct lk_db *db, const char *what, const char *format, ...)
     db->events[event.number % LK_EVENTS] = event;
     lk_mutex_unlock(&db->event_mutex);
 }
+
+void lk_event_step(struct lk_db *db, const struct lsmkv_step *did)
+{
+    lk_event(db, did->what, "%s: %llu bytes in, %llu out, %llu records out, %.1f ms", did->why,
+             (unsigned long long)did->bytes_in, (unsigned long long)did->bytes_out,
+             (unsigned long long)did->records_out, (double)did->nanoseconds / 1e6);
+}

@@ -114,12 +114,12 @@ PyDoc_STRVAR(
     "events($self, from_=0)\n--\n\n"
     "What the engine did lately, oldest first, as a list of dicts: number, at_ns (wall clock), what, detail.\n"
     "Events before number from_ are left out; all but the last 256 are forgotten. Cost: memory only.\n\n"
-    "what: \"open\"; \"flush step\", \"merge step\", \"slice step\" (a merge of a part of the keys), \"move step\" (a\n"
-    "table that nothing overlaps), \"drop runs\", \"scan view\", each with its reason; \"collect\" and \"value lost\" "
-    "of\n"
-    "large values; \"merge stopped\" before damage; \"snapshot expired\"; \"namespace\"; \"failure\"; \"count\"; "
-    "\"set\n"
-    "aside\" and \"leftover\", of files that nothing needs. The merges of compact() are not among them.\n\n"
+    "what: \"open\"; \"flush step\", \"merge step\", \"slice step\" (a merge of a part of the keys), \"range step\"\n"
+    "(the same, for compact(start, stop)), \"move step\" (a table that nothing overlaps), \"drop runs\" and\n"
+    "\"scan view\", each with its reason; \"collect\" and \"value lost\" of large values; \"merge stopped\" before\n"
+    "damage; \"snapshot expired\"; \"namespace\"; \"failure\"; \"count\"; \"set aside\" and \"leftover\", of files "
+    "that\n"
+    "nothing needs.\n\n"
     ">>> db.events()[0][\"what\"]\n"
     "'open'");
 PyDoc_STRVAR(
