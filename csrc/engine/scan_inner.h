@@ -1,5 +1,5 @@
-/* scan_inner: between scan.c, which waits and lends, scan_sources.c, which opens and closes, and scan_pairs.c, which walks
- * and takes. Nobody else includes it. */
+/* scan_inner: between scan.c, which waits and lends, scan_sources.c, which opens and closes, scan_pairs.c, which walks
+ * and takes, and scan_leap.c, which leaps over dead keys. Nobody else includes it. */
 #ifndef LK_ENGINE_SCAN_INNER_H
 #define LK_ENGINE_SCAN_INNER_H
 
@@ -41,11 +41,13 @@ struct lk_scan {
  * defer: such a value's reference stands in its pair until lk_scan_fetch. Inside a slot. */
 LK_MUST_CHECK int lk_scan_collect(struct lk_scan *scan, struct lk_merge *merge, int defer, size_t most,
                                   size_t most_bytes, struct lsmkv_pair *pairs, size_t *count);
+
+/* A row of dead keys begins with the next one. */
 void lk_scan_row_begins(struct lk_scan *scan);
 /* Where a walk stands on a dead key. 1: it has leapt, and stands somewhere else. Inside a slot. */
 int lk_scan_leap(struct lk_scan *scan, struct lk_merge *merge);
-/* The row of dead keys ends: at `key`, which is alive or outside of the range, or, NULL, because there are no more, after the dead key `last`.
- * Inside a slot. */
+/* The row ends: at `key`, which is alive or outside of the range, or, NULL, because there are no more keys, after the dead
+ * key `last`. Inside a slot. */
 void lk_scan_row_ends(struct lk_scan *scan, const struct lk_slice *key, struct lk_slice last);
 
 /* Copy lent pairs into the scan's own memory. 0 or NOMEM. */

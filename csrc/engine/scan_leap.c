@@ -19,8 +19,8 @@ static uint32_t a_few(const struct lk_scan *scan)
     return scan->db->gap_least < ASK ? scan->db->gap_least : ASK;
 }
 
-/* A transaction's own writes are in no list, a part of a state (LSN 0, engine/count.c) is none, and a store that is only
- * read has no writer to keep a list. */
+/* A transaction's own writes are in no list, a part of a state (LSN 0, engine/count.c) is none, and a store that is
+ * only read has no writer to keep a list. */
 static int may_leap(const struct lk_scan *scan)
 {
     return scan->at.own == 0 && scan->at.lsn != 0 && !scan->db->readonly;

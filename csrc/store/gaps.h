@@ -10,9 +10,9 @@
  *
  * Why it is true. A gap says of [from, to): nothing lives there, as readers see it from LSN `proved` on who do not look
  * at older runs than the walk that has shown it (`installs`). Since then nobody has put a key there: every put is told
- * here before it can be seen, and cuts the gap in two. Deletes, flushes and merges bring nothing to life; but what they take
- * away, at no LSN of its own (what had expired, the oldest runs), older versions still show. What has expired stays so for
- * readers whose clock is not behind wall_ns.
+ * here before it can be seen, and cuts the gap in two. Deletes, flushes and merges bring nothing to life; but what they
+ * take away, at no LSN of its own (what had expired, the oldest runs), older versions still show. What has expired
+ * stays so for readers whose clock is not behind wall_ns.
  *
  * A walk sees the state at its own LSN, and meanwhile others write. So a gap also watches what lies around it: from LSN
  * `since` on nothing was put between `below` and `above` but what has cut it. A walk whose LSN is at least `since`, and

@@ -21,7 +21,7 @@ static struct lk_gaps gaps;
 static uint8_t key_bytes[KEYS][LK_GAP_KEY + 8];
 static size_t key_size[KEYS];
 
-/* Ascending: the empty key, prefixes of one another, and around the length of a bound some with a prefix of just that. */
+/* Ascending: the empty key, prefixes of one another, and around the length of a bound some with a prefix of that. */
 static void make_keys(void)
 {
     for (unsigned i = 0; i < KEYS; i++) {
