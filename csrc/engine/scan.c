@@ -142,13 +142,6 @@ static int begin_wait(struct lk_scan *scan, size_t most, size_t most_bytes, stru
     }
 }
 
-/* The key, or the first one after it. */
-static int bound(struct lk_buf *to, const struct lk_buf *key, int after)
-{
-    int rc = lk_buf_copy(to, lk_buf_slice(key));
-    return rc == 0 && after ? lk_buf_append(to, "", 1) : rc;
-}
-
 /* Tell the transaction how far its range was walked. */
 static int remember(struct lk_scan *scan)
 {
@@ -157,13 +150,13 @@ static int remember(struct lk_scan *scan)
         return 0;
     lk_buf_reset(&scan->from);
     if (!forward && !scan->over)
-        rc = bound(&scan->from, &scan->last, 0);
+        rc = lk_scan_bound(&scan->from, lk_buf_slice(&scan->last), 0);
     else if (scan->has_start)
-        rc = bound(&scan->from, &scan->start, scan->exclude_start);
+        rc = lk_scan_bound(&scan->from, lk_buf_slice(&scan->start), scan->exclude_start);
     if (rc == 0 && forward && !scan->over)
-        rc = bound(&scan->to, &scan->last, 1);
+        rc = lk_scan_bound(&scan->to, lk_buf_slice(&scan->last), 1);
     else if (rc == 0 && scan->has_stop)
-        rc = bound(&scan->to, &scan->stop, scan->include_stop);
+        rc = lk_scan_bound(&scan->to, lk_buf_slice(&scan->stop), scan->include_stop);
     struct lk_slice stop = lk_buf_slice(&scan->to);
     return rc == 0 ? lk_reads_range(scan->at.reads, lk_buf_slice(&scan->from), open_end ? NULL : &stop) : rc;
 }

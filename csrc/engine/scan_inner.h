@@ -36,6 +36,13 @@ struct lk_scan {
     struct lk_dead_row row;
 };
 
+/* The key, or the first one after it. 0 or NOMEM. */
+static inline int lk_scan_bound(struct lk_buf *to, struct lk_slice key, int after)
+{
+    int rc = lk_buf_copy(to, key);
+    return rc == 0 && after ? lk_buf_append(to, "", 1) : rc;
+}
+
 /* Walk on from where the last chunk ended. 0: *count pairs, perhaps none when patience ran out; NOTFOUND: over;
  * WOULDBLOCK: nothing found and a source needs bytes, or, without `defer`, a value that lives apart does; a failure.
  * defer: such a value's reference stands in its pair until lk_scan_fetch. Inside a slot. */

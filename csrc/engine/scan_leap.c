@@ -84,13 +84,6 @@ void lk_scan_row_begins(struct lk_scan *scan)
     row->marked = row->leapt = 0;
 }
 
-/* The least key after `key`. */
-static int after(struct lk_buf *to, struct lk_slice key)
-{
-    int rc = lk_buf_copy(to, key);
-    return rc == 0 ? lk_buf_append(to, "", 1) : rc;
-}
-
 static void tell(struct lk_scan *scan, struct lk_slice from, struct lk_slice to)
 {
     struct lk_db *db = scan->db;
@@ -100,21 +93,23 @@ static void tell(struct lk_scan *scan, struct lk_slice from, struct lk_slice to)
     lk_mutex_unlock(&db->write_mutex);
 }
 
-/* Forward [from, to), backward (to, from], which is [just after to, just after from). */
+/* Forward [from, key), backward (key, from], which is [just after key, just after from). */
 static void tell_row(struct lk_scan *scan, const struct lk_slice *key, struct lk_slice last)
 {
     struct lk_dead_row *row = &scan->row;
-    struct lk_buf *low = &row->to;
+    int rc;
+    lk_buf_reset(&row->to);
     if (!scan->reverse) {
-        if (!key && after(&row->to, last) < 0)
-            return;
-        tell(scan, lk_buf_slice(&row->from), key ? *key : lk_buf_slice(&row->to));
-        return;
+        rc = key ? lk_scan_bound(&row->to, *key, 0) : lk_scan_bound(&row->to, last, 1);
+        if (rc == 0)
+            tell(scan, lk_buf_slice(&row->from), lk_buf_slice(&row->to));
+    } else {
+        rc = key ? lk_scan_bound(&row->to, *key, 1) : 0;
+        if (rc == 0)
+            rc = lk_buf_append(&row->from, "", 1);
+        if (rc == 0)
+            tell(scan, lk_buf_slice(&row->to), lk_buf_slice(&row->from));
     }
-    lk_buf_reset(low);
-    if ((key && after(low, *key) < 0) || lk_buf_append(&row->from, "", 1) < 0)
-        return;
-    tell(scan, lk_buf_slice(low), lk_buf_slice(&row->from));
 }
 
 void lk_scan_row_ends(struct lk_scan *scan, const struct lk_slice *key, struct lk_slice last)
