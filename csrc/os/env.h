@@ -28,6 +28,11 @@ enum lk_open {
     LK_OPEN_CREATE = 3  /* read and write, must not exist yet (O_EXCL) */
 };
 
+enum lk_pattern {
+    LK_AT_RANDOM = 0, /* the system need not guess: who walks says will_need, or opens the file anew */
+    LK_IN_ORDER = 1 /* from front to back: the system reads on, further than it would by itself */
+};
+
 struct lk_env_ops {
     /* Directories. create: 0 open only; otherwise the mode to make it with when it is missing (the
      * parent directory is then synced). -ENOENT, -ENOTDIR, -EACCES ... */
@@ -59,8 +64,7 @@ struct lk_env_ops {
     int (*allocate)(struct lk_file *file, uint64_t offset, uint64_t bytes); /* reserves and extends; zeros */
     int (*truncate)(struct lk_file *file, uint64_t bytes);
     void (*will_need)(struct lk_file *file, uint64_t offset, uint64_t bytes); /* read-ahead hint */
-    /* The system need not guess: who walks says will_need, or opens the file anew. */
-    void (*read_random)(struct lk_file *file);
+    void (*will_read)(struct lk_file *file, enum lk_pattern how); /* of the reads to come; a hint */
 
     /* Shared mappings of a file's first `bytes`. They are read at random: a page that is not in memory comes alone, and
      * that it is looked at is no reason for the system to keep it. map_hot, for whole pages of a part: it is one, and

@@ -42,7 +42,7 @@ int lk_posix_size(struct lk_file *file, uint64_t *out);
 int lk_posix_allocate(struct lk_file *file, uint64_t offset, uint64_t bytes);
 int lk_posix_truncate(struct lk_file *file, uint64_t bytes);
 void lk_posix_will_need(struct lk_file *file, uint64_t offset, uint64_t bytes);
-void lk_posix_read_random(struct lk_file *file);
+void lk_posix_will_read(struct lk_file *file, enum lk_pattern how);
 
 /* Open `name` with `flags`: no symbolic links, regular files only, closed on exec. *out owned. */
 int lk_posix_open_flags(struct lk_dir *dir, const char *name, int flags, uint32_t mode, struct lk_file **out);

@@ -157,7 +157,8 @@ void lk_posix_will_need(struct lk_file *file, uint64_t offset, uint64_t bytes)
         (void)posix_fadvise(file->fd, (off_t)offset, (off_t)bytes, POSIX_FADV_WILLNEED);
 }
 
-void lk_posix_read_random(struct lk_file *file)
+void lk_posix_will_read(struct lk_file *file, enum lk_pattern how)
 {
-    (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_RANDOM);
+    int advice = how == LK_IN_ORDER ? POSIX_FADV_SEQUENTIAL : POSIX_FADV_RANDOM;
+    (void)posix_fadvise(file->fd, 0, 0, advice);
 }

@@ -215,7 +215,7 @@ static int attach(struct lk_table *table, struct lk_cache *cache, const struct l
 
     const uint8_t *base = table->granules.base;
     table->granules.index_from = (uint32_t)(footer->fences_at >> LK_GRANULE_SHIFT);
-    table->granules.env->ops->read_random(table->file);
+    table->granules.env->ops->will_read(table->file, LK_AT_RANDOM);
     if (table->granules.mapped) /* its lines, which every get looks at first */
         table->env->ops->map_hot(table->env, (void *)(uintptr_t)(base + footer->lines_at),
                                  footer->checks_at - footer->lines_at);

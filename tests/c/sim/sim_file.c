@@ -137,9 +137,10 @@ int sim_truncate(struct lk_file *file, uint64_t bytes)
     return (int)sim_leave(sim, rc);
 }
 
-void sim_read_random(struct lk_file *file)
+void sim_will_read(struct lk_file *file, enum lk_pattern how)
 {
     (void)file;
+    (void)how;
 }
 
 void sim_will_need(struct lk_file *file, uint64_t offset, uint64_t bytes)

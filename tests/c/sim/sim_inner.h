@@ -291,7 +291,7 @@ int sim_size(struct lk_file *file, uint64_t *out);
 int sim_allocate(struct lk_file *file, uint64_t offset, uint64_t bytes);
 int sim_truncate(struct lk_file *file, uint64_t bytes);
 void sim_will_need(struct lk_file *file, uint64_t offset, uint64_t bytes);
-void sim_read_random(struct lk_file *file);
+void sim_will_read(struct lk_file *file, enum lk_pattern how);
 int sim_map(struct lk_file *file, uint64_t bytes, int writable, void **out);
 void sim_unmap(struct lk_env *env, void *at, uint64_t bytes);
 int sim_map_sync(struct lk_file *file, void *at, uint64_t offset, uint64_t bytes);
