@@ -108,6 +108,7 @@ static int prepare(struct lk_merging *merge, uint64_t most)
     for (uint32_t i = 0; rc == 0 && i < count; i++) {
         const struct lk_run *run = merge->version->runs[merge->first + i];
         lk_run_cursor_init(&merge->cursors[i], run->tables, run->count, 1);
+        merge->cursors[i].inner.leaves = rewrite->leaves;
         merge->cursors[i].inner.window_most = lk_budget_window(&merge->db->budget, count);
         merge->open_count++;
         rewrite->sources[i] = (struct lk_merge_source){.cursor = &merge->cursors[i].cursor, .ranges = &run->ranges};

@@ -64,6 +64,7 @@ struct lk_db {
     struct lk_file *lock;           /* owned; NULL when read-only */
     struct lsmkv_options options;
     struct lk_budget budget;
+    uint64_t memory_limit;          /* of the machine or of the control group, in bytes */
     uint64_t segment_most;          /* segment_bytes, or less where a log is anonymous memory */
     struct lk_hash_seed seed;
     uint64_t store;                 /* identity */

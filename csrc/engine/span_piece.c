@@ -26,6 +26,7 @@ int lk_span_add_source(struct lk_span_piece *piece, const struct lk_run *run, st
     int rc = lk_ranges_clip(&run->ranges, from, to, &piece->ranges[index]);
 
     lk_clip_cursor_init(&piece->clips[index], run->tables, run->count, from, to);
+    piece->clips[index].inner.inner.leaves = rewrite->leaves;
     piece->clips[index].inner.inner.window_most = lk_budget_window(&rewrite->db->budget, rewrite->source_count);
     piece->open_count++;
     rewrite->sources[index] =

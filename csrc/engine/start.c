@@ -103,6 +103,7 @@ static void choose_sources(struct lk_db *db)
 static void divide_memory(struct lk_db *db)
 {
     uint64_t anonymous;
+    db->memory_limit = db->env->ops->memory_limit(db->env);
     db->budget = lk_budget_of(&db->options, db->map_tables);
     db->cache.budget = db->budget.cache;
     anonymous = db->budget.log / (2 * db->options.l0_segments + 2); /* a log in memory counts as its index does */

@@ -66,6 +66,10 @@ struct lk_env_ops {
     void (*will_need)(struct lk_file *file, uint64_t offset, uint64_t bytes); /* read-ahead hint */
     void (*will_read)(struct lk_file *file, enum lk_pattern how); /* of the reads to come; a hint */
 
+    /* Of a part of the file that need not stay in memory: clean pages leave it, dirty ones are written out. Those that a
+     * mapping shows stay. A hint. */
+    void (*forget)(struct lk_file *file, uint64_t offset, uint64_t bytes);
+
     /* Shared mappings of a file's first `bytes`. They are read at random: a page that is not in memory comes alone, and
      * that it is looked at is no reason for the system to keep it. map_hot, for whole pages of a part: it is one, and
      * neighbours come along. */
@@ -84,6 +88,9 @@ struct lk_env_ops {
     uint64_t (*page_bytes)(struct lk_env *env); /* in which memory comes and goes; constant */
     /* Of this process, as the system counts: its own memory, and pages of files it maps. 0 and 0: it does not tell. */
     void (*resident)(struct lk_env *env, uint64_t *anonymous, uint64_t *files);
+    /* Bytes that this process and what it reads may have: the machine's, or what its control groups leave of them.
+     * UINT64_MAX: not known. */
+    uint64_t (*memory_limit)(struct lk_env *env);
 
     /* Clock and chance. */
     uint64_t (*monotonic_ns)(struct lk_env *env);

@@ -43,6 +43,7 @@ int lk_posix_allocate(struct lk_file *file, uint64_t offset, uint64_t bytes);
 int lk_posix_truncate(struct lk_file *file, uint64_t bytes);
 void lk_posix_will_need(struct lk_file *file, uint64_t offset, uint64_t bytes);
 void lk_posix_will_read(struct lk_file *file, enum lk_pattern how);
+void lk_posix_forget(struct lk_file *file, uint64_t offset, uint64_t bytes);
 
 /* Open `name` with `flags`: no symbolic links, regular files only, closed on exec. *out owned. */
 int lk_posix_open_flags(struct lk_dir *dir, const char *name, int flags, uint32_t mode, struct lk_file **out);
@@ -59,5 +60,10 @@ void lk_posix_unreserve(struct lk_env *env, void *at, uint64_t bytes);
 int lk_posix_discard(struct lk_env *env, void *at, uint64_t bytes);
 uint64_t lk_posix_page_bytes(struct lk_env *env);
 void lk_posix_resident(struct lk_env *env, uint64_t *anonymous, uint64_t *files);
+
+/* env_posix_memory.c. */
+uint64_t lk_posix_memory_limit(struct lk_env *env);
+/* What the groups listed (as in /proc/self/cgroup; the text is used up) may have, by the files under root. */
+uint64_t lk_posix_group_limit(const char *root, char *groups);
 
 #endif

@@ -162,3 +162,9 @@ void lk_posix_will_read(struct lk_file *file, enum lk_pattern how)
     int advice = how == LK_IN_ORDER ? POSIX_FADV_SEQUENTIAL : POSIX_FADV_RANDOM;
     (void)posix_fadvise(file->fd, 0, 0, advice);
 }
+
+void lk_posix_forget(struct lk_file *file, uint64_t offset, uint64_t bytes)
+{
+    if (bytes && offset <= OFFSET_MAX && bytes <= OFFSET_MAX - offset) /* 0 bytes would be all of them */
+        (void)posix_fadvise(file->fd, (off_t)offset, (off_t)bytes, POSIX_FADV_DONTNEED);
+}

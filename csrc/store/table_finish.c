@@ -155,12 +155,15 @@ static int put_sections(struct lk_table_writer *writer, const struct lk_ranges *
     return rc < 0 ? rc : put_tail(writer, ranges, footer);
 }
 
-static int close_synced(struct lk_table_writer *writer)
+/* What is looked at first, lines and fences, stays in memory in any case. */
+static int close_synced(struct lk_table_writer *writer, uint64_t pages_end)
 {
     struct lk_file *file = writer->file;
     int rc = lk_io_sync(writer->plan.env, file, writer->name);
     if (rc < 0)
         return rc;
+    if (writer->plan.leaves)
+        writer->plan.env->ops->forget(file, 0, pages_end);
     writer->file = NULL;
     return lk_io_close(writer->plan.env, file, writer->name);
 }
@@ -226,7 +229,7 @@ int lk_table_writer_finish(struct lk_table_writer *writer, struct lk_slice lo, c
     if (rc == 0)
         rc = put_sections(writer, ranges, &footer);
     if (rc == 0)
-        rc = close_synced(writer);
+        rc = close_synced(writer, footer.pages_end);
     if (rc == 0)
         rc = fill_meta(writer, &footer, &interval, meta);
     if (rc < 0)

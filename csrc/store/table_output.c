@@ -5,6 +5,8 @@
 #include "util/alloc.h"
 #include "util/checksum.h"
 
+enum { LEAVE = 4 * 1024 * 1024 }; /* so much at once leaves memory */
+
 int lk_table_output_init(struct lk_table_output *output, struct lk_env *env, struct lk_file *file, const char *name,
                          uint64_t identity)
 {
@@ -34,6 +36,13 @@ static int make_room_for_checks(struct lk_table_output *output, uint32_t more)
     return 0;
 }
 
+/* What was asked for before has been written out meanwhile and leaves; what was written since is written out. */
+static void leave(struct lk_table_output *output)
+{
+    uint64_t from = output->flushed > 3 * LEAVE ? output->flushed - 3 * LEAVE : 0;
+    output->env->ops->forget(output->file, from, output->flushed - from);
+}
+
 int lk_table_output_flush(struct lk_table_output *output)
 {
     uint32_t granules = (uint32_t)(output->len / LK_GRANULE);
@@ -47,8 +56,11 @@ int lk_table_output_flush(struct lk_table_output *output)
     if (rc == 0)
         rc = lk_io_write(output->env, output->file, output->name, output->flushed, output->buffer, output->len);
     if (rc == 0) {
+        uint64_t before = output->flushed;
         output->flushed += output->len;
         output->len = 0;
+        if (output->leaves && output->flushed / LEAVE > before / LEAVE)
+            leave(output);
     }
     return rc;
 }

@@ -63,6 +63,7 @@ static int start(struct lk_table_writer *writer, struct lk_env *env)
     rc = lk_table_output_init(&writer->output, env, writer->file, writer->name, identity);
     if (rc < 0)
         return rc;
+    writer->output.leaves = writer->plan.leaves;
     lk_table_head_put(head, writer->plan.number, identity);
     return lk_table_output_put(&writer->output, head, sizeof head);
 }

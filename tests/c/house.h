@@ -103,6 +103,7 @@ static inline void house_begin(void)
     house.fail_after = -1;
     db->env = &house_env;
     db->store = 77;
+    db->memory_limit = UINT64_MAX;
     db->key_codec = db->value_codec = (char *)(uintptr_t)"bytes";
     db->seed = (struct lk_hash_seed){1, 2};
     db->options = (struct lsmkv_options){.mode = 0700, .table_bytes = 2048, .page_bytes = 64};

@@ -16,6 +16,7 @@
 
 #include "check.h"
 #include "os/env.h"
+#include "os/env_posix.h"
 #include "os/thread.h"
 
 static struct lk_env *env;
@@ -497,6 +498,82 @@ TEST(anonymous_space)
     CHECK_EQ(ops->map_prefault(env, at + 65536, 5000), 0);
     CHECK_EQ(ops->map_resident(env, at + 65536, 5000), 5000);
     ops->unreserve(env, space, 1ull << 36);
+    finish();
+}
+
+/* ---- memory ------------------------------------------------------------------------------------ */
+
+TEST(what_is_forgotten_can_be_read_again)
+{
+    char text[8] = {0};
+    start();
+    struct lk_file *file = create("a");
+    CHECK_EQ(ops->write(file, 0, "written", 8), 0);
+    ops->forget(file, 0, 8); /* not synced */
+    CHECK_EQ(ops->sync(file), 0);
+    ops->forget(file, 0, 8);
+    ops->forget(file, 4096, 1 << 20);
+    ops->forget(file, UINT64_MAX, 2);
+    ops->forget(file, 2, UINT64_MAX);
+    CHECK_EQ(ops->read(file, 0, text, 8), 8);
+    CHECK_STR(text, "written");
+    CHECK_EQ(ops->close(file), 0);
+    finish();
+}
+
+static void write_limit(const char *folder, const char *name, const char *text)
+{
+    char at[200];
+    snprintf(at, sizeof at, "%s/%s", path, folder);
+    mkdir(at, 0700);
+    snprintf(at, sizeof at, "%s/%s/%s", path, folder, name);
+    FILE *stream = fopen(at, "we");
+    if (CHECK(stream != NULL)) {
+        fputs(text, stream);
+        fclose(stream);
+    }
+}
+
+static uint64_t limit_of(const char *groups)
+{
+    char text[200];
+    snprintf(text, sizeof text, "%s", groups);
+    return lk_posix_group_limit(path, text);
+}
+
+TEST(a_group_has_the_least_of_what_it_and_those_above_it_may)
+{
+    static const char *const made[] = {"jobs/17/memory.max",
+                                       "jobs/memory.max",
+                                       "memory/old/7/memory.limit_in_bytes",
+                                       "memory/old/memory.limit_in_bytes",
+                                       "memory/memory.limit_in_bytes",
+                                       "jobs/17",
+                                       "jobs",
+                                       "memory/old/7",
+                                       "memory/old",
+                                       "memory"};
+    char at[200];
+    start();
+    write_limit("jobs", "memory.max", "max\n");
+    write_limit("jobs/17", "memory.max", "300\n");
+    write_limit("memory", "memory.limit_in_bytes", "200\n");
+    write_limit("memory/old", "memory.limit_in_bytes", "100\n");
+    write_limit("memory/old/7", "memory.limit_in_bytes", "9223372036854771712\n");
+    CHECK_EQ(limit_of("0::/jobs/17\n"), 300);
+    CHECK_EQ(limit_of("0::/jobs\n"), UINT64_MAX);
+    CHECK_EQ(limit_of("0::/\n"), UINT64_MAX);
+    CHECK_EQ(limit_of("9:cpu,cpuacct:/x\n8:memory:/old/7\n0::/\n"), 100);
+    CHECK_EQ(limit_of("8:memory:/"), 200);
+    CHECK_EQ(limit_of("8:memory:/not/to/be/seen\n"), 200); /* a container: its own is at the root */
+    CHECK_EQ(limit_of("8:memory:/old\n0::/jobs/17\n"), 100);
+    CHECK_EQ(limit_of(""), UINT64_MAX);
+    CHECK_EQ(limit_of("no colons\n1:memory\n1:memory:none\n::\n\n"), UINT64_MAX);
+    CHECK(ops->memory_limit(env) > 1 << 20);
+    for (uint32_t i = 0; i < sizeof made / sizeof *made; i++) {
+        snprintf(at, sizeof at, "%s/%s", path, made[i]);
+        CHECK_EQ(remove(at), 0);
+    }
     finish();
 }
 

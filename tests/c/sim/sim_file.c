@@ -143,6 +143,13 @@ void sim_will_read(struct lk_file *file, enum lk_pattern how)
     (void)how;
 }
 
+void sim_forget(struct lk_file *file, uint64_t offset, uint64_t bytes)
+{
+    (void)file;
+    (void)offset;
+    (void)bytes;
+}
+
 void sim_will_need(struct lk_file *file, uint64_t offset, uint64_t bytes)
 {
     (void)file;

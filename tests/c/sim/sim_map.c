@@ -165,6 +165,12 @@ void sim_resident(struct lk_env *env, uint64_t *anonymous, uint64_t *files)
     *anonymous = *files = 0;
 }
 
+uint64_t sim_memory_limit(struct lk_env *env)
+{
+    (void)env;
+    return UINT64_MAX;
+}
+
 void sim_map_hot(struct lk_env *env, void *at, uint64_t bytes)
 {
     (void)env, (void)at, (void)bytes;
