@@ -126,7 +126,7 @@ def test_export_stops_or_goes_past(path, tmp_path):
     assert told["exported"] == len(rows) and 200 < len(rows) < len(wanted)
     missing = sorted({key.decode() for key in wanted} - {row["key"] for row in rows})
     assert gap["after"] < missing[0] and missing[-1] < gap["before"]
-    sides = f"left out: all keys after '{gap['after']}' and before '{gap['before']}': {table.name}: "
+    sides = f"left out: all keys after '{gap['after']}' and before '{gap['before']}': {path}: {table.name}: "
     done = command("export", path, "--skip-damaged", status=4)
     assert sides in done.stderr and done.stderr.endswith(f"{path}: 1 gap; all other keys were written\n")
     assert len(command("export", path, "--skip-damaged", "--limit", "3").stdout.splitlines()) == 3
@@ -175,7 +175,7 @@ def test_what_keeps_a_store_from_being_opened_is_said_with_a_remedy_that_works(p
     table.rename(tmp_path / "away")
     remedy = f"Try: putting {table.name} back, or restoring all of {path}, from a backup\n"
     found = command("verify", path, status=4)
-    assert found.stdout.startswith(f"damaged: {table.name} is missing")
+    assert found.stdout.startswith(f"damaged: {path}: {table.name} is missing")
     assert "1 damaged place; the store cannot be opened" in found.stderr and found.stderr.endswith(remedy)
     for asked in (("dump", path, "--skip-damaged"), ("get", path, "key"), ("diff", path, path)):
         assert command(*asked, status=4).stderr.endswith(remedy)

@@ -137,6 +137,24 @@ static PyObject *text_of(const struct lsmkv_error *error)
     return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "backslashreplace");
 }
 
+/* Of a process's many stores, which? Only an OSError has a place of its own for that. Takes `text` and gives another,
+ * unless it names the store already. */
+static PyObject *name_store(PyObject *text, const struct lsmkv_error *error, PyObject *path)
+{
+    if (!text || !path ||
+        (error->status != LSMKV_CORRUPT && error->status != LSMKV_FORMAT && error->status != LSMKV_READONLY))
+        return text;
+    PyObject *name = NULL, *both = NULL;
+    int named = PyUnicode_FSDecoder(path, &name) ? PyUnicode_Contains(text, name) : -1;
+    if (named == 0)
+        both = PyUnicode_FromFormat("%U: %U", name, text);
+    else if (named > 0)
+        both = Py_NewRef(text);
+    Py_XDECREF(name);
+    Py_DECREF(text);
+    return both;
+}
+
 static int set_facts(struct lsm_module *module, PyObject *exception, const struct lsmkv_error *error)
 {
     if (error->status == LSMKV_LOCKED && error->pid)
@@ -154,7 +172,7 @@ static PyObject *new_exception(struct lsm_module *module, const struct lsmkv_err
     PyObject *class = class_of(&module->errors, error);
     if (!class) /* the module is being taken down */
         class = PyExc_RuntimeError;
-    PyObject *text = text_of(error), *exception = NULL;
+    PyObject *text = name_store(text_of(error), error, path), *exception = NULL;
     if (text && PyType_IsSubtype((PyTypeObject *)class, (PyTypeObject *)PyExc_OSError))
         exception = PyObject_CallFunction(class, "iOO", errno_of(error), text, path ? path : Py_None);
     else if (text)
@@ -178,11 +196,11 @@ PyObject *lsm_raise(struct lsm_module *module, int status, PyObject *path)
     return NULL;
 }
 
-PyObject *lsm_new_corruption(struct lsm_module *module, const struct lsmkv_error *damage)
+PyObject *lsm_new_corruption(struct lsm_module *module, const struct lsmkv_error *damage, PyObject *path)
 {
     struct lsmkv_error error = *damage;
     error.status = LSMKV_CORRUPT;
-    return new_exception(module, &error, NULL);
+    return new_exception(module, &error, path);
 }
 
 int lsm_refuse_option(struct lsm_module *module, const char *format, ...)

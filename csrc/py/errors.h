@@ -11,8 +11,8 @@ int lsm_errors_init(PyObject *self, struct lsm_module *module);
  * come before any other engine call of this thread. Always NULL. */
 PyObject *lsm_raise(struct lsm_module *module, int status, PyObject *path);
 
-/* A new CorruptionError for one damaged place, not raised. */
-PyObject *lsm_new_corruption(struct lsm_module *module, const struct lsmkv_error *damage);
+/* A new CorruptionError for one damaged place, not raised. `path`: of the store, which it will name; may be NULL. */
+PyObject *lsm_new_corruption(struct lsm_module *module, const struct lsmkv_error *damage, PyObject *path);
 
 /* Raises an OptionsError with this text. Always -1. */
 int lsm_refuse_option(struct lsm_module *module, const char *format, ...);

@@ -96,7 +96,7 @@ static PyObject *damage_list(struct lsm_module *module, const struct damage *dam
 {
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list && i < damage->count; i++) {
-        PyObject *error = lsm_new_corruption(module, &damage->places[i]);
+        PyObject *error = lsm_new_corruption(module, &damage->places[i], NULL);
         if (!error || PyList_Append(list, error) < 0)
             Py_CLEAR(list);
         Py_XDECREF(error);
@@ -104,11 +104,12 @@ static PyObject *damage_list(struct lsm_module *module, const struct damage *dam
     return list;
 }
 
-/* The first place is raised; it knows the others. */
-static PyObject *raise_damage(struct lsm_module *module, const struct damage *damage)
+/* The first place is raised; it knows the others, and which store it is. */
+static PyObject *raise_damage(const struct lsm_store *store, const struct damage *damage)
 {
+    struct lsm_module *module = store->head.module;
     PyObject *list = damage_list(module, damage);
-    PyObject *first = list ? lsm_new_corruption(module, &damage->places[0]) : NULL;
+    PyObject *first = list ? lsm_new_corruption(module, &damage->places[0], store->path) : NULL;
     if (first && PyObject_SetAttrString(first, "damage", list) == 0)
         PyErr_SetObject((PyObject *)Py_TYPE(first), first);
     Py_XDECREF(first);
@@ -123,7 +124,7 @@ static PyObject *verify_answer(struct lsm_store *store, const struct damage *dam
     if (damage->out_of_memory)
         return PyErr_NoMemory();
     if (damage->count > 0 && (rc == 0 || rc == LSMKV_CORRUPT))
-        return raise_damage(store->head.module, damage);
+        return raise_damage(store, damage);
     return none_or_fail(store, rc);
 }
 

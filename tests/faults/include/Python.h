@@ -84,6 +84,7 @@ static __typeof__(PyArg_ParseTupleAndKeywords) *const lsm_parse_keywords __attri
 #define PyUnicode_AsUTF8(...) LSM_NULL(PyUnicode_AsUTF8, __VA_ARGS__)
 #define PyUnicode_AsUTF8AndSize(...) LSM_NULL(PyUnicode_AsUTF8AndSize, __VA_ARGS__)
 #define PyUnicode_AsUTF8String(...) LSM_NULL(PyUnicode_AsUTF8String, __VA_ARGS__)
+#define PyUnicode_Contains(...) LSM_MINUS(PyUnicode_Contains, __VA_ARGS__)
 #define PyUnicode_DecodeFSDefault(...) LSM_NULL(PyUnicode_DecodeFSDefault, __VA_ARGS__)
 #define PyUnicode_DecodeUTF8(...) LSM_NULL(PyUnicode_DecodeUTF8, __VA_ARGS__)
 #define PyUnicode_FromString(...) LSM_NULL(PyUnicode_FromString, __VA_ARGS__)
@@ -102,6 +103,7 @@ static __typeof__(PyArg_ParseTupleAndKeywords) *const lsm_parse_keywords __attri
 #define PyNumber_Subtract(...) LSM_CODE_NULL(PyNumber_Subtract, __VA_ARGS__)
 #define PyNumber_Xor(...) LSM_CODE_NULL(PyNumber_Xor, __VA_ARGS__)
 #define PyOS_FSPath(...) LSM_CODE_NULL(PyOS_FSPath, __VA_ARGS__)
+#define PyUnicode_FSDecoder(...) LSM_CODE_ZERO(PyUnicode_FSDecoder, __VA_ARGS__)
 #define PyUnicode_FSConverter(...) LSM_CODE_ZERO(PyUnicode_FSConverter, __VA_ARGS__)
 #define PyUnicode_FromFormat(...) LSM_CODE_NULL(PyUnicode_FromFormat, __VA_ARGS__)
 
