@@ -82,13 +82,15 @@ class Options:
     """What is merged without being asked. "default": by measured garbage, by what reads pay for runs, by their number.
     "leveled": each run is kept at least eight times as large as the next newer one. "tiered": only when there are more
     than run_count runs. "none": nothing before there are 48. "fifo" merges nothing either and **deletes data**: the
-    oldest runs leave the store, whatever they hold, by fifo_bytes or fifo_age. May differ from one open to the next."""
+    oldest runs leave the store, whatever they hold, by fifo_bytes or fifo_age; a run leaves as a whole, and `compact()` or
+    another policy may have made one of everything. May differ from one open to the next."""
 
     space_limit: float = 1.25
     """Bytes in tables for each byte that lives in them, above which "default" and "leveled" merge; 1.05 to 1000."""
 
     fifo_bytes: int = 0
-    """For "fifo": bytes of tables above which the oldest runs are deleted with their data, not the newest; 0: none."""
+    """For "fifo": bytes of tables, and of the values they refer to, above which the oldest runs are deleted with their
+    data, not the newest; 0: none."""
 
     fifo_age: float | None = None
     """For "fifo": seconds after which a run is deleted with its data, at most 31 years; None: never. They count from

@@ -57,6 +57,16 @@ def test_fifo_deletes_the_oldest(path):
         assert whys and all("fifo" in why for why in whys)
 
 
+def test_fifo_weighs_values_that_stand_apart(path):
+    with lsmkv.open(path, merge_policy="fifo", fifo_bytes=1 << 20, large_value_bytes=4096, **SMALL) as db:
+        for i in range(1000):
+            db[b"%06d" % i] = b"v" * 8192
+        settle(db)
+        left, stats = [*db], db.stats()
+        assert 0 < len(left) < 150 and left == [b"%06d" % i for i in range(1000 - len(left), 1000)]
+        assert stats["value_file_bytes"] < 4 << 20  # what nothing refers to any more leaves
+
+
 def test_deleted_data_leaves_the_files(path):
     with lsmkv.open(path, **SMALL) as db:
         db.update(pairs(0, 3000))

@@ -25,6 +25,7 @@ enum { LK_SHAPE_RUNS = 64 };
 struct lk_shape_run {
     uint32_t id, into;   /* into != 0: a merge into that run is under way */
     uint64_t bytes, records, tombstones;
+    uint64_t value_bytes; /* that its records refer to in value segments */
     uint64_t shadowed;   /* records that a newer run holds too, or deletes */
     uint64_t written_ns; /* when its newest table was written, by the wall clock */
     int damaged;

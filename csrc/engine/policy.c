@@ -322,21 +322,27 @@ static int drop_from(const struct lk_shape *shape, uint32_t first)
     return first < may_leave(shape);
 }
 
+static uint64_t weight_of(const struct lk_shape_run *run)
+{
+    return run->bytes + run->value_bytes;
+}
+
 /* By size the newest run stays whatever it weighs; by age every run goes in its time. */
 static int plan_fifo(const struct lk_shape *shape, struct lk_job *job)
 {
-    uint64_t bytes = 0;
+    uint64_t stay = 0, all = 0;
     uint32_t first = 0, count = may_leave(shape);
 
     if (count == 0)
         return 0;
-    while (first < count && (first == 0 || bytes + shape->runs[first].bytes <= shape->fifo_bytes))
-        bytes += shape->runs[first++].bytes;
+    while (first < count && (first == 0 || stay + weight_of(&shape->runs[first]) <= shape->fifo_bytes))
+        stay += weight_of(&shape->runs[first++]);
+    for (uint32_t i = 0; i < count; i++)
+        all += weight_of(&shape->runs[i]);
     if (shape->fifo_bytes && drop_from(shape, first))
         return lk_plan_decide(job, LK_JOB_DROP, first, count - 1,
-                              "fifo: %.1f %s in tables, %.1f %s allowed: %u of %u runs, the oldest, leave",
-                              LK_SHOWN(lk_plan_bytes(shape, 0, count - 1)), LK_SHOWN(shape->fifo_bytes), count - first,
-                              count);
+                              "fifo: %.1f %s in tables and values, %.1f %s allowed: %u of %u runs, the oldest, leave",
+                              LK_SHOWN(all), LK_SHOWN(shape->fifo_bytes), count - first, count);
     for (first = count; first > 0; first--) {
         uint64_t written = shape->runs[first - 1].written_ns;
         if (written > shape->now_ns || shape->now_ns - written <= shape->fifo_age_ns)

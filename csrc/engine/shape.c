@@ -124,7 +124,8 @@ void lk_background_shape(struct lk_db *db, int slices, struct lk_shape *shape)
     for (uint32_t i = 0; i < version->run_count && i < LK_SHAPE_RUNS; i++) {
         const struct lk_run *run = version->runs[i];
         struct lk_shape_run *out = &shape->runs[shape->run_count++];
-        *out = (struct lk_shape_run){.id = run->id, .into = run->into, .bytes = lk_run_bytes(run)};
+        *out = (struct lk_shape_run){
+            .id = run->id, .into = run->into, .bytes = lk_run_bytes(run), .value_bytes = lk_run_value_bytes(run)};
         for (uint32_t j = 0; j < run->count; j++)
             add_table(out, run->tables[j]);
         out->catalog = is_catalog(run);

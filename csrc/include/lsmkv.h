@@ -165,8 +165,9 @@ struct lsmkv_options {
                            48 at most, while nobody scans and few get */
     int merge_policy; /* enum lsmkv_merge_policy */
     double space_limit; /* default, leveled: bytes in tables per byte that lives there; 1.05 .. 1000, default 1.25 */
-    /* FIFO deletes data: what the oldest runs hold is gone when tables are more than fifo_bytes together, or when a run
-     * was written more than fifo_age_ms ago. 0: no limit; with FIFO one of them is needed. The newest run is never too large. */
+    /* FIFO deletes data: what the oldest runs hold is gone when tables, with the values they refer to, are more than
+     * fifo_bytes together, or when a run was written more than fifo_age_ms ago. 0: no limit; with FIFO one of them is
+     * needed. The newest run is never too large. A run leaves as a whole: after lsmkv_compact that is everything. */
     uint64_t fifo_bytes, fifo_age_ms;
     /* Anonymous memory of the engine: what indexes the log, its order, tables under construction, the READ source. Pages of
      * files are the system's and not in it, nor is what a batch, a transaction or a copy of a value needs. Writers wait for

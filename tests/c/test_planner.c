@@ -13,7 +13,7 @@
  *   wanted flush merge               what somebody asked for
  *   runs 30 32>9 31!>9 9:40 12t7     newest first, sizes in MiB; >9 is being merged into run 9, ! is damaged,
  *                                    9: has this id, t7 holds seven tombstones; d50 half of the records are tombstones,
- *                                    s50 half of them are shadowed, w90 was written ninety seconds ago
+ *                                    v80 they refer to 80 MiB of values; s50 half of them are shadowed, w90 was written ninety seconds ago
  *   garbage 20 beside 900            MiB in value segments: likely garbage, likely live
  *   values 20 sealed, portion 16     MiB that sealed segments refer to, and how large a value segment is
  *
@@ -39,6 +39,8 @@ static void parse_run(char *word, struct lk_shape *shape)
             run->into = (uint32_t)strtoul(word, &word, 10);
         else if (mark == 't')
             run->tombstones = strtoul(word, &word, 10);
+        else if (mark == 'v')
+            run->value_bytes = (uint64_t)strtoul(word, &word, 10) << 20;
         else if (mark == 'd')
             run->tombstones = run->records * strtoul(word, &word, 10) / 100;
         else if (mark == 's')
