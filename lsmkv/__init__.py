@@ -16,7 +16,13 @@ from __future__ import annotations
 
 from collections import abc as _abc
 
-from lsmkv import _core
+try:
+    from lsmkv import _core
+except ImportError as error:
+    raise ImportError(
+        f"lsmkv was found in {__path__[0]}, where its extension is not built or cannot be loaded: run `make build` there, or"
+        " leave that folder if lsmkv is installed elsewhere"
+    ) from error
 from lsmkv._core import (
     ABSENT,
     LSM,

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -435,3 +436,30 @@ def test_destroy_of_something_else(tmp_path):
         lsmkv.destroy(tmp_path)
     with pytest.raises(TypeError):
         lsmkv.destroy(7)
+
+
+def test_sync_takes_no_words(path):
+    with lsmkv.open(path) as db:
+        for word in ("no", b"yes"):
+            with pytest.raises(TypeError, match="it is True, False, or None"):
+                db.put(b"k", b"v", sync=word)
+            with pytest.raises(TypeError, match="it is True, False, or None"):
+                db.batch(sync=word)
+        assert b"k" not in db
+
+
+def test_a_store_for_reading_shows_that_it_is_one(path):
+    lsmkv.open(path).close()
+    with lsmkv.open(path, "r") as db:
+        assert repr(db).endswith(", for reading only>")
+        with pytest.raises(lsmkv.ReadOnlyError) as caught:
+            db.put(b"k", b"v")
+        assert str(path) in str(caught.value)
+
+
+def test_sources_that_are_not_built_say_so(tmp_path):
+    for file in Path(lsmkv.__file__).parent.glob("*.py"):
+        (tmp_path / "lsmkv").mkdir(exist_ok=True)
+        (tmp_path / "lsmkv" / file.name).write_bytes(file.read_bytes())
+    done = subprocess.run([sys.executable, "-c", "import lsmkv"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and "its extension is not built or cannot be loaded: run `make build`" in done.stderr

@@ -125,5 +125,10 @@ int lsm_to_flag(PyObject *object, int absent, int *flag)
 
 int lsm_to_sync(PyObject *object, int *sync)
 {
+    if (object && (PyUnicode_Check(object) || PyBytes_Check(object))) { /* "no" would be true */
+        PyErr_Format(PyExc_TypeError, "sync=%R: it is True, False, or None for what the store's durability says",
+                     object);
+        return -1;
+    }
     return lsm_to_flag(object == Py_None ? NULL : object, -1, sync);
 }

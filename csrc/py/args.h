@@ -54,7 +54,7 @@ struct lsm_params {
 int lsm_params_read(const struct lsm_params *params, PyObject *const *args, Py_ssize_t count, PyObject *keywords,
                     PyObject **out);
 
-/* sync=: None or absent -1, false 0, true 1. 0 or -1. */
+/* sync=: None or absent -1, false 0, true 1; words are refused. 0 or -1. */
 int lsm_to_sync(PyObject *object, int *sync);
 
 /* A flag that is absent (NULL) or has a truth. 0 or -1. */

@@ -266,7 +266,9 @@ static PyObject *store_repr(PyObject *self)
     else if (codecs && !lsm_is_open(&store->head))
         text = PyUnicode_FromFormat("<%s %U, closed>", type, name);
     else if (codecs)
-        text = PyUnicode_FromFormat("<%s %U%U, durability %s>", type, name, codecs, store->durability);
+        text = store->readonly
+                   ? PyUnicode_FromFormat("<%s %U%U, for reading only>", type, name, codecs)
+                   : PyUnicode_FromFormat("<%s %U%U, durability %s>", type, name, codecs, store->durability);
     Py_XDECREF(name);
     Py_XDECREF(codecs);
     return text;

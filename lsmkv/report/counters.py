@@ -17,7 +17,7 @@ GROUPS: dict[str, dict[str, str]] = {  # what is in no group comes last, as "oth
     "position": {
         "lsn_visible": "position in the log up to which writes are seen: segment << 32 | offset",
         "lsn_durable": "position up to which the log is known to be on the disk",
-        "clean_open": "True: whoever had the store open before has closed it",
+        "clean_open": "True: nothing was found that a close() before had not put on record",
         "failed": "True: a sync failed, and nothing more is acknowledged; close the store and open it again",
     },
     "log": {
