@@ -1,9 +1,9 @@
 /* rewrite: the loop that flush and merge share. See engine/rewrite.h. */
 #include "engine/rewrite.h"
 
+#include "engine/beyond.h"
 #include "engine/clock.h"
 #include "engine/collect.h"
-#include "engine/install.h"
 #include "engine/rate.h"
 #include "store/drop.h"
 #include "store/table_writer.h"
@@ -21,23 +21,11 @@ enum {
 
 /* ---- begin and end ---------------------------------------------------------------------------- */
 
-/* Is there more of it than this process may have of memory? Then whatever is brought there takes the place of what is
- * read. */
-static int is_beyond_memory(struct lk_db *db)
-{
-    struct lk_version *version = lk_install_present(db);
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < version->run_count; i++)
-        bytes += lk_run_bytes(version->runs[i]) + lk_run_value_bytes(version->runs[i]);
-    lk_version_unref(version);
-    return bytes > db->memory_limit;
-}
-
 int lk_rewrite_begin(struct lk_rewrite *rewrite, struct lk_db *db, uint32_t source_count)
 {
     *rewrite = (struct lk_rewrite){.db = db, .source_count = source_count, .most = UINT64_MAX};
     rewrite->now_ns = lk_wall_ns(db);
-    rewrite->leaves = is_beyond_memory(db);
+    rewrite->leaves = lk_beyond_memory(db);
     rewrite->began_ns = db->env->ops->monotonic_ns(db->env);
     rewrite->sources = lk_alloc_zero((source_count + 1) * sizeof *rewrite->sources);
     rewrite->met = lk_alloc_zero((source_count + 1) * sizeof *rewrite->met);
@@ -168,7 +156,7 @@ static int open_writer(struct lk_rewrite *rewrite, struct lk_table_writer **writ
             rewrite->young && !rewrite->older_count ? first_bytes(db->options.table_bytes) : db->options.table_bytes,
         .memory_bytes = db->budget.writer / 8 * 7, /* the rest: its buffer, its fences */
         .page_bytes = db->options.page_bytes,
-        .leaves = rewrite->leaves,
+        .leaves = rewrite->leaves && !rewrite->young,
         .small_bytes = LK_SMALL_BYTES,
         .small_records = LK_SMALL_RECORDS,
         .seed = db->seed,
@@ -395,6 +383,8 @@ int lk_rewrite_seal(struct lk_rewrite *rewrite)
         rc = lk_table_open(db->env, db->dir, &rewrite->metas[index], db->seed, &db->cache, db->map_tables,
                            &rewrite->tables[index]);
         rewrite->table_count += rc == 0;
+        if (rc == 0)
+            rewrite->tables[index]->leaves = rewrite->leaves && rewrite->young;
         if (rc == 0)
             rc = lk_values_attach(&db->values, &rewrite->tables[index]->uses, 0);
         apart += rc == 0 ? rewrite->tables[index]->uses.count : 0;

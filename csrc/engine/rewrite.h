@@ -38,29 +38,29 @@ struct lk_rewrite {
     uint64_t written_ns;             /* the newest moment at which a source was written */
     struct lk_shadow *shadow;        /* borrowed: told of every key that is written; NULL: nobody */
     const struct lk_slice *stop;     /* borrowed: end the table before a key >= this; NULL: none */
-    int leaves; /* the store is larger than memory: what is read or written need not stay there */
-    int young; /* a flush: what it writes is soon written again */
+    int leaves;                      /* the store is larger than memory: see beyond.h */
+    int young;                       /* a flush: what it writes is soon written again */
     const struct lk_run
-        *guide; /* borrowed: the bottom, below the output; NULL: none. Tables end where its tables end */
-    const struct lk_slice *end; /* borrowed: where the last table's interval ends; NULL: the key space's end */
-    uint64_t most; /* end the table before a further record when so many have been met */
+        *guide;      /* borrowed: the bottom, below the output; NULL: none. Tables end where its tables end */
+    const struct lk_slice *end;      /* borrowed: where the last table's interval ends; NULL: the key space's end */
+    uint64_t most;                   /* end the table before a further record when so many have been met */
     /* What was done. */
     struct lk_merge merge;
-    uint64_t now_ns; /* the moment that decides about expiry: one for the whole job */
-    uint64_t *met; /* owned: records met, by source */
-    uint64_t seen; /* records looked at, the one that failed among them */
+    uint64_t now_ns;                 /* the moment that decides about expiry: one for the whole job */
+    uint64_t *met;                   /* owned: records met, by source */
+    uint64_t seen;                   /* records looked at, the one that failed among them */
     uint64_t written, dropped, bytes_out;
-    uint32_t guided; /* the table of the bottom at whose end the table under construction may end */
+    uint32_t guided;                 /* the table of the bottom at whose end the table under construction may end */
     uint64_t asked, paid; /* payload since the writer was asked; bytes of its table paid for (engine/rate.h) */
     struct lk_table_meta *metas; /* owned: the tables made, ascending */
     struct lk_table **tables; /* owned: the same, opened (lk_rewrite_seal) */
     uint32_t meta_count, table_count, cap;
-    int borrowed; /* the one table is an old one taken over: its file stays, whatever happens */
+    int borrowed;                    /* the one table is an old one taken over: its file stays, whatever happens */
     uint64_t began_ns;
-    struct lk_value_uses moved; /* owned: holds the segments that values were moved to */
-    uint64_t moved_bytes; /* for the table under construction */
-    uint64_t moved_owed; /* not told to engine/rate.h yet */
-    uint64_t leaving[LK_LEAVING]; /* value segments asked for: number * 2, and 1 when it is to be emptied */
+    struct lk_value_uses moved;      /* owned: holds the segments that values were moved to */
+    uint64_t moved_bytes;            /* for the table under construction */
+    uint64_t moved_owed;             /* not told to engine/rate.h yet */
+    uint64_t leaving[LK_LEAVING];    /* value segments asked for: number * 2, and 1 when it is to be emptied */
 };
 
 /* Room for source_count sources. 0 or NOMEM. lk_rewrite_end in either case. */

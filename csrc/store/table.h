@@ -55,6 +55,7 @@ struct lk_table {
     _Atomic int obsolete;       /* remove the file with the last reference */
     struct lk_held held;        /* since it is obsolete */
     _Atomic uint64_t shadowed;  /* records that a newer run holds too: engine/shadow.h */
+    int leaves;                 /* its unused pages leave soon: engine/beyond.h; under work_mutex */
     _Atomic int damaged;        /* a merge met a place that cannot be read: its run is left alone until reopen */
 };
 

@@ -21,35 +21,35 @@ struct lk_table_cursor {
     struct lk_missing missing; /* in place, when status is WOULDBLOCK; the page where a failure ended the walk */
     int streaming;
     uint32_t window_most;      /* bytes read at once; 0: 256 KiB. Less for who walks many tables, or borrows it */
-    int leaves; /* streaming: what was walked over need not stay in memory; mapped pages that are used do */
-    int tells; /* in place: a long walk asks for lk_table_cursor_advise, see table_walk.c */
+    int leaves;                /* streaming: what was walked over leaves memory, see table_walk.c */
+    int tells;                 /* in place: a long walk asks for lk_table_cursor_advise, see table_walk.c */
     /* the rest is the business of table_....c */
-    int single; /* the page is one record larger than LK_PAGE_MAX */
-    const uint8_t *bytes; /* what stands at place bytes_at, and on: see table_window.c */
+    int single;                /* the page is one record larger than LK_PAGE_MAX */
+    const uint8_t *bytes;      /* what stands at place bytes_at, and on: see table_window.c */
     uint64_t bytes_at;
     uint64_t page_at, at, next_at, page_end; /* places: the page's beginning, the current record, the one after it */
-    uint64_t page_file; /* file offset of the page's beginning, in its head when it has one */
-    uint64_t shift; /* file offset of a place minus the place; unpacked: all places are at page_file */
-    int unpacked; /* the page's records stand in `scratch` */
-    struct lk_fences fences; /* in the table, or in fence_bytes; offset NULL: not looked at yet */
+    uint64_t page_file;        /* file offset of the page's beginning, in its head when it has one */
+    uint64_t shift;            /* file offset of a place minus the place; unpacked: all places are at page_file */
+    int unpacked;              /* the page's records stand in `scratch` */
+    struct lk_fences fences;   /* in the table, or in fence_bytes; offset NULL: not looked at yet */
     uint64_t walk_from, told_to; /* file offsets: where this walk began, how far the system was told */
-    uint64_t gone_to; /* mapped: up to there the walk goes beside what has left memory */
+    uint64_t gone_to;          /* mapped: up to there the walk goes beside what has left memory */
     uint64_t beside_from, beside_to; /* what `missing` is to be read beside the cache for; 0, 0: it is not */
-    int stays; /* mapped: a page was too large for the window, the rest of the table is told of */
-    int beside; /* in place: the page stands in the window, not in the table's range */
-    struct lk_cache *lender; /* borrowed: in place, who lent the window; NULL: there is none */
-    int walks_on; /* the walk comes from another table of the run: there is no doubt about it */
+    int stays;                 /* mapped: a page was too large for the window, the rest of the table is told of */
+    int beside;                /* in place: the page stands in the window, not in the table's range */
+    struct lk_cache *lender;   /* borrowed: in place, who lent the window; NULL: there is none */
+    int walks_on;              /* the walk comes from another table of the run: there is no doubt about it */
     uint32_t page;
-    uint32_t scratch_page; /* which page stands in `scratch`: its number + 1; 0: none */
-    uint32_t scratch_bytes; /* of its records */
+    uint32_t scratch_page;     /* which page stands in `scratch`: its number + 1; 0: none */
+    uint32_t scratch_bytes;    /* of its records */
     struct lk_scratch scratch; /* owned */
-    struct lk_buf window; /* owned; begins at file offset window_at of window_of */
+    struct lk_buf window;      /* owned; begins at file offset window_at of window_of */
     uint64_t window_at;
     const struct lk_table *window_of; /* for comparison only */
-    struct lk_file *file; /* owned, NULL: none; that of table file_of, opened by the walk itself */
+    struct lk_file *file;      /* owned, NULL: none; that of table file_of, opened by the walk itself */
     const struct lk_table *file_of; /* for comparison only */
     struct lk_buf fence_bytes; /* streaming: owned private copy of the fences */
-    uint32_t *starts; /* backwards: owned; offsets of the page's records */
+    uint32_t *starts;          /* backwards: owned; offsets of the page's records */
     uint32_t start_count, start_cap, start_index;
 };
 
@@ -70,8 +70,8 @@ struct lk_file *lk_table_cursor_take_file(struct lk_table_cursor *cursor);
 struct lk_run_cursor {
     struct lk_cursor cursor;
     struct lk_table *const *tables; /* borrowed, ascending by interval, count of them */
-    uint32_t count, index; /* index: the table walked; count before a seek and after the end */
-    struct lk_table_cursor inner; /* inner.missing, as above */
+    uint32_t count, index;          /* index: the table walked; count before a seek and after the end */
+    struct lk_table_cursor inner;   /* inner.missing, as above */
 };
 
 void lk_run_cursor_init(struct lk_run_cursor *cursor, struct lk_table *const *tables, uint32_t count, int streaming);
@@ -109,6 +109,8 @@ LK_MUST_CHECK int lk_window_cover(struct lk_table_cursor *cursor, uint64_t start
 int lk_walk_fits(const struct lk_table_cursor *cursor, uint64_t from, uint64_t end);
 uint64_t lk_walk_tells(struct lk_table_cursor *cursor, uint64_t start, uint64_t end, int fits);
 int lk_walk_goes_beside(const struct lk_table_cursor *cursor, uint64_t start);
+/* The window goes on to `from` of the table, read through this file: what lies behind leaves memory, where it is to. */
+void lk_walk_leaves(const struct lk_table_cursor *cursor, struct lk_file *file, uint64_t from);
 /* The file to read in order; borrowed until the walk ends or comes to another table. Never NULL. */
 struct lk_file *lk_walk_file(struct lk_table_cursor *cursor);
 /* Give back window and file. */

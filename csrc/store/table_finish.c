@@ -155,7 +155,7 @@ static int put_sections(struct lk_table_writer *writer, const struct lk_ranges *
     return rc < 0 ? rc : put_tail(writer, ranges, footer);
 }
 
-/* What is looked at first, lines and fences, stays in memory in any case. */
+/* What is looked at first, lines and fences, stays in memory. */
 static int close_synced(struct lk_table_writer *writer, uint64_t pages_end)
 {
     struct lk_file *file = writer->file;
@@ -219,6 +219,7 @@ int lk_table_writer_finish(struct lk_table_writer *writer, struct lk_slice lo, c
     if (rc == 0)
         rc = lk_pages_end(writer);
     footer.pages_end = lk_table_output_offset(&writer->output);
+    writer->output.leaves = 0;
     if (writer->codec && writer->page_count) {
         footer.codec = writer->codec;
         footer.page_shift = writer->page_shift;

@@ -36,7 +36,7 @@ static int make_room_for_checks(struct lk_table_output *output, uint32_t more)
     return 0;
 }
 
-/* What was asked for before has been written out meanwhile and leaves; what was written since is written out. */
+/* What was written since is on its way to the disk then, and what was asked for before leaves, as far as it has got there. */
 static void leave(struct lk_table_output *output)
 {
     uint64_t from = output->flushed > 3 * LEAVE ? output->flushed - 3 * LEAVE : 0;

@@ -18,7 +18,7 @@ struct lk_table_output {
     struct lk_file *file; /* borrowed */
     const char *name;     /* borrowed, for messages */
     uint64_t identity, flushed;
-    int leaves;           /* what was written need not stay in memory; begin with 0 */
+    int leaves;           /* what is written leaves memory; begin with 0 */
     uint8_t *buffer;      /* owned */
     size_t len;
     uint32_t *checks;     /* owned; of every granule flushed */

@@ -3,8 +3,7 @@
  * Table files are marked as read at random: a get brings no neighbours along, and the system does not guess
  * (LK_AT_RANDOM). So who walks reads through an open file of his own, marked as read as it lies: the system reads on by
  * itself. That takes it a quarter of the work that the same bytes take when it is told of them (measured: 140 ns a KiB
- * instead of 550): it makes larger pieces of memory for them. By that mark it reads on by a whole window instead of half
- * of one (of 256 KiB, Linux), so the device goes on while the window before is looked at.
+ * instead of 550): it makes larger pieces of memory for them. By that mark it reads on twice as far.
  *
  *   streaming      all windows
  *   read source    what is not in the cache, once a walk is long. What passes by once does not go through the cache, and no
@@ -16,6 +15,9 @@
  *                      | walked ........ | asked for, told |
  *                      ^ walk_from       ^ page            ^ told_to
  *
+ * Who walks for a merge of a store beyond memory has what he passed leave it, 4 MiB at a time. The system keeps it in pieces of
+ * up to some MiB, and lets go of those that lie wholly in what it is told: so each time begins 4 MiB before the last.
+ *
  * The window of a walk in place is lent by the cache, and so is part of its budget. Where the cache has none to lend, or
  * the page is too large for it, the walk goes as if it were short; over a mapping it stays there for the rest of the table,
  * of which the system is told: where pages are as large as that, faults are few, and what is told of is not read twice.
@@ -25,6 +27,7 @@
 #include "util/buf.h"
 
 enum {
+    LEAVE = 4 * 1024 * 1024, /* bytes that leave memory at once */
     TELL_LEAST = 256 * 1024,
     TELL_MOST = 2 * 1024 * 1024,
     SHARE = 16,              /* of the cache, the most that one window takes, and */
@@ -112,8 +115,31 @@ int lk_walk_goes_beside(const struct lk_table_cursor *cursor, uint64_t start)
     return cursor->walks_on || start - cursor->walk_from >= TELL_LEAST;
 }
 
+/* What was passed before and with the window, up to `end`. */
+static void leave(const struct lk_table_cursor *cursor, struct lk_file *file, uint64_t end)
+{
+    uint64_t passed = cursor->window_at / LEAVE, from = passed ? (passed - 1) * LEAVE : 0;
+    cursor->table->env->ops->forget(file, from, end - from);
+}
+
+/* The walk has done with a table: all that was read of it, and ahead. */
+static void leave_table(const struct lk_table_cursor *cursor)
+{
+    if (cursor->leaves && cursor->file && cursor->file_of == cursor->window_of)
+        leave(cursor, cursor->file, cursor->window_at + cursor->window.len + LEAVE);
+}
+
+void lk_walk_leaves(const struct lk_table_cursor *cursor, struct lk_file *file, uint64_t from)
+{
+    if (cursor->window_of != cursor->table)
+        leave_table(cursor);
+    else if (cursor->leaves && from / LEAVE > cursor->window_at / LEAVE)
+        leave(cursor, file, from);
+}
+
 static void close_file(struct lk_table_cursor *cursor)
 {
+    leave_table(cursor);
     if (cursor->file) /* it was read: there is nothing that closing could lose */
         (void)cursor->table->env->ops->close(cursor->file);
     cursor->file = NULL;

@@ -86,8 +86,7 @@ int lk_window_fences(struct lk_table_cursor *cursor)
 static int window_read(struct lk_table_cursor *cursor, struct lk_file *file, uint64_t from, uint64_t to)
 {
     struct lk_buf *window = &cursor->window;
-    if (cursor->leaves && cursor->window_of == cursor->table && window->len && cursor->window_at < from)
-        cursor->table->env->ops->forget(file, cursor->window_at, least(window->len, from - cursor->window_at));
+    lk_walk_leaves(cursor, file, from);
     lk_buf_reset(window);
     cursor->window_of = cursor->table;
     int rc = lk_buf_reserve(window, (size_t)(to - from));

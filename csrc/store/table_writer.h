@@ -24,7 +24,7 @@ struct lk_table_plan {
     uint32_t page_bytes;
     struct lk_hash_seed seed;
     uint32_t codec; /* enum lk_pack_codec */
-    int leaves; /* records that were written need not stay in memory */
+    int leaves; /* pages of records leave memory when they are written */
     int sample; /* raw after all, when the first pages do not shrink by a quarter */
     /* A filter instead of lines, when records are smaller than this on the average (0: never), and at least so many. */
     uint32_t small_bytes, small_records;

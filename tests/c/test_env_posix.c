@@ -543,7 +543,10 @@ static uint64_t limit_of(const char *groups)
 
 TEST(a_group_has_the_least_of_what_it_and_those_above_it_may)
 {
-    static const char *const made[] = {"jobs/17/memory.max",
+    static const char *const made[] = {"high/memory.max",
+                                       "high/memory.high",
+                                       "high",
+                                       "jobs/17/memory.max",
                                        "jobs/memory.max",
                                        "memory/old/7/memory.limit_in_bytes",
                                        "memory/old/memory.limit_in_bytes",
@@ -557,6 +560,8 @@ TEST(a_group_has_the_least_of_what_it_and_those_above_it_may)
     start();
     write_limit("jobs", "memory.max", "max\n");
     write_limit("jobs/17", "memory.max", "300\n");
+    write_limit("high", "memory.max", "max\n");
+    write_limit("high", "memory.high", "700\n");
     write_limit("memory", "memory.limit_in_bytes", "200\n");
     write_limit("memory/old", "memory.limit_in_bytes", "100\n");
     write_limit("memory/old/7", "memory.limit_in_bytes", "9223372036854771712\n");
@@ -564,7 +569,12 @@ TEST(a_group_has_the_least_of_what_it_and_those_above_it_may)
     CHECK_EQ(limit_of("0::/jobs\n"), UINT64_MAX);
     CHECK_EQ(limit_of("0::/\n"), UINT64_MAX);
     CHECK_EQ(limit_of("9:cpu,cpuacct:/x\n8:memory:/old/7\n0::/\n"), 100);
-    CHECK_EQ(limit_of("8:memory:/"), 200);
+    CHECK_EQ(limit_of("0::/high\n"), 700);
+    CHECK_EQ(limit_of("8:memory:/\n"), 200);
+    CHECK_EQ(limit_of("4:cpu,memory:/\n"), 200);
+    CHECK_EQ(limit_of("4:memory,cpu:/\n4:memoryless,cpu:/\n"), 200);
+    CHECK_EQ(limit_of("4:memoryless,cpu,:/\n"), UINT64_MAX);
+    CHECK_EQ(limit_of("8:memory:/old"), UINT64_MAX); /* the list was cut off */
     CHECK_EQ(limit_of("8:memory:/not/to/be/seen\n"), 200); /* a container: its own is at the root */
     CHECK_EQ(limit_of("8:memory:/old\n0::/jobs/17\n"), 100);
     CHECK_EQ(limit_of(""), UINT64_MAX);
