@@ -63,7 +63,8 @@ class Options:
     """Background threads: 2, or 0, which runs all work inline in the calls that make it due."""
 
     segment_bytes: int = 32 * MIB
-    """Ceiling of a log segment in bytes, 4 KiB to 1 GiB. Segments start small and grow with the write rate."""
+    """Ceiling of a log segment in bytes, 4 KiB to 1 GiB. Segments start small and grow with the write rate. An open store
+    keeps the one that is written and the next one on the disk, empty or not; close() gives back what is empty."""
 
     table_bytes: int = 64 * MIB
     """Target size of a table file in bytes, 512 to 64 MiB."""

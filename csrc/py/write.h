@@ -48,14 +48,16 @@ PyDoc_STRVAR(lsm_delete_doc,
              "delete($self, key, /, *, sync=None)\n--\n\n"
              "Delete key without asking whether it is there, and return the write's LSN. del self[key] asks, and\n"
              "raises KeyError. sync and cost as for put().");
-PyDoc_STRVAR(lsm_delete_range_doc,
-             "delete_range($self, start, stop, /, *, sync=None)\n--\n\n"
-             "Delete every key with start <= key < stop, as del self[start:stop] does, and return the LSN. None is no\n"
-             "bound. Cost: one record, however many keys it covers; their space comes back when runs are merged.\n\n"
-             ">>> db.update(a=\"1\", b=\"2\", c=\"3\")\n"
-             ">>> lsn = db.delete_range(\"a\", \"c\")\n"
-             ">>> list(db)\n"
-             "['c']");
+PyDoc_STRVAR(
+    lsm_delete_range_doc,
+    "delete_range($self, start, stop, /, *, sync=None)\n--\n\n"
+    "Delete every key with start <= key < stop, as del self[start:stop] does, and return the LSN. None is no\n"
+    "bound. Cost: one record, however many keys it covers; their space comes back when that has been flushed (in\n"
+    "time, or by flush()) and runs are merged.\n\n"
+    ">>> db.update(a=\"1\", b=\"2\", c=\"3\")\n"
+    ">>> lsn = db.delete_range(\"a\", \"c\")\n"
+    ">>> list(db)\n"
+    "['c']");
 PyDoc_STRVAR(lsm_clear_doc, "clear($self, /)\n--\n\nDelete everything. Cost: one record, as for delete_range().");
 
 #define LSM_WRITE_METHODS                                                                                         \
