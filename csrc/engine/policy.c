@@ -322,9 +322,10 @@ static int drop_from(const struct lk_shape *shape, uint32_t first)
     return first < may_leave(shape);
 }
 
+/* Of a run that is being merged values are left out: some of them count in its output already. */
 static uint64_t weight_of(const struct lk_shape_run *run)
 {
-    return run->bytes + run->value_bytes;
+    return run->bytes + (run->into ? 0 : run->value_bytes);
 }
 
 /* By size the newest run stays whatever it weighs; by age every run goes in its time. */

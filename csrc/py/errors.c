@@ -137,19 +137,13 @@ static PyObject *text_of(const struct lsmkv_error *error)
     return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "backslashreplace");
 }
 
-/* Of a process's many stores, which? Only an OSError has a place of its own for that. Takes `text` and gives another,
- * unless it names the store already. */
+/* Of a process's many stores, which? Only an OSError has a place of its own for that. Takes `text`, may give another. */
 static PyObject *name_store(PyObject *text, const struct lsmkv_error *error, PyObject *path)
 {
     if (!text || !path ||
         (error->status != LSMKV_CORRUPT && error->status != LSMKV_FORMAT && error->status != LSMKV_READONLY))
         return text;
-    PyObject *name = NULL, *both = NULL;
-    int named = PyUnicode_FSDecoder(path, &name) ? PyUnicode_Contains(text, name) : -1;
-    if (named == 0)
-        both = PyUnicode_FromFormat("%U: %U", name, text);
-    else if (named > 0)
-        both = Py_NewRef(text);
+    PyObject *name = NULL, *both = PyUnicode_FSDecoder(path, &name) ? PyUnicode_FromFormat("%U: %U", name, text) : NULL;
     Py_XDECREF(name);
     Py_DECREF(text);
     return both;

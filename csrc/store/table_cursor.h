@@ -48,6 +48,7 @@ struct lk_table_cursor {
     const struct lk_table *window_of; /* for comparison only */
     struct lk_file *file;      /* owned, NULL: none; that of table file_of, opened by the walk itself */
     const struct lk_table *file_of; /* for comparison only */
+    uint64_t file_end;         /* where the pages of that table end */
     struct lk_buf fence_bytes; /* streaming: owned private copy of the fences */
     uint32_t *starts;          /* backwards: owned; offsets of the page's records */
     uint32_t start_count, start_cap, start_index;
@@ -109,7 +110,7 @@ LK_MUST_CHECK int lk_window_cover(struct lk_table_cursor *cursor, uint64_t start
 int lk_walk_fits(const struct lk_table_cursor *cursor, uint64_t from, uint64_t end);
 uint64_t lk_walk_tells(struct lk_table_cursor *cursor, uint64_t start, uint64_t end, int fits);
 int lk_walk_goes_beside(const struct lk_table_cursor *cursor, uint64_t start);
-/* The window goes on to `from` of the table, read through this file: what lies behind leaves memory, where it is to. */
+/* The window goes on to `from`, read through this file: what lies behind leaves memory, where it is to. */
 void lk_walk_leaves(const struct lk_table_cursor *cursor, struct lk_file *file, uint64_t from);
 /* The file to read in order; borrowed until the walk ends or comes to another table. Never NULL. */
 struct lk_file *lk_walk_file(struct lk_table_cursor *cursor);

@@ -119,27 +119,27 @@ int lk_walk_goes_beside(const struct lk_table_cursor *cursor, uint64_t start)
 static void leave(const struct lk_table_cursor *cursor, struct lk_file *file, uint64_t end)
 {
     uint64_t passed = cursor->window_at / LEAVE, from = passed ? (passed - 1) * LEAVE : 0;
-    cursor->table->env->ops->forget(file, from, end - from);
+    if (end > from)
+        cursor->table->env->ops->forget(file, from, end - from);
 }
 
-/* The walk has done with a table: all that was read of it, and ahead. */
-static void leave_table(const struct lk_table_cursor *cursor)
+/* The rest of the table that was read last: up to its end, or where a walk ends before, up to where another will begin. */
+static void leave_table(const struct lk_table_cursor *cursor, int done)
 {
     if (cursor->leaves && cursor->file && cursor->file_of == cursor->window_of)
-        leave(cursor, cursor->file, cursor->window_at + cursor->window.len + LEAVE);
+        leave(cursor, cursor->file, done ? cursor->file_end : cursor->window_at);
 }
 
 void lk_walk_leaves(const struct lk_table_cursor *cursor, struct lk_file *file, uint64_t from)
 {
     if (cursor->window_of != cursor->table)
-        leave_table(cursor);
+        leave_table(cursor, 1);
     else if (cursor->leaves && from / LEAVE > cursor->window_at / LEAVE)
         leave(cursor, file, from);
 }
 
 static void close_file(struct lk_table_cursor *cursor)
 {
-    leave_table(cursor);
     if (cursor->file) /* it was read: there is nothing that closing could lose */
         (void)cursor->table->env->ops->close(cursor->file);
     cursor->file = NULL;
@@ -159,6 +159,7 @@ struct lk_file *lk_walk_file(struct lk_table_cursor *cursor)
     struct lk_table *table = cursor->table;
     if (cursor->file && cursor->file_of == table)
         return cursor->file;
+    leave_table(cursor, 1);
     close_file(cursor);
     if (table->env->ops->open(table->dir, table->name, LK_OPEN_READ, 0, &cursor->file) < 0) {
         cursor->file = NULL;
@@ -166,6 +167,7 @@ struct lk_file *lk_walk_file(struct lk_table_cursor *cursor)
     }
     table->env->ops->will_read(cursor->file, LK_IN_ORDER);
     cursor->file_of = table;
+    cursor->file_end = table->pages_end;
     return cursor->file;
 }
 
@@ -182,6 +184,7 @@ int lk_table_cursor_fill(struct lk_table_cursor *cursor)
 
 void lk_walk_end(struct lk_table_cursor *cursor)
 {
+    leave_table(cursor, 0);
     close_file(cursor);
     if (cursor->lender)
         lk_cache_take_back(cursor->lender, cursor->window_most);

@@ -71,7 +71,7 @@ static int status_of_errno(int err)
     }
 }
 
-/* Of a store whose disk is full, whoever met it. */
+/* Of a full disk, whoever met it; but a sync that failed is not tried again. */
 #define FULL_ADVICE "; what was stored can still be read: make room on that disk, then try again"
 
 int lk_fail_os(int err, const char *what, const char *file)
@@ -82,7 +82,7 @@ int lk_fail_os(int err, const char *what, const char *file)
 
     /* The GNU variant: it may answer with its own storage instead of filling `reason`. */
     snprintf(text, sizeof text, "%s: %s: %s%s", named, what, strerror_r(err, reason, sizeof reason),
-             status_of_errno(err) == LSMKV_FULL ? FULL_ADVICE : "");
+             status_of_errno(err) == LSMKV_FULL && !strstr(what, "sync") ? FULL_ADVICE : "");
     memcpy(latest.text, text, sizeof text);
     begin(status_of_errno(err));
     latest.os_errno = err;

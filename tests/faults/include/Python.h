@@ -84,7 +84,6 @@ static __typeof__(PyArg_ParseTupleAndKeywords) *const lsm_parse_keywords __attri
 #define PyUnicode_AsUTF8(...) LSM_NULL(PyUnicode_AsUTF8, __VA_ARGS__)
 #define PyUnicode_AsUTF8AndSize(...) LSM_NULL(PyUnicode_AsUTF8AndSize, __VA_ARGS__)
 #define PyUnicode_AsUTF8String(...) LSM_NULL(PyUnicode_AsUTF8String, __VA_ARGS__)
-#define PyUnicode_Contains(...) LSM_MINUS(PyUnicode_Contains, __VA_ARGS__)
 #define PyUnicode_DecodeFSDefault(...) LSM_NULL(PyUnicode_DecodeFSDefault, __VA_ARGS__)
 #define PyUnicode_DecodeUTF8(...) LSM_NULL(PyUnicode_DecodeUTF8, __VA_ARGS__)
 #define PyUnicode_FromString(...) LSM_NULL(PyUnicode_FromString, __VA_ARGS__)
