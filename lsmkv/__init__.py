@@ -20,8 +20,8 @@ try:
     from lsmkv import _core
 except ImportError as error:
     raise ImportError(
-        f"lsmkv was found in {__path__[0].rpartition('/')[0]}, where its extension is not built or cannot be loaded: run"
-        " `make build` there, or leave that folder if lsmkv is installed elsewhere",
+        f"lsmkv was found in {__path__[0].rpartition('/')[0]}, where its extension is not built or cannot be loaded:"
+        " run `make build` there, or leave that folder if lsmkv is installed elsewhere",
         name=error.name,
         path=error.path,
     ) from error

@@ -63,8 +63,8 @@ class Options:
     """Background threads: 2, or 0, which runs all work inline in the calls that make it due."""
 
     segment_bytes: int = 32 * MIB
-    """Ceiling of a log segment in bytes, 4 KiB to 1 GiB. Segments start small and grow with the write rate. An open store
-    keeps the one that is written and the next one on the disk, empty or not; close() gives back what is empty."""
+    """Ceiling of a log segment in bytes, 4 KiB to 1 GiB. Segments start small and grow with the write rate. An open
+    store keeps the one that is written and the next one on the disk, empty or not; close() gives back what is empty."""
 
     table_bytes: int = 64 * MIB
     """Target size of a table file in bytes, 512 to 64 MiB."""
@@ -83,8 +83,8 @@ class Options:
     """What is merged without being asked. "default": by measured garbage, by what reads pay for runs, by their number.
     "leveled": each run is kept at least eight times as large as the next newer one. "tiered": only when there are more
     than run_count runs. "none": nothing before there are 48. "fifo" merges nothing either and **deletes data**: the
-    oldest runs leave the store, whatever they hold, by fifo_bytes or fifo_age; a run leaves as a whole, and `compact()` or
-    another policy may have made one of everything. May differ from one open to the next."""
+    oldest runs leave the store, whatever they hold, by fifo_bytes or fifo_age; a run leaves as a whole, and `compact()`
+    or another policy may have made one of everything. May differ from one open to the next."""
 
     space_limit: float = 1.25
     """Bytes in tables for each byte that lives in them, above which "default" and "leveled" merge; 1.05 to 1000."""
