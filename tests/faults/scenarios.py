@@ -709,7 +709,7 @@ def open_and_close(path):
     with lsmkv.open(path) as db:
         assert db[KEY] == VALUE
     with lsmkv.open(str(path), "r", options="teach") as db:
-        assert db.options["page_bytes"]
+        assert db.options["page_bytes"] and "reading only" in repr(db)
     with lsmkv.open(path, space_limit=1.5) as db:
         assert db.options["space_limit"] == 1.5
     db = lsmkv.LSM(path=os.fsencode(path), flag="w", options=lsmkv.Options(page_bytes=1024), threads=0)
