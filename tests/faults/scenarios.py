@@ -203,6 +203,8 @@ def put_large(db):
     db[NEW] = BIG
     yield
     db.put(b"l", LARGE, sync=False)
+    with refused(TypeError):
+        db.put(b"l", LARGE, sync="no")
 
 
 @on_store
