@@ -3,6 +3,7 @@
  *   env_posix.c        the table of operations, clock, random, threads
  *   env_posix_dir.c    directories, and the lock file in them
  *   env_posix_mount.c  which file system a directory lies on
+ *   env_posix_memory.c how much memory this process may have
  *   env_posix_file.c   files
  *   env_posix_map.c    mappings and anonymous address space */
 #ifndef LK_OS_ENV_POSIX_H
