@@ -90,12 +90,13 @@ static int step_span(struct lk_db *db, const struct lk_span *span, struct lsmkv_
 
 static int name_damage(const struct lk_table *table, uint32_t run, uint32_t runs)
 {
+    uint64_t offset = atomic_load(&table->damaged) - 1;
     int rc = lk_fail_corrupt(
-        table->name, 0,
-        "%s is damaged: run %u of %u was left alone from the damage on, and with it what was to be merged "
-        "into it; nothing is lost by that; `lsmkv verify` names the place; keys outside it can be read "
+        table->name, offset,
+        "%s is damaged at byte %llu: run %u of %u was left alone from there on, and with it what was to be merged "
+        "into it; nothing is lost by that; `lsmkv verify` names every such place; keys outside them can be read "
         "and written",
-        table->name, run, runs);
+        table->name, (unsigned long long)offset, run, runs);
     lk_error()->recoverable = 1;
     return rc;
 }

@@ -173,7 +173,7 @@ int lk_quarantine(struct lk_db *db, const struct lk_version *version, uint32_t f
             struct lk_table *table = version->runs[i]->tables[j];
             if (strcmp(lk_error()->file, table->name) != 0)
                 continue;
-            if (!atomic_exchange_explicit(&table->damaged, 1, memory_order_relaxed))
+            if (!atomic_exchange_explicit(&table->damaged, lk_error()->offset + 1, memory_order_relaxed))
                 lk_event(db, "merge stopped", "the damaged run is left alone until the store is opened anew: %.160s",
                          lk_error()->text);
             return 1;

@@ -20,7 +20,7 @@ static void add_table(struct lk_shape_run *out, const struct lk_table *table)
     out->tombstones += meta->tombstones;
     out->shadowed += atomic_load_explicit(&table->shadowed, memory_order_relaxed);
     out->written_ns = meta->written_ns > out->written_ns ? meta->written_ns : out->written_ns;
-    out->damaged |= atomic_load_explicit(&table->damaged, memory_order_relaxed);
+    out->damaged |= atomic_load_explicit(&table->damaged, memory_order_relaxed) != 0;
 }
 
 /* The names of namespaces, and nothing else? */

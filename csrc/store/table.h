@@ -56,7 +56,7 @@ struct lk_table {
     struct lk_held held;        /* since it is obsolete */
     _Atomic uint64_t shadowed;  /* records that a newer run holds too: engine/shadow.h */
     int leaves;                 /* its unused pages leave soon: engine/beyond.h; under work_mutex */
-    _Atomic int damaged;        /* a merge met a place that cannot be read: its run is left alone until reopen */
+    _Atomic uint64_t damaged;   /* 1 + offset of what a merge could not read: its run is left alone until reopen */
 };
 
 /* Open table meta->number and check that it is the one the manifest means: identity, size, record
