@@ -27,6 +27,8 @@ class Holding(Game):
         self.world.freeze()
         if len(self.world.snapshots) > MOST:
             self.world.snapshots.pop(0).subject.close()
+            self.world.scans.clear()  # some were of it, and end with it
+            self.world.cursors.clear()
 
     @rule()
     def look_into_the_past(self):
