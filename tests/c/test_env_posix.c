@@ -694,6 +694,8 @@ TEST(failures_carry_their_words)
     CHECK_STR(lsmkv_last_error()->text,
               "000012.log: write: No space left on device; what was stored can still be read: "
               "make room on that disk, then try again");
+    CHECK_EQ(lk_fail_os(ENOSPC, "sync", "000012.log"), LSMKV_FULL); /* which is not to be tried again */
+    CHECK_STR(lsmkv_last_error()->text, "000012.log: sync: No space left on device");
     CHECK_EQ(lk_fail_os(EDQUOT, "write", "000012.log"), LSMKV_FULL);
     CHECK_EQ(lk_fail_os(ENOMEM, "map", "000012.log"), LSMKV_NOMEM);
     CHECK_EQ(lk_fail_os(EIO, "sync", ""), LSMKV_IO);

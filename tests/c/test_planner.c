@@ -13,7 +13,8 @@
  *   wanted flush merge               what somebody asked for
  *   runs 30 32>9 31!>9 9:40 12t7     newest first, sizes in MiB; >9 is being merged into run 9, ! is damaged,
  *                                    9: has this id, t7 holds seven tombstones; d50 half of the records are tombstones,
- *                                    v80 they refer to 80 MiB of values; s50 half of them are shadowed, w90 was written ninety seconds ago
+ *                                    s50 half of them are shadowed, v80 they refer to 80 MiB of values, w90 was written
+ *                                    ninety seconds ago
  *   garbage 20 beside 900            MiB in value segments: likely garbage, likely live
  *   values 20 sealed, portion 16     MiB that sealed segments refer to, and how large a value segment is
  *
